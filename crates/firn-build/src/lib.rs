@@ -1,0 +1,3 @@
+//! Builds: the scheduler, the sandbox and the builders that are built in.
+//!
+//! Nothing here knows the language.

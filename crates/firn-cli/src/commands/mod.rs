@@ -1,0 +1,60 @@
+//! The table of commands; each command is a file of its own.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// A command: the names it is called by, one line about it, and its main function.
+struct Command {
+    names: &'static [&'static str],
+    about: &'static str,
+    run: fn(&str, Vec<OsString>) -> ExitCode,
+}
+
+/// All commands, in the order `firn --help` lists them.
+const COMMANDS: &[Command] = &[];
+
+/// Runs the command `name`, or the one that `args` begins with if `name` is `firn` itself.
+pub fn dispatch(name: &str, mut args: Vec<OsString>) -> ExitCode {
+    if let Some(command) = find(name) {
+        return (command.run)(name, args);
+    }
+    let first = args.first().and_then(|a| a.to_str()).unwrap_or_default().to_owned();
+    match first.as_str() {
+        "" | "--help" | "help" => {
+            help();
+            ExitCode::SUCCESS
+        }
+        "--version" => {
+            #[expect(clippy::print_stdout, reason = "the command's output")]
+            {
+                println!("firn {}", env!("CARGO_PKG_VERSION"));
+            }
+            ExitCode::SUCCESS
+        }
+        _ => match find(&first) {
+            Some(command) => {
+                args.remove(0);
+                (command.run)(&first, args)
+            }
+            None => {
+                #[expect(clippy::print_stderr, reason = "the command's output")]
+                {
+                    eprintln!("error: '{first}' is not a recognised command\nTry 'firn --help' for a list.");
+                }
+                ExitCode::FAILURE
+            }
+        },
+    }
+}
+
+fn find(name: &str) -> Option<&'static Command> {
+    COMMANDS.iter().find(|c| c.names.contains(&name))
+}
+
+#[expect(clippy::print_stdout, reason = "the command's output")]
+fn help() {
+    println!("Usage: firn COMMAND [ARGUMENT…]\n\nCommands:");
+    for command in COMMANDS {
+        println!("  {:<24} {}", command.names.join(", "), command.about);
+    }
+}

@@ -1,0 +1,3 @@
+//! Downloads: URLs, mirrors, retries and progress.
+//!
+//! Nothing here knows what a fetched file means.

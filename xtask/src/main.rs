@@ -1,0 +1,3 @@
+//! The developers' own commands: `cargo xtask demo | test | bench | dist | conformance`.
+
+fn main() {}
