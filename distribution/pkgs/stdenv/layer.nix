@@ -43,14 +43,16 @@ let
     stdenvNoCC = bare;
     binutils = debian.binutils;
     libc = debian.glibc;
+    libcDev = debian.glibc-dev;
   };
 
   gcc = import ./cc {
     inherit lib shellPackage bintools;
     inherit (prev) hostPlatform;
     stdenvNoCC = bare;
-    cc = debian.gcc;
+    cc = debian.gcc-12;
     libc = debian.glibc;
+    libcDev = debian.glibc-dev;
   };
 
   bare = make {
@@ -71,7 +73,7 @@ in
   gccStdenv = full;
   inherit gcc bintools;
   binutils = bintools;
-  gcc-unwrapped = debian.gcc;
+  gcc-unwrapped = debian.gcc-12;
   binutils-unwrapped = debian.binutils;
   cc = gcc;
 

@@ -82,7 +82,7 @@ from {
 // {
   python = final.python3;
   python311 = final.python3;
-  pkg-config = withPkgConfigHook final.debian.libpkgconf;
+  pkg-config = withPkgConfigHook final.debian.pkgconf;
   pkgconf = final.pkg-config;
 
   zlib = library {

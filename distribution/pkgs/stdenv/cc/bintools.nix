@@ -6,7 +6,9 @@
   stdenvNoCC,
   shellPackage,
   binutils,
+  # the C library's own files, and those for linking with it (start files, linker scripts, headers)
   libc,
+  libcDev,
 }:
 stdenvNoCC.mkDerivation {
   pname = "binutils-wrapper";
@@ -18,7 +20,7 @@ stdenvNoCC.mkDerivation {
   strictDeps = true;
 
   shellProgram = "${shellPackage}/bin/bash";
-  inherit binutils libc;
+  inherit binutils libc libcDev;
   multiarch = hostPlatform.multiarch;
   dynamicLinker = "${libc}/lib/${hostPlatform.dynamicLinker}";
   readlinkProgram = "${builtins.head stdenvNoCC.initialPath}/bin/readlink";
@@ -35,7 +37,7 @@ stdenvNoCC.mkDerivation {
     rm -f $out/bin/ld $out/bin/ld.bfd
     for name in ld ld.bfd; do
       substitute "$wrapper" "$out/bin/$name" \
-        --subst-var-by shell "$shellProgram" --subst-var-by ld "$ld" --subst-var-by libc "$libc" \
+        --subst-var-by shell "$shellProgram" --subst-var-by ld "$ld" --subst-var-by libc "$libc" --subst-var-by libcDev "$libcDev" \
         --subst-var-by dynamicLinker "$dynamicLinker" --subst-var-by readlink "$readlinkProgram"
       chmod +x "$out/bin/$name"
     done

@@ -32,9 +32,9 @@ if [[ -n $standardIncludes ]]; then
         after+=(-isystem @cxxHeaders@ -isystem @cxxHeaders@/backward)
     fi
     before+=(-nostdinc)
-    after+=(-isystem @private@/include -isystem @cc@/include -idirafter @libc@/include)
+    after+=(-isystem @private@/include -isystem @cc@/include -idirafter @libcDev@/include)
 fi
-before+=(-B@libc@/lib -B@bintools@/bin)
+before+=(-B@libcDev@/lib -B@libc@/lib -B@bintools@/bin)
 
 hardening=" ${NIX_HARDENING_ENABLE-} "
 has() { [[ $hardening == *" $1 "* ]]; }
@@ -48,7 +48,7 @@ if has fortify && [[ -n $optimise && -z $fortified ]]; then before+=(-U_FORTIFY_
 before+=(${NIX_CFLAGS_COMPILE_BEFORE:-})
 after=(${NIX_CFLAGS_COMPILE:-} ${after[@]+"${after[@]}"})
 if [[ -n $link ]]; then
-    after+=(${NIX_CFLAGS_LINK:-} -L@libc@/lib)
+    after+=(${NIX_CFLAGS_LINK:-} -L@libcDev@/lib -L@libc@/lib)
     if [[ -n $standardLibraries ]]; then after+=(-L@private@ -L@cc@/lib); fi
 fi
 

@@ -8,6 +8,7 @@
   bintools,
   cc,
   libc,
+  libcDev,
 }:
 let
   # "12.2.0-14+deb12u1" → "12"
@@ -23,7 +24,13 @@ stdenvNoCC.mkDerivation {
   strictDeps = true;
 
   shellProgram = "${shellPackage}/bin/bash";
-  inherit cc libc bintools major;
+  inherit
+    cc
+    libc
+    libcDev
+    bintools
+    major
+    ;
   multiarch = hostPlatform.multiarch;
   wrapper = ./cc-wrapper.sh;
   setupHook = ./setup-hook.sh;
@@ -36,11 +43,11 @@ stdenvNoCC.mkDerivation {
       echo "the compiler's folder $private does not exist" >&2
       exit 1
     fi
-    wrap() { # NAME PROGRAM LANGUAGE
+    wrap() { # NAME PROGRAM LANGUAGE: what the compiler package may lack
       if [ ! -e "$2" ]; then return 0; fi
       substitute "$wrapper" "$out/bin/$1" \
         --subst-var-by shell "$shellProgram" --subst-var-by program "$2" --subst-var-by language "$3" \
-        --subst-var-by libc "$libc" --subst-var-by bintools "$bintools" --subst-var-by private "$private" \
+        --subst-var-by libc "$libc" --subst-var-by libcDev "$libcDev" --subst-var-by bintools "$bintools" --subst-var-by private "$private" \
         --subst-var-by cxxHeaders "$cc/include/c++/$major" --subst-var-by cc "$cc"
       chmod +x "$out/bin/$1"
     }

@@ -42,7 +42,7 @@ for ((i = 0; i < ${#given[@]}; i++)); do
     esac
     parameters+=("$argument")
 done
-after+=(-L@libc@/lib)
+after+=(-L@libcDev@/lib -L@libc@/lib)
 
 rpaths=()
 if [[ -z $relocatable && -z $static && ${NIX_DONT_SET_RPATH:-} != 1 ]]; then
