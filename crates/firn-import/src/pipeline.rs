@@ -417,8 +417,11 @@ fn change_elf(spec: &Spec, path: &str, data: &[u8], index: &Index<'_>) -> Result
         {
             change.missing_libraries.extend(elf.interpreter().map(str::to_owned));
         }
-        let runpath = runpath(spec, &elf, index, &mut change.missing_libraries);
-        changes.runpath = (!runpath.is_empty() || elf.runpath().is_some()).then_some(runpath);
+        // What is linked with nothing is the loader itself, which must have no RUNPATH, or static.
+        if !elf.needed().is_empty() {
+            let runpath = runpath(spec, &elf, index, &mut change.missing_libraries);
+            changes.runpath = (!runpath.is_empty() || elf.runpath().is_some()).then_some(runpath);
+        }
     }
     let edited = edit::edit(&elf, &changes)
         .map_err(|reason| Error::Elf { file: path.to_owned(), reason })?;
