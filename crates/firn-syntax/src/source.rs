@@ -87,7 +87,8 @@ impl Source {
             let text = &*self.text;
             for at in memchr::memchr2_iter(b'\n', b'\r', text) {
                 // LF, CR LF and a lone CR each end one line.
-                if text[at] == b'\n' || text.get(at + 1) != Some(&b'\n') {
+                // What follows the last line end is no line when it is empty.
+                if at + 1 < text.len() && (text[at] == b'\n' || text[at + 1] != b'\n') {
                     starts.push(at as u32 + 1);
                 }
             }
@@ -103,6 +104,29 @@ impl Source {
         let lines = self.lines();
         let line = lines.partition_point(|start| *start <= pos.0);
         Some(LineColumn { line: line as u32, column: pos.0 - lines[line - 1] + 1 })
+    }
+
+    /// The place as C++ Nix writes it, `origin:line:column`; only the origin for [`Pos::NONE`].
+    pub fn describe(&self, pos: Pos) -> String {
+        match self.line_column(pos) {
+            Some(at) => format!("{}:{}:{}", self.origin, at.line, at.column),
+            None => self.origin.to_string(),
+        }
+    }
+
+    /// The line of a position with a caret below, and the lines around it, as C++ Nix shows them (without
+    /// colours). Each line ends in a line feed.
+    pub fn excerpt(&self, pos: Pos) -> String {
+        let mut out = String::new();
+        let Some(at) = self.line_column(pos) else { return out };
+        for number in at.line.saturating_sub(1).max(1)..=at.line + 1 {
+            let Some(line) = self.line(number) else { break };
+            out.push_str(&format!(" {number:5}| {}\n", String::from_utf8_lossy(line)));
+            if number == at.line {
+                out.push_str(&format!("      |{}^\n", " ".repeat(at.column as usize)));
+            }
+        }
+        out
     }
 
     /// The text of a line (from 1) without its line end; `None` where there is no such line.

@@ -18,7 +18,18 @@ pub fn with_depth<R: Send>(depth: u32, walk: impl FnOnce() -> R + Send) -> R {
     if depth <= ORDINARY_DEPTH {
         return walk();
     }
-    let size = (depth.min(MAX_DEPTH) as usize + 1000) * LEVEL;
+    on_stack((depth.min(MAX_DEPTH) as usize + 1000) * LEVEL, walk)
+}
+
+/// What one level of nesting takes in the parser, in bytes; for debug builds too.
+const PARSER_LEVEL: usize = 8192;
+
+/// Runs the parser with room for this much nesting.
+pub(crate) fn with_parser_depth<R: Send>(depth: u32, run: impl FnOnce() -> R + Send) -> R {
+    on_stack((depth as usize + 100) * PARSER_LEVEL, run)
+}
+
+fn on_stack<R: Send>(size: usize, walk: impl FnOnce() -> R + Send) -> R {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new()
             .name("deep-tree".into())

@@ -10,8 +10,9 @@
 
 mod show;
 
-pub use show::{identifier, identifier_bytes, is_keyword, literal_string, show};
+pub use show::{identifier, identifier_bytes, is_keyword, literal_string, quoted, show};
 
+use crate::parse::Warning;
 use crate::source::{DocComment, Pos, Source};
 use crate::symbol::Symbol;
 use std::sync::Arc;
@@ -177,7 +178,7 @@ pub enum Expr {
     Lambda(LambdaId),
     /// A call with one or more arguments; see [`Ast::exprs`].
     Call {
-        /// The function, never itself a [`Expr::Call`].
+        /// The function; itself a call only in `(f x) or`.
         function: ExprId,
         /// The arguments, at least one.
         args: Range,
@@ -361,6 +362,7 @@ pub struct Ast {
     pub(crate) lambdas: Vec<Lambda>,
     pub(crate) docs: Vec<DocComment>,
     pub(crate) side: Vec<u8>,
+    pub(crate) warnings: Vec<Warning>,
 }
 
 impl Ast {
@@ -465,6 +467,11 @@ impl Ast {
     #[inline]
     pub fn formals(&self, pattern: &Pattern) -> &[Formal] {
         pattern.formals.of(&self.formals)
+    }
+
+    /// What the user should be warned about, in the order of the text.
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
     }
 
     /// The documentation comment that stands right before the token at `pos`.

@@ -228,6 +228,13 @@ pub fn identifier(name: Symbol, out: &mut Vec<u8>) {
     identifier_bytes(name.as_bytes(), out);
 }
 
+/// A name as messages show it: quoted where it is no identifier.
+pub fn quoted(name: Symbol) -> String {
+    let mut out = Vec::new();
+    identifier(name, &mut out);
+    String::from_utf8_lossy(&out).into_owned()
+}
+
 /// As [`identifier`], for a name that is not interned.
 pub fn identifier_bytes(name: &[u8], out: &mut Vec<u8>) {
     let plain = !name.is_empty()
