@@ -85,11 +85,6 @@ from {
   pkg-config = withPkgConfigHook final.debian.pkgconf;
   pkgconf = final.pkg-config;
 
-  zlib = library {
-    pname = "zlib";
-    dev = "zlib1g-dev";
-    runtime = [ "zlib1g" ];
-  };
   openssl-dev = library {
     pname = "openssl-dev";
     dev = "libssl-dev";
