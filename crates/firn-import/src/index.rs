@@ -185,10 +185,10 @@ fn exists(path: &Path) -> bool {
     path.symlink_metadata().is_ok()
 }
 
-/// The shared libraries below `lib`, each with its folder; the one nearest to the top wins.
+/// The shared libraries below `lib` and `libexec`, each with its folder; the one nearest to the top wins.
 fn libraries_of(root: &Path) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
-    let mut level = vec!["lib".to_owned()];
+    let mut level = vec!["lib".to_owned(), "libexec".to_owned()];
     for _depth in 0..6 {
         let mut below = Vec::new();
         for folder in level {

@@ -72,7 +72,7 @@ pub fn deb(path: &Path, data: &[u8]) -> Result<Facts> {
             }
         }
         let library = placed.rsplit('/').next().unwrap_or_default();
-        if is_library_name(library) && placed.starts_with("lib/") {
+        if is_library_name(library) && placed.starts_with("lib") {
             facts.libraries.insert(library.to_owned());
         }
         facts.files.insert(placed.clone());
