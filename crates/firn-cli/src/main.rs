@@ -2,6 +2,7 @@
 //! runs it. No logic that another front end would need too.
 
 mod commands;
+mod common;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

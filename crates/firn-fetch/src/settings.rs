@@ -8,7 +8,7 @@ use crate::mirror::Mirrors;
 use crate::netrc::Netrc;
 
 /// Settings of a [`Downloader`](crate::Downloader).
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct FetchSettings {
     /// `ssl-cert-file`: the certificate authorities, PEM; if absent, those of the host.
     pub ca_file: Option<PathBuf>,
@@ -28,8 +28,22 @@ pub struct FetchSettings {
     pub user_agent_suffix: String,
     /// `netrc-file`, read.
     pub netrc: Netrc,
+    /// Its text, for a process that cannot see the file; never shown.
+    pub netrc_text: String,
     /// What `mirror://` URLs stand for.
     pub mirrors: Mirrors,
+}
+
+impl std::fmt::Debug for FetchSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Without what may hold passwords.
+        f.debug_struct("FetchSettings")
+            .field("ca_file", &self.ca_file)
+            .field("attempts", &self.attempts)
+            .field("netrc", &self.netrc)
+            .field("mirrors", &self.mirrors)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Default for FetchSettings {
@@ -44,6 +58,7 @@ impl Default for FetchSettings {
             longest_pause: Duration::from_secs(120),
             user_agent_suffix: String::new(),
             netrc: Netrc::default(),
+            netrc_text: String::new(),
             mirrors: Mirrors::default(),
         }
     }
@@ -55,6 +70,16 @@ impl FetchSettings {
     #[must_use]
     pub fn from_host() -> Self {
         Self { ca_file: Self::host_ca_file(), mirrors: Mirrors::from_host(), ..Self::default() }
+    }
+
+    /// Reads credentials from a `netrc` file; one that is not there or not readable means none.
+    #[must_use]
+    pub fn with_netrc(mut self, file: &std::path::Path) -> Self {
+        if let Ok(text) = std::fs::read_to_string(file) {
+            self.netrc = Netrc::parse(&text);
+            self.netrc_text = text;
+        }
+        self
     }
 
     /// The file of certificate authorities that the environment names, or else the host's.

@@ -272,6 +272,7 @@ struct Change {
     missing_libraries: Vec<String>,
     interpreter: Option<String>,
     unresolved: BTreeSet<String>,
+    unresolved_strings: Vec<String>,
     strings: Vec<String>,
     replaced: Vec<usize>,
 }
@@ -309,6 +310,7 @@ fn rewrite_files(
             report.missing_libraries.extend(change.missing_libraries.iter().map(named));
             report.missing_interpreters.extend(change.interpreter.iter().map(named));
             report.unresolved_paths.extend(change.unresolved.iter().map(named));
+            report.unresolved_strings.extend(change.unresolved_strings.iter().map(named));
             report.strings.extend(change.strings.iter().map(named));
             moved.extend(change.strings);
             replaced.extend(change.replaced);
@@ -400,7 +402,7 @@ fn change_elf(spec: &Spec, path: &str, data: &[u8], index: &Index<'_>) -> Result
             changes.strings.insert(string.from.clone(), string.to.clone());
         }
     }
-    if spec.auto_strings {
+    if spec.auto_strings.unwrap_or(spec.kind == Kind::Debian) {
         for found in
             elf::strings::referenced_paths(&elf).into_iter().filter(|path| text::is_fhs(path))
         {
@@ -417,8 +419,11 @@ fn change_elf(spec: &Spec, path: &str, data: &[u8], index: &Index<'_>) -> Result
         {
             change.missing_libraries.extend(elf.interpreter().map(str::to_owned));
         }
-        let runpath = runpath(spec, &elf, index, &mut change.missing_libraries);
-        changes.runpath = (!runpath.is_empty() || elf.runpath().is_some()).then_some(runpath);
+        // What is linked with nothing is the loader itself, which must have no RUNPATH, or static.
+        if !elf.needed().is_empty() {
+            let runpath = runpath(spec, &elf, index, &mut change.missing_libraries);
+            changes.runpath = (!runpath.is_empty() || elf.runpath().is_some()).then_some(runpath);
+        }
     }
     let edited = edit::edit(&elf, &changes)
         .map_err(|reason| Error::Elf { file: path.to_owned(), reason })?;

@@ -61,7 +61,7 @@ pub struct Spec {
     pub text_skip: Vec<String>,
     pub paths: BTreeMap<String, String>,
     pub strings: Vec<Replace>,
-    pub auto_strings: bool,
+    pub auto_strings: Option<bool>,
     pub replace: Vec<Replace>,
     pub concat: BTreeMap<String, Vec<String>>,
     pub write: BTreeMap<String, String>,
@@ -143,6 +143,8 @@ pub struct Report {
     pub dangling_links: Vec<String>,
     /// Files that several sources have with different contents; the first one was kept.
     pub conflicts: Vec<String>,
+    /// FHS paths compiled into ELF files that nothing has (`file: /usr/lib/x`).
+    pub unresolved_strings: Vec<String>,
     /// Strings in ELF files that were replaced (`file: from`).
     pub strings: Vec<String>,
 }

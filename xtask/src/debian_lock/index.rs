@@ -26,7 +26,7 @@ pub struct Package {
     pub essential: bool,
     /// Alternatives for each relation, names only.
     pub depends: Vec<Vec<String>>,
-    /// The same for Recommends and Suggests.
+    /// The same for Recommends.
     pub recommends: Vec<Vec<String>>,
     pub provides: Vec<String>,
 }
@@ -56,8 +56,7 @@ impl Package {
         let name = field("Package")?;
         let mut depends = relations(fields.get("Pre-Depends"));
         depends.extend(relations(fields.get("Depends")));
-        let mut recommends = relations(fields.get("Recommends"));
-        recommends.extend(relations(fields.get("Suggests")));
+        let recommends = relations(fields.get("Recommends"));
         let source = field("Source").unwrap_or_else(|| name.clone());
         Some(Self {
             version: field("Version")?,
@@ -178,7 +177,7 @@ impl Index {
         Ok(found)
     }
 
-    /// The names of packages that a package's own relations mention (Depends, Recommends, Suggests).
+    /// The names of packages that a package's own relations mention (Depends, Recommends).
     pub fn related(&self, package: &Package) -> BTreeSet<String> {
         let mut names = BTreeSet::new();
         for name in package.depends.iter().chain(&package.recommends).flatten() {

@@ -191,7 +191,7 @@ fn plain_version(version: &str) -> String {
 /// Downloads the packages and looks into each; what was found is kept beside the downloads.
 fn look_into(mirror: &mirror::Mirror, packages: &[&Package]) -> Result<BTreeMap<String, Facts>> {
     // Changes when the scanner's answers change.
-    const FORMAT: u32 = 2;
+    const FORMAT: u32 = 3;
     let facts_of = |package: &Package| -> Result<Facts> {
         let cached = mirror.cache().join(format!("facts-{FORMAT}-{}.json", package.sha256));
         if let Ok(text) = std::fs::read(&cached)

@@ -141,14 +141,12 @@ impl Machine {
     ///
     /// # Errors
     /// If the machine stops or the time is over; the message has the end of the console.
-    pub fn agent(&mut self, patience: Duration) -> Result<agent::Client<UnixStream>> {
-        let path = self.state.join("agent.sock");
-        let stream = UnixStream::connect(&path).at("connect to", &path)?;
-        stream.set_read_timeout(Some(patience)).at("use", &path)?;
-        let client = agent::Client::connect(stream).map_err(|e| {
-            Error::Other(format!("{e}\nThe last lines of the console:\n{}", self.console_tail(25)))
-        })?;
-        Ok(client)
+    pub fn agent(&mut self, patience: Duration) -> Result<agent::Client> {
+        let stream = connect(&self.state)?;
+        let connected = agent::Client::connect(stream, patience, &mut || !self.has_ended());
+        connected.map_err(|e| {
+            Error::Other(format!("{e}\nThe last lines of its console:\n{}", self.console_tail(25)))
+        })
     }
 
     /// The last `count` lines of the console.
@@ -173,6 +171,16 @@ impl Machine {
         let status = self.qemu.wait().at("wait for", "qemu")?;
         Ok(status.code().unwrap_or(1))
     }
+}
+
+/// Connects to the agent's port of the machine whose files are in `state`.
+///
+/// # Errors
+/// If no machine runs there.
+pub fn connect(state: &Path) -> Result<UnixStream> {
+    UnixStream::connect(state.join("agent.sock")).map_err(|_| {
+        Error::Other(format!("no machine runs with the state folder '{}'", state.display()))
+    })
 }
 
 impl Drop for Machine {
