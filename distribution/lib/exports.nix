@@ -177,7 +177,6 @@ areas:
     genList
     groupBy
     groupBy'
-    hasPrefix
     head
     ifilter0
     imap0
@@ -196,7 +195,6 @@ areas:
     partition
     range
     remove
-    removePrefix
     replaceElemAt
     replicate
     reverseList
@@ -246,6 +244,7 @@ areas:
     getName
     getVersion
     hasInfix
+    hasPrefix
     hasSuffix
     intersperse
     isPath
@@ -267,6 +266,7 @@ areas:
     nameFromURL
     optionalString
     parseDrvName
+    removePrefix
     removeSuffix
     replaceString
     replaceStrings
