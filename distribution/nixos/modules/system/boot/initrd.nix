@@ -8,6 +8,11 @@
 }:
 let
   inherit (lib) mkOption types;
+
+  # Names, or a set that says of each whether it is meant.
+  moduleNames = types.coercedTo (types.attrsOf types.bool) (
+    set: lib.attrNames (lib.filterAttrs (_: wanted: wanted) set)
+  ) (types.listOf types.str);
   cfg = config.boot.initrd;
 
   early = lib.filter (fs: utils.fsNeededForBoot fs && fs.enable or true) (
@@ -54,7 +59,7 @@ in
       description = "Whether the system starts through an initial ramdisk.";
     };
     availableKernelModules = mkOption {
-      type = types.listOf types.str;
+      type = moduleNames;
       default = [ ];
       example = [
         "sata_nv"
@@ -63,7 +68,7 @@ in
       description = "Kernel modules that the initial ramdisk holds, to be loaded where the hardware is found.";
     };
     kernelModules = mkOption {
-      type = types.listOf types.str;
+      type = moduleNames;
       default = [ ];
       description = "Kernel modules that the initial ramdisk always loads.";
     };
