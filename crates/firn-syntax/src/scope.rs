@@ -18,6 +18,7 @@ pub fn check(ast: &Ast, is_global: &(dyn Fn(Symbol) -> bool + Sync)) -> Result<(
             message: format!("undefined variable '{}'", crate::ast::quoted(name)),
             pos,
             source: Arc::clone(ast.source()),
+            warnings: ast.warnings().to_vec(),
         }
     })
 }
@@ -33,9 +34,9 @@ struct Checker<'a> {
 type Checked = Result<(), (Symbol, Pos)>;
 
 impl Checker<'_> {
-    fn variable(&self, name: Symbol, pos: Pos) -> Checked {
+    fn variable(&self, name: Symbol, pos: Pos, ignored: u32) -> Checked {
         let found = self.withs > 0
-            || self.bound.get(&name).is_some_and(|n| *n > 0)
+            || self.bound.get(&name).is_some_and(|n| *n > ignored)
             || (self.is_global)(name);
         if found { Ok(()) } else { Err((name, pos)) }
     }
@@ -68,7 +69,7 @@ impl Checker<'_> {
             Expr::Int(_) | Expr::Float(_) | Expr::String(_) | Expr::Path(_) | Expr::CurPos => {
                 Ok(())
             }
-            Expr::Var(name) => self.variable(name, ast.pos(id)),
+            Expr::Var(name) => self.variable(name, ast.pos(id), 0),
             Expr::Select { subject, path, default } => {
                 self.expr(subject)?;
                 self.all(default.get())?;
@@ -116,16 +117,21 @@ impl Checker<'_> {
     fn bindings(&mut self, attrs: &Attrs, recursive: bool, body: Option<ExprId>) -> Checked {
         let ast = self.ast;
         let bindings = ast.bindings(attrs);
-        for binding in bindings.iter().filter(|b| b.value == BindingValue::Inherit) {
-            self.variable(binding.name, binding.pos)?;
-        }
         if recursive {
             bindings.iter().for_each(|b| self.bind(b.name));
         }
         self.all(ast.inherit_sources(attrs).iter().map(|s| s.expr))?;
-        for binding in bindings {
-            if let BindingValue::Plain(value) = binding.value {
-                self.expr(value)?;
+        // Of several undefined variables C++ Nix reports that in the binding whose name it met first.
+        let mut ordered = bindings.to_vec();
+        ordered.sort_by_key(|b| b.name);
+        for binding in ordered {
+            match binding.value {
+                BindingValue::Plain(value) => self.expr(value)?,
+                // Inherited from the scope around: the binding itself does not count.
+                BindingValue::Inherit => {
+                    self.variable(binding.name, binding.pos, u32::from(recursive))?;
+                }
+                BindingValue::InheritFrom(_) => {}
             }
         }
         for binding in ast.dynamic_bindings(attrs) {

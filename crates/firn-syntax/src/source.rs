@@ -87,8 +87,7 @@ impl Source {
             let text = &*self.text;
             for at in memchr::memchr2_iter(b'\n', b'\r', text) {
                 // LF, CR LF and a lone CR each end one line.
-                // What follows the last line end is no line when it is empty.
-                if at + 1 < text.len() && (text[at] == b'\n' || text[at + 1] != b'\n') {
+                if text[at] == b'\n' || text.get(at + 1) != Some(&b'\n') {
                     starts.push(at as u32 + 1);
                 }
             }
@@ -118,10 +117,12 @@ impl Source {
     /// colours). Each line ends in a line feed.
     pub fn excerpt(&self, pos: Pos) -> String {
         let mut out = String::new();
-        let Some(at) = self.line_column(pos) else { return out };
+        let Some(at) = self.line_column(pos).filter(|_| !self.text.is_empty()) else { return out };
         for number in at.line.saturating_sub(1).max(1)..=at.line + 1 {
             let Some(line) = self.line(number) else { break };
-            out.push_str(&format!(" {number:5}| {}\n", String::from_utf8_lossy(line)));
+            let line = String::from_utf8_lossy(line);
+            out.push_str(format!(" {number:5}| {line}").trim_end());
+            out.push('\n');
             if number == at.line {
                 out.push_str(&format!("      |{}^\n", " ".repeat(at.column as usize)));
             }

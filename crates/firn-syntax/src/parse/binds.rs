@@ -208,7 +208,7 @@ impl Parser<'_> {
         for (name, pos) in names {
             if let Some(earlier) = self.open[slot as usize].find(name) {
                 let earlier = self.open[slot as usize].names[earlier].pos;
-                return self.duplicate(quoted(name), pos, earlier);
+                return self.duplicate(&quoted(name), pos, earlier);
             }
             self.open[slot as usize].push(Binding { name, pos, value });
         }
@@ -216,7 +216,7 @@ impl Parser<'_> {
     }
 
     #[cold]
-    fn duplicate<R>(&mut self, name: String, pos: Pos, earlier: Pos) -> Parsed<R> {
+    fn duplicate<R>(&mut self, name: &str, pos: Pos, earlier: Pos) -> Parsed<R> {
         let place = self.ast.source.describe(earlier);
         self.message(format!("attribute '{name}' already defined at {place}"), pos)
     }
@@ -240,7 +240,7 @@ impl Parser<'_> {
                         };
                         let Some((expr, id)) = nested else {
                             let path = self.show_names(base, i + 1);
-                            return self.duplicate(path, Pos(pos), earlier.pos);
+                            return self.duplicate(&path, Pos(pos), earlier.pos);
                         };
                         self.reopen(slot, expr, id)
                     }
@@ -301,14 +301,16 @@ impl Parser<'_> {
             (as_set(earlier.value), as_set(binding.value))
         else {
             let path = self.show_names(base, self.names.len());
-            return self.duplicate(path, binding.pos, earlier.pos);
+            return self.duplicate(&path, binding.pos, earlier.pos);
         };
         // Two sets become one; `rec` counts only on the first. The second is a closed literal here.
         let into = self.reopen(root, into, into_id);
         let from = self.ast.attrs[from_id.0 as usize];
         let shift = self.open[into as usize].sources.len() as u32;
-        for i in 0..from.bindings.len {
-            let mut binding = self.ast.bindings[(from.bindings.start + i) as usize];
+        // Of several duplicates C++ Nix reports the one whose name it met first.
+        let mut bindings = self.ast.bindings(&from).to_vec();
+        bindings.sort_by_key(|b| b.name);
+        for mut binding in bindings {
             if let BindingValue::InheritFrom(source) = &mut binding.value {
                 *source += shift;
             }

@@ -48,6 +48,8 @@ pub struct ParseError {
     pub pos: Pos,
     /// The text.
     pub source: Arc<Source>,
+    /// Warnings about what came before.
+    pub warnings: Vec<Warning>,
 }
 
 impl ParseError {
@@ -65,7 +67,14 @@ impl ParseError {
 /// The message with its place and excerpt, laid out as C++ Nix does (without `error:` and colours).
 impl fmt::Display for ParseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)?;
+        // Aligned with what follows `error: ` on the first line.
+        for (i, line) in self.message.split('\n').enumerate() {
+            match (i, line.trim_end()) {
+                (0, line) => f.write_str(line)?,
+                (_, "") => f.write_str("\n")?,
+                (_, line) => write!(f, "\n       {line}")?,
+            }
+        }
         if self.pos.is_some() {
             write!(f, "\n       at {}:", self.place())?;
             for line in self.excerpt().lines() {
@@ -89,5 +98,5 @@ pub struct Warning {
 
 /// Parses a source. Relative path literals are resolved against `base_dir`, an absolute path.
 pub fn parse(source: Source, base_dir: &Path, options: &Options) -> Result<Ast, ParseError> {
-    parser::parse(Arc::new(source), base_dir, options)
+    parser::parse(&Arc::new(source), base_dir, options)
 }

@@ -60,27 +60,32 @@ pub(super) struct Parser<'s> {
 
 /// Parses a source, on as much stack as its nesting takes.
 pub(super) fn parse(
-    source: Arc<Source>,
+    source: &Arc<Source>,
     base_dir: &Path,
     options: &Options,
 ) -> Result<Ast, ParseError> {
-    let fail = |message: String, pos| ParseError { message, pos, source: Arc::clone(&source) };
+    let fail = |message: String, pos| ParseError {
+        message,
+        pos,
+        source: Arc::clone(source),
+        warnings: Vec::new(),
+    };
     if source.text().len() >= Str::SIDE as usize {
         return Err(fail("the text is too long: sources are limited to 2 GiB".into(), Pos::NONE));
     }
-    let attempt = |limit| Parser::new(&source, base_dir, options, limit).run();
+    let attempt = |limit| Parser::new(source, base_dir, options, limit).run();
     let mut limit = ORDINARY_NESTING;
     let mut result = attempt(limit);
-    while matches!(result, Err(Failure::TooDeep)) && limit < stack::MAX_DEPTH {
+    while matches!(result, Err((Failure::TooDeep, _))) && limit < stack::MAX_DEPTH {
         // Rare enough to start over.
         limit = (limit * 20).min(stack::MAX_DEPTH);
         result = stack::with_parser_depth(limit, || attempt(limit));
     }
-    let failure = match result {
+    let (failure, warnings) = match result {
         Ok(ast) => return Ok(ast),
         Err(failure) => failure,
     };
-    Err(match failure {
+    let mut error = match failure {
         Failure::Message(message, pos) => fail(message, pos),
         Failure::TooDeep => fail(
             format!("the expression is nested too deeply: the limit is {}", stack::MAX_DEPTH),
@@ -91,7 +96,9 @@ pub(super) fn parse(
             Verdict::Lexical(error) => fail(error.message, error.pos),
             Verdict::Accepted => fail("syntax error".into(), Pos::NONE),
         },
-    })
+    };
+    error.warnings = warnings;
+    Err(error)
 }
 
 impl<'s> Parser<'s> {
@@ -143,16 +150,17 @@ impl<'s> Parser<'s> {
         }
     }
 
-    fn run(mut self) -> Result<Ast, Failure> {
+    fn run(mut self) -> Result<Ast, (Failure, Vec<Warning>)> {
         let Ok(root) = self.expr().and_then(|root| self.expect(T::End).map(|_| root)) else {
-            return Err(self.failure);
+            return Err((self.failure, self.ast.warnings));
         };
         self.ast.root = root;
         self.ast.depth = self.height(root);
         self.ast.side = std::mem::take(&mut self.lexer.side);
         self.ast.docs = std::mem::take(&mut self.lexer.docs);
         if self.ast.side.len() >= Str::SIDE as usize {
-            return Err(Failure::Message("the text's strings are too long".into(), Pos::NONE));
+            let message = "the text's strings are too long".into();
+            return Err((Failure::Message(message, Pos::NONE), self.ast.warnings));
         }
         self.ast.nodes.shrink_to_fit();
         self.ast.positions.shrink_to_fit();
@@ -879,7 +887,7 @@ fn starts_simple(kind: T) -> bool {
     )
 }
 
-/// Of the names that occur twice the one that came first, at its second place.
+/// Of the names that occur twice the one that was first met anywhere, at its second place.
 fn duplicate_formal(formals: &[Formal]) -> Option<Formal> {
     if formals.len() <= 16 {
         let unique = |i: usize| formals[..i].iter().all(|f| f.name != formals[i].name);
@@ -887,14 +895,7 @@ fn duplicate_formal(formals: &[Formal]) -> Option<Formal> {
             return None;
         }
     }
-    let mut seen = rustc_hash::FxHashMap::default();
-    let mut found: Option<(usize, Formal)> = None;
-    for (i, formal) in formals.iter().enumerate() {
-        let (first, count) = seen.entry(formal.name).or_insert((i, 0));
-        *count += 1;
-        if *count == 2 && found.is_none_or(|(earlier, _)| *first < earlier) {
-            found = Some((*first, *formal));
-        }
-    }
-    found.map(|(_, formal)| formal)
+    let mut sorted = formals.to_vec();
+    sorted.sort_by_key(|f| (f.name, f.pos));
+    sorted.windows(2).find(|w| w[0].name == w[1].name).map(|w| w[1])
 }

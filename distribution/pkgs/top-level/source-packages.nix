@@ -1,0 +1,4 @@
+# The layer of packages built from source.
+final: prev: {
+  hello = final.callPackage ../hello { };
+}
