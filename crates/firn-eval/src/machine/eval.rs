@@ -688,33 +688,32 @@ impl Vm {
     }
 
     fn arith(&mut self, a: &'static Arith, env: Env) -> Result<Value> {
-        let lhs = self.eval(&a.operands.lhs, env);
-        // What an operand's own error looks like: it was met inside the builtin.
-        let builtin = match a.op {
-            ArithOp::Sub => "sub",
-            ArithOp::Mul => "mul",
-            ArithOp::Div => "div",
-            ArithOp::Less => "lessThan",
-        };
         let (pos, op) = (a.operands.pos, a.op);
-        let result = (|| {
-            let lhs = lhs.map_err(|e| crate::builtins::operand_trace(e, op, true, pos))?;
-            if op != ArithOp::Less {
-                crate::builtins::check_number(self, lhs, op, true, pos)?;
-            }
-            let rhs = self
-                .eval(&a.operands.rhs, env)
-                .map_err(|e| crate::builtins::operand_trace(e, op, false, pos))?;
-            if let (Some(x), Some(y)) = (lhs.as_small_int(), rhs.as_small_int()) {
-                match op {
-                    ArithOp::Less => return Ok(Value::bool(x < y)),
-                    ArithOp::Sub => return Ok(Value::int(&mut self.heap, x - y)),
-                    _ => {}
+        let result = match self.eval(&a.operands.lhs, env) {
+            Ok(lhs) => match self.eval(&a.operands.rhs, env) {
+                Ok(rhs) => {
+                    if let (Some(x), Some(y)) = (lhs.as_small_int(), rhs.as_small_int()) {
+                        match op {
+                            ArithOp::Less => return Ok(Value::bool(x < y)),
+                            ArithOp::Sub => return Ok(Value::int(&mut self.heap, x - y)),
+                            _ => {}
+                        }
+                    }
+                    crate::builtins::arith(self, op, lhs, rhs, pos)
                 }
-            }
-            crate::builtins::arith(self, op, lhs, rhs, pos)
-        })();
-        result.map_err(|e: Error| e.trace(pos, format!("while calling the '{builtin}' builtin")))
+                Err(e) => Err(e),
+            },
+            Err(e) => Err(e),
+        };
+        result.map_err(|e| {
+            let builtin = match op {
+                ArithOp::Sub => "sub",
+                ArithOp::Mul => "mul",
+                ArithOp::Div => "div",
+                ArithOp::Less => "lessThan",
+            };
+            e.trace(pos, format!("while calling the '{builtin}' builtin"))
+        })
     }
 
     fn join(&mut self, j: &'static Join, env: Env) -> Result<Value> {
@@ -749,7 +748,7 @@ impl Vm {
                         )
                         .at(j.pos));
                     }
-                    let path = crate::text::path::canonical(&path);
+                    let path = crate::paths::canonical(&path);
                     return Ok(Value::path(&mut self.heap, &path));
                 }
                 _ => {}
@@ -857,8 +856,9 @@ impl Vm {
     #[cold]
     #[inline(never)]
     fn assertion_failed(&mut self, a: &'static crate::compile::Assert, env: Env) -> Error {
-        let text = firn_syntax::ast::show(a.source.0, a.source.1);
-        let text = String::from_utf8_lossy(text.as_ref()).into_owned();
+        let mut text = Vec::new();
+        firn_syntax::ast::show(a.source.0, a.source.1, &mut text);
+        let text = String::from_utf8_lossy(&text).into_owned();
         if let Node::Eq(b) = &a.cond {
             let difference = (|| {
                 let lhs = self.eval(&b.lhs, env)?;

@@ -347,14 +347,14 @@ impl Set {
     }
 
     /// The attributes with their slots in the order of the names' bytes.
-    pub fn sorted(self, heap: &mut Heap) -> impl ExactSizeIterator<Item = (Symbol, Value)> + Clone {
+    pub fn sorted(self, heap: &mut Heap) -> impl ExactSizeIterator<Item = (Symbol, Value)> + Clone + use<> {
         let flat = self.flat(heap);
         let shape = flat.shape().unwrap_or(shape::empty());
         shape.order().iter().map(move |i| (shape.names()[*i as usize], flat.slot(*i as usize)))
     }
 
     /// The attributes in the order of symbols, which is unspecified but the same for equal sets of names.
-    pub fn iter(self, heap: &mut Heap) -> impl ExactSizeIterator<Item = (Symbol, Value)> + Clone {
+    pub fn iter(self, heap: &mut Heap) -> impl ExactSizeIterator<Item = (Symbol, Value)> + Clone + use<> {
         let flat = self.flat(heap);
         let shape = flat.shape().unwrap_or(shape::empty());
         shape.names().iter().enumerate().map(move |(i, name)| (*name, flat.slot(i)))
@@ -411,5 +411,16 @@ impl SetBuilder {
             set.init(i, *value);
         }
         set
+    }
+}
+
+impl Set {
+    /// The set without one attribute.
+    pub(crate) fn subset_without(self, heap: &mut Heap, name: Symbol) -> Set {
+        let flat = self.flat(heap);
+        match flat.shape() {
+            Some(shape) => flat.subset(heap, shape::removal(shape, shape::intern(&[name]))),
+            None => flat,
+        }
     }
 }
