@@ -68,6 +68,7 @@ from {
   patchelf = program "patchelf" "patchelf";
   perl = program "perl" "perl";
   python3 = program "python3" "python3";
+  ruby = program "ruby" "ruby";
   gnum4 = program "m4" "m4";
   m4 = program "m4" "m4";
   bison = program "bison" "bison";

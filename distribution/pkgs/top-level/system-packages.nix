@@ -94,7 +94,16 @@ from {
   openssl = program "openssl" "openssl";
   gnupg = program "gnupg" "gpg";
 
+  # protocols and services by name and number
+  iana-etc = "netbase";
+  dnsutils = program "bind9-dnsutils" "dig";
+  tcpdump = program "tcpdump" "tcpdump";
+  socat = program "socat" "socat";
+  netcat = program "netcat-openbsd" "nc";
+  iperf3 = program "iperf3" "iperf3";
+
   # servers
+  haproxy = program "haproxy" "haproxy";
   nginx = program "nginx" "nginx";
   postgresql_15 = program "postgresql-15" "postgres";
   redis = program "redis" "redis-cli";
@@ -112,7 +121,23 @@ from {
   busybox = program "busybox-static" "busybox";
   bubblewrap = program "bubblewrap" "bwrap";
 
+  fuse3 = program "fuse3" "fusermount3";
+  libcap = program "libcap2-bin" "getcap";
+  uidmap = program "uidmap" "newuidmap";
+  doas = program "opendoas" "doas";
+
   # people's tools
+  bash-completion = "bash-completion";
+  fish = {
+    entry = "fish";
+    mainProgram = "fish";
+    passthru.shellPath = "/bin/fish";
+  };
+  screen = program "screen" "screen";
+  lsof = program "lsof" "lsof";
+  ncdu = program "ncdu" "ncdu";
+  bc = program "bc" "bc";
+  git-lfs = program "git-lfs" "git-lfs";
   git = program "git" "git";
   vim = program "vim" "vim";
   nano = program "nano" "nano";
@@ -128,6 +153,10 @@ from {
   nettools = final.hostname-debian;
   hostname = final.hostname-debian;
   systemdMinimal = final.systemd;
+  linux-pam = final.pam;
+  netcat-openbsd = final.netcat;
+  dig = final.dnsutils;
+  fuse = final.fuse3;
   systemdLibs = final.systemd;
   udev = final.systemd;
   libudev = final.systemd;
