@@ -2,7 +2,7 @@
 final: prev:
 let
   inherit (prev) lib;
-  from = import ./from-debian.nix { inherit lib final; };
+  from = import ./from-debian.nix { inherit final prev; };
   program = entry: mainProgram: { inherit entry mainProgram; };
 
   # a library's headers and link names (Debian's -dev package), together with the library: what nixpkgs' buildInputs mean
