@@ -362,7 +362,6 @@ areas:
     revOrTag
     sourceByRegex
     sourceFilesBySuffices
-    trace
     ;
 
   inherit (areas.filesystem)
@@ -389,6 +388,7 @@ areas:
     addErrorContext
     runTests
     testAllTrue
+    trace
     traceFnSeqN
     traceIf
     traceSeq
@@ -446,7 +446,6 @@ areas:
     evalModules
     evalOptionValue
     filterOverrides
-    fixMergeModules
     fixupOptionType
     mergeDefinitions
     mergeModules
@@ -488,38 +487,25 @@ areas:
     ;
 
   inherit (areas.misc)
-    checkFlag
-    checkReqs
     closePropagation
     condConcat
-    defaultMerge
-    defaultMergeArg
     fakeHash
     fakeSha256
     fakeSha512
-    foldArgs
     getValue
     ifEnable
     imap
-    innerClosePropagation
-    innerModifySumArgs
     lazyGenericClosure
     maybeAttr
     maybeAttrNullable
     maybeEnv
-    mergeAttrBy
-    mergeAttrByFunc
-    mergeAttrsByFuncDefaults
-    mergeAttrsByFuncDefaultsClean
     mergeAttrsConcatenateValues
     mergeAttrsNoOverride
-    mergeAttrsWithFunc
-    modifySumArgs
     nixType
     nvs
     setAttr
-    setAttrMerge
     uniqList
-    uniqListExt
     ;
+
+  inherit (areas.network.ipv6) mkEUI64Suffix;
 }
