@@ -64,7 +64,7 @@ impl Graph {
                 graph.entries.entry(key).or_default().debs.push((*name).to_owned());
             }
         }
-        for key in wanted.packages.keys().filter(|key| !graph.entries.contains_key(*key)) {
+        if let Some(key) = wanted.packages.keys().find(|key| !graph.entries.contains_key(*key)) {
             return Err(Error::Resolve(format!(
                 "packages.json has settings for '{key}', which is no store path"
             )));
