@@ -1,6 +1,10 @@
 //! The table of commands; each command is a file of its own.
 
 mod internal;
+mod nix_collect_garbage;
+mod nix_env;
+mod nix_hash;
+mod nix_store;
 mod os;
 mod system_activate;
 
@@ -19,6 +23,10 @@ struct Command {
 /// All commands, in the order `firn --help` lists them.
 #[rustfmt::skip]
 const COMMANDS: &[Command] = &[
+    Command { names: &["nix-collect-garbage"], about: "delete old generations and what nothing needs", hidden: false, run: nix_collect_garbage::run },
+    Command { names: &["nix-env"], about: "generations of profiles", hidden: false, run: nix_env::run },
+    Command { names: &["nix-hash"], about: "hash files, convert hashes", hidden: false, run: nix_hash::run },
+    Command { names: &["nix-store"], about: "work on the store", hidden: false, run: nix_store::run },
     Command { names: &["os"], about: "try a system in a container or a virtual machine", hidden: false, run: os::run },
     Command { names: &["system-activate"], about: "activate a built system on this machine", hidden: false, run: system_activate::run },
     Command { names: &["__container-init"], about: "", hidden: true, run: internal::container_init },
