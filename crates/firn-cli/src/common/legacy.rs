@@ -215,6 +215,9 @@ impl Common {
                 Kind::Bool | Kind::Sandbox => self.set(setting.name, "true")?,
                 _ => {
                     let [value] = args.values(flag)?;
+                    if matches!(setting.name, "cores" | "timeout" | "max-silent-time") {
+                        settings::parse_number(&value)?;
+                    }
                     self.set(setting.name, &value)?;
                 }
             }

@@ -65,17 +65,7 @@ pub fn max_freed(text: &str) -> Outcome<u64> {
     {
         return Ok(0);
     }
-    match firn_store::settings::parse_number("--max-freed", text) {
-        Ok(number) => Ok(number),
-        Err(_) => {
-            let last = text.chars().next_back().unwrap_or(' ').to_ascii_uppercase();
-            if last.is_ascii_alphabetic() && !"KMGT".contains(last) {
-                usage(format!("invalid unit specifier '{last}'"))
-            } else {
-                usage(format!("'{text}' is not an integer"))
-            }
-        }
-    }
+    Ok(firn_store::settings::parse_number(text)?)
 }
 
 /// Says what a collection has deleted.

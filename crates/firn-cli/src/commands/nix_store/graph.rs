@@ -72,9 +72,9 @@ pub fn graphml(store: &LocalStore, roots: BTreeSet<StorePath>, out: &mut dyn Wri
     writeln!(out, "<graph id='G' edgedefault='directed'>")?;
     visit(store, roots, |path, references| {
         let size = store.path_info(path)?.nar_size;
-        // the name up to its first dash
+        // the name up to its first dash, nothing without one, as C++ Nix has it
         let name = path.name();
-        let short = name.find('-').map_or(name, |at| &name[..=at]);
+        let short = name.find('-').map_or("", |at| &name[..=at]);
         let kind = if path.is_derivation() { "derivation" } else { "output-path" };
         writeln!(
             out,
