@@ -5,6 +5,8 @@ mod nix_collect_garbage;
 mod nix_env;
 mod nix_hash;
 mod nix_store;
+mod nixos_rebuild;
+mod nixos_version;
 mod os;
 mod system_activate;
 
@@ -27,6 +29,8 @@ const COMMANDS: &[Command] = &[
     Command { names: &["nix-env"], about: "generations of profiles", hidden: false, run: nix_env::run },
     Command { names: &["nix-hash"], about: "hash files, convert hashes", hidden: false, run: nix_hash::run },
     Command { names: &["nix-store"], about: "work on the store", hidden: false, run: nix_store::run },
+    Command { names: &["nixos-rebuild"], about: "build a system's configuration and switch to it", hidden: false, run: nixos_rebuild::run },
+    Command { names: &["nixos-version"], about: "print the version of the running system", hidden: false, run: nixos_version::run },
     Command { names: &["os"], about: "try a system in a container or a virtual machine", hidden: false, run: os::run },
     Command { names: &["system-activate"], about: "activate a built system on this machine", hidden: false, run: system_activate::run },
     Command { names: &["__container-init"], about: "", hidden: true, run: internal::container_init },
@@ -61,7 +65,9 @@ pub fn dispatch(name: &str, mut args: Vec<OsString>) -> ExitCode {
             None => {
                 #[expect(clippy::print_stderr, reason = "the command's output")]
                 {
-                    eprintln!("error: '{first}' is not a recognised command\nTry 'firn --help' for a list.");
+                    eprintln!(
+                        "error: '{first}' is not a recognised command\nTry 'firn --help' for a list."
+                    );
                 }
                 ExitCode::FAILURE
             }

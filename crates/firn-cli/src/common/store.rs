@@ -11,8 +11,7 @@ pub struct Local(LocalStore);
 
 /// Opens the local store.
 pub fn open_local() -> Result<Local, String> {
-    let (layout, _) =
-        StoreLayout::detect(&Environment::current()).map_err(|e| e.to_string())?;
+    let (layout, _) = StoreLayout::detect(&Environment::current()).map_err(|e| e.to_string())?;
     LocalStore::open(layout, StoreOptions::default()).map(Local).map_err(|e| e.to_string())
 }
 

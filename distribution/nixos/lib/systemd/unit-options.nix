@@ -4,13 +4,14 @@ let
   inherit (lib) mkOption types;
   systemd = import ./types.nix { inherit lib; };
 
-  unitList =
-    description:
+  listOf =
+    type: description:
     mkOption {
-      type = types.listOf types.str;
+      type = types.listOf type;
       default = [ ];
       inherit description;
     };
+  unitList = listOf systemd.unitName;
 
   script =
     description:
@@ -84,7 +85,7 @@ rec {
       default = "";
       description = "What the unit is, in a few words, as systemd shows it.";
     };
-    documentation = unitList "Addresses of the unit's documentation.";
+    documentation = listOf types.str "Addresses of the unit's documentation.";
     requires = unitList "Units to start with this one; if one of them stops, so does this one.";
     wants = unitList "Units to start with this one, without caring whether they succeed.";
     upholds = unitList "Units to keep running for as long as this one runs.";
@@ -213,8 +214,8 @@ rec {
   };
 
   listenStreams = {
-    listenStreams = unitList "Addresses of stream sockets to listen on.";
-    listenDatagrams = unitList "Addresses of datagram sockets to listen on.";
+    listenStreams = listOf types.str "Addresses of stream sockets to listen on.";
+    listenDatagrams = listOf types.str "Addresses of datagram sockets to listen on.";
   };
 
   socket =

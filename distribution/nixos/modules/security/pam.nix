@@ -75,7 +75,7 @@ let
         setEnvironment = bool true "Whether the session gets {option}`environment.sessionVariables`.";
         setLoginUid = bool config.startSession "Whether the process is marked as the user's for auditing.";
         forwardXAuth = bool false "Whether the right to use the X server is passed on. Accepted.";
-        makeHomeDir = bool cfg.makeHomeDir "Whether a missing home folder is made.";
+        makeHomeDir = bool false "Whether a missing home folder is made.";
         updateWtmp = bool false "Whether the log-in is recorded in wtmp.";
         logFailures = bool false "Whether failures are recorded. Accepted.";
         showMotd = bool false "Whether the message of the day is shown.";
@@ -130,7 +130,7 @@ let
     + on each.setEnvironment "session required ${module "env"} conffile=/etc/pam/environment readenv=0"
     + "session required ${module "unix"}\n"
     + on each.setLoginUid "session ${if config.boot.isContainer then "optional" else "required"} ${module "loginuid"}"
-    + on each.makeHomeDir "session required ${module "mkhomedir"} silent skel=${cfg.makeHomeDirSkel} umask=${cfg.makeHomeDirUmask}"
+    + on each.makeHomeDir "session required ${module "mkhomedir"} silent skel=${cfg.makeHomeDir.skelDirectory} umask=${cfg.makeHomeDir.umask}"
     + on each.updateWtmp "session optional ${module "lastlog"} silent"
     + on each.startSession "session optional ${systemdModule}"
     + on (each.limits != [ ]) "session required ${module "limits"} conf=${limitsFile each.name each.limits}"
@@ -154,21 +154,18 @@ in
       default = [ ];
       description = "Limits of resources of all sessions.";
     };
-    makeHomeDir = mkOption {
-      type = types.bool;
-      default = false;
-      description = "Whether missing home folders are made when users log in.";
-    };
-    makeHomeDirSkel = mkOption {
-      type = types.str;
-      default = "/var/empty";
-      example = "/etc/skel";
-      description = "What a new home folder holds.";
-    };
-    makeHomeDirUmask = mkOption {
-      type = types.str;
-      default = "0077";
-      description = "The umask for a new home folder.";
+    makeHomeDir = {
+      skelDirectory = mkOption {
+        type = types.str;
+        default = "/var/empty";
+        example = "/etc/skel";
+        description = "What a new home folder holds.";
+      };
+      umask = mkOption {
+        type = types.str;
+        default = "0077";
+        description = "The umask for a new home folder.";
+      };
     };
     enableSSHAgentAuth = mkOption {
       type = types.bool;

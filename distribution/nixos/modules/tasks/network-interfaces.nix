@@ -16,7 +16,7 @@ let
         description = "The address.";
       };
       prefixLength = mkOption {
-        type = types.addCheck types.int (n: n >= 0 && n <= bits);
+        type = types.ints.between 0 bits;
         description = "The length of the network's prefix, in bits.";
       };
     };
@@ -29,7 +29,7 @@ let
         description = "The network's address.";
       };
       prefixLength = mkOption {
-        type = types.addCheck types.int (n: n >= 0 && n <= bits);
+        type = types.ints.between 0 bits;
         description = "The length of the network's prefix, in bits.";
       };
       type = mkOption {
@@ -125,7 +125,7 @@ let
           description = "The type of a virtual interface.";
         };
         virtualOwner = mkOption {
-          type = types.str;
+          type = types.nullOr types.str;
           default = "root";
           description = "The user who may use a virtual interface.";
         };

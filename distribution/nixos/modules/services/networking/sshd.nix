@@ -190,7 +190,7 @@ in
               description = "The host name or address.";
             };
             port = mkOption {
-              type = types.nullOr types.int;
+              type = types.nullOr types.port;
               default = null;
               description = "The port; null means all of {option}`services.openssh.ports`.";
             };

@@ -8,6 +8,11 @@
 }:
 let
   inherit (lib) mkOption types;
+
+  # Names, or a set that says of each whether it is meant.
+  moduleNames = types.coercedTo (types.attrsOf types.bool) (
+    set: lib.attrNames (lib.filterAttrs (_: wanted: wanted) set)
+  ) (types.listOf types.str);
   cfg = config.boot.initrd;
 
   early = lib.filter (fs: utils.fsNeededForBoot fs && fs.enable or true) (
@@ -24,6 +29,26 @@ let
   ) early;
   root = lib.filter (fs: fs.mountPoint == "/") sorted;
   others = lib.filter (fs: fs.mountPoint != "/") sorted;
+
+  # Options for mount(8) and systemd, which busybox's mount does not know.
+  isForMount =
+    option:
+    !(lib.hasPrefix "x-" option)
+    && !(lib.elem option [
+      "defaults"
+      "auto"
+      "noauto"
+      "nofail"
+      "user"
+      "_netdev"
+    ]);
+  rootOptions = fs: lib.filter isForMount fs.options;
+  stripOptions =
+    text:
+    let
+      rest = lib.filter isForMount (lib.splitString "," text);
+    in
+    if rest == [ ] then "rw" else lib.concatStringsSep "," rest;
 in
 {
   options.boot.initrd = {
@@ -34,7 +59,7 @@ in
       description = "Whether the system starts through an initial ramdisk.";
     };
     availableKernelModules = mkOption {
-      type = types.listOf types.str;
+      type = moduleNames;
       default = [ ];
       example = [
         "sata_nv"
@@ -43,7 +68,7 @@ in
       description = "Kernel modules that the initial ramdisk holds, to be loaded where the hardware is found.";
     };
     kernelModules = mkOption {
-      type = types.listOf types.str;
+      type = moduleNames;
       default = [ ];
       description = "Kernel modules that the initial ramdisk always loads.";
     };
@@ -106,12 +131,6 @@ in
       readOnly = true;
       description = "The file systems that the first stage mounts, in order.";
     };
-    modules = mkOption {
-      type = types.listOf types.str;
-      internal = true;
-      readOnly = true;
-      description = "The modules in the initial ramdisk that are loaded.";
-    };
   };
 
   config = {
@@ -140,7 +159,41 @@ in
       "xhci_pci"
       "usb_storage"
     ];
-    boot.initrd.modules = lib.unique (cfg.kernelModules ++ cfg.availableKernelModules ++ map (fs: fs.fsType) early);
+
+    # The root's device is the first stage's to find; the other early file systems follow once it is mounted.
+    boot.kernelParams = lib.mkIf cfg.enable (
+      lib.concatMap (
+        fs:
+        [
+          "root=${if fs.fsType == "tmpfs" then "tmpfs" else fs.device}"
+        ]
+        ++ lib.optional (fs.fsType != "auto" && fs.fsType != "tmpfs") "rootfstype=${fs.fsType}"
+        ++ lib.optional (rootOptions fs != [ ]) "rootflags=${lib.concatStringsSep "," (rootOptions fs)}"
+      ) (map (fs: lib.head (lib.filter (each: each.mountPoint == "/") cfg.fileSystems) // { inherit (fs) options; }) root)
+    );
+
+    system.build.initialRamdisk = lib.mkIf cfg.enable (
+      pkgs.makeStage1 {
+        inherit (config.boot.kernelPackages) kernel;
+        kernelModules = lib.unique (
+          cfg.kernelModules
+          ++ lib.concatMap (fs: { vfat = [ "vfat" "nls_cp437" "nls_iso8859-1" "nls_utf8" ]; }.${fs.fsType} or [ fs.fsType ]) (
+            lib.filter (fs: !lib.elem fs.fsType [ "auto" "tmpfs" "none" ]) early
+          )
+        );
+        availableKernelModules = lib.unique cfg.availableKernelModules;
+        compressor = if builtins.isString cfg.compressor then cfg.compressor else "gzip";
+        postMountCommands =
+          lib.concatMapStrings (fs: ''
+            ${lib.optionalString (lib.hasPrefix "/dev/" fs.device) "waitFor ${lib.escapeShellArg fs.device} || fail ${lib.escapeShellArg "the device ${fs.device} of ${fs.mountPoint} did not appear"}"}
+            mkdir -p /sysroot${fs.mountPoint}
+            mount ${lib.optionalString (fs.fsType != "auto") "-t ${fs.fsType}"} -o ${lib.escapeShellArg (stripOptions fs.options)} ${
+              if lib.hasPrefix "/dev/" fs.device then "\"$device\"" else lib.escapeShellArg fs.device
+            } /sysroot${fs.mountPoint} || fail ${lib.escapeShellArg "cannot mount ${fs.mountPoint}"}
+          '') (lib.filter (fs: fs.mountPoint != "/") cfg.fileSystems)
+          + cfg.postMountCommands;
+      }
+    );
     boot.supportedFilesystems = lib.mapAttrs (_: lib.mkDefault) cfg.supportedFilesystems;
 
     assertions = [

@@ -8,6 +8,11 @@
 }:
 let
   inherit (lib) mkOption types;
+
+  # Names, or a set that says of each whether it is meant.
+  moduleNames = types.coercedTo (types.attrsOf types.bool) (
+    set: lib.attrNames (lib.filterAttrs (_: wanted: wanted) set)
+  ) (types.listOf types.str);
   cfg = config.boot;
 
   sysctlValue = lib.mkOptionType {
@@ -51,7 +56,7 @@ in
       description = "The kernel messages that the console shows: those of a level below this.";
     };
     kernelModules = mkOption {
-      type = types.listOf types.str;
+      type = moduleNames;
       default = [ ];
       description = "Kernel modules to load when the system starts.";
     };
@@ -62,7 +67,7 @@ in
       description = "Packages with further kernel modules.";
     };
     blacklistedKernelModules = mkOption {
-      type = types.listOf types.str;
+      type = moduleNames;
       default = [ ];
       example = [ "cirrusfb" ];
       description = "Kernel modules that are not loaded by themselves.";

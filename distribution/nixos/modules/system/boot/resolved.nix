@@ -8,6 +8,8 @@
 let
   inherit (lib) mkOption types;
   cfg = config.services.resolved;
+  systemd = import ../../../lib/systemd/types.nix { inherit lib; };
+  render = import ../../../lib/systemd/render.nix { inherit lib; };
   trilean = yes: types.enum ([ "true" "false" ] ++ yes);
 in
 {
@@ -45,6 +47,14 @@ in
       default = "false";
       description = "Whether name servers are asked through TLS.";
     };
+    settings.Resolve = mkOption {
+      type = systemd.section;
+      default = { };
+      example = {
+        MulticastDNS = false;
+      };
+      description = "Settings of the `[Resolve]` section of `resolved.conf`.";
+    };
     extraConfig = mkOption {
       type = types.lines;
       default = "";
@@ -69,6 +79,7 @@ in
         + lib.optionalString (cfg.fallbackDns != null) "FallbackDNS=${lib.concatStringsSep " " cfg.fallbackDns}\n"
         + lib.optionalString (cfg.domains != [ ]) "Domains=${lib.concatStringsSep " " cfg.domains}\n"
         + "LLMNR=${cfg.llmnr}\nDNSSEC=${cfg.dnssec}\nDNSOverTLS=${cfg.dnsovertls}\n"
+        + render.settings cfg.settings.Resolve
         + cfg.extraConfig;
       "resolv.conf" = {
         source = "/run/systemd/resolve/stub-resolv.conf";

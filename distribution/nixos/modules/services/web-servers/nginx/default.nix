@@ -88,12 +88,7 @@ in
     additionalModules = mkOption {
       type = types.listOf (types.attrsOf types.anything);
       default = [ ];
-      description = "Modules to build into nginx. The package is ready-made here; see {option}`services.nginx.dynamicModules`.";
-    };
-    dynamicModules = mkOption {
-      type = types.listOf types.path;
-      default = [ ];
-      description = "Files of modules to load.";
+      description = "Modules to build into nginx. The package is ready-made here; load modules with {option}`services.nginx.prependConfig`.";
     };
     user = mkOption {
       type = types.str;
@@ -218,7 +213,8 @@ in
       description = "The largest body of a request.";
     };
     sslCiphers = mkOption {
-      type = types.nullOr types.str;
+      type = types.nullOr (types.either types.str (types.listOf types.str));
+      apply = value: if builtins.isList value then lib.concatStringsSep ":" value else value;
       default = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
       description = "The ciphers of TLS 1.2.";
     };
@@ -239,13 +235,7 @@ in
       description = "The size of the hash table of media types.";
     };
     mapHashBucketSize = mkOption {
-      type = types.nullOr (
-        types.enum [
-          32
-          64
-          128
-        ]
-      );
+      type = types.nullOr types.ints.positive;
       default = null;
       description = "The bucket size of the hash tables of maps.";
     };
@@ -377,16 +367,10 @@ in
       };
       description = "The hosts, by name.";
     };
-    tailscaleAuth = mkOption {
-      type = types.attrs;
-      default = { };
-      visible = false;
-      description = "Accepted; not available.";
-    };
   };
 
   config = lib.mkIf cfg.enable {
-    warnings = lib.optional (cfg.additionalModules != [ ]) "services.nginx.additionalModules has no effect: the package is ready-made. Use services.nginx.dynamicModules.";
+    warnings = lib.optional (cfg.additionalModules != [ ]) "services.nginx.additionalModules has no effect: the package is ready-made. Load modules with services.nginx.prependConfig.";
 
     assertions = lib.concatLists (
       lib.mapAttrsToList (

@@ -299,7 +299,6 @@ else
   "pid ${if forCheck then "/tmp/check.pid" else "/run/nginx/nginx.pid"};\n"
   + "error_log ${cfg.logError};\n"
   + "daemon off;\n"
-  + lib.concatMapStrings (module: "load_module ${module};\n") cfg.dynamicModules
   + cfg.prependConfig
   + "\nevents {\n"
   + indent "  " cfg.eventsConfig

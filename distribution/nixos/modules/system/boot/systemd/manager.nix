@@ -225,6 +225,8 @@ in
         stopIfChanged = false;
       };
       "user@" = {
+        # Sessions of users have their own.
+        environment.PATH = lib.mkForce null;
         restartIfChanged = false;
         stopIfChanged = false;
       };
