@@ -103,6 +103,10 @@ fn look_into_elf(elf: &Elf<'_>, facts: &mut Facts) {
     if elf.is_dynamic() {
         facts.loaders.extend(elf.interpreter().and_then(placed));
     }
+    // As in the import, where only what is linked dynamically is given other strings.
+    if elf.needed().is_empty() {
+        return;
+    }
     let paths = elf::strings::referenced_paths(elf);
     facts
         .compiled

@@ -26,7 +26,7 @@ pub struct Package {
     pub essential: bool,
     /// Alternatives for each relation, names only.
     pub depends: Vec<Vec<String>>,
-    /// The same for Recommends and Suggests.
+    /// The same for Recommends.
     pub recommends: Vec<Vec<String>>,
     pub provides: Vec<String>,
 }
@@ -56,8 +56,7 @@ impl Package {
         let name = field("Package")?;
         let mut depends = relations(fields.get("Pre-Depends"));
         depends.extend(relations(fields.get("Depends")));
-        let mut recommends = relations(fields.get("Recommends"));
-        recommends.extend(relations(fields.get("Suggests")));
+        let recommends = relations(fields.get("Recommends"));
         let source = field("Source").unwrap_or_else(|| name.clone());
         Some(Self {
             version: field("Version")?,
@@ -150,6 +149,21 @@ impl Index {
         Err(Error::Resolve(format!("nothing provides {}", alternatives.join(" | "))))
     }
 
+    /// Puts packages that have a version in their name in the place of `@depends:META` in groups: what the
+    /// package META depends on first.
+    pub fn expand_groups(&self, wanted: &mut Wanted) -> Result<()> {
+        for name in wanted.groups.values_mut().flat_map(|group| &mut group.debs) {
+            if let Some(meta) = name.strip_prefix("@depends:") {
+                let package = self.packages.get(meta);
+                let first = package.and_then(|package| package.depends.first()?.first());
+                *name = first.cloned().ok_or_else(|| {
+                    Error::Resolve(format!("'{meta}' is no package with a dependency"))
+                })?;
+            }
+        }
+        Ok(())
+    }
+
     /// The wanted packages and all that they depend on.
     pub fn closure(&self, wanted: &Wanted) -> Result<BTreeMap<&str, &Package>> {
         let grouped = wanted.groups.values().flat_map(|group| &group.debs);
@@ -178,7 +192,7 @@ impl Index {
         Ok(found)
     }
 
-    /// The names of packages that a package's own relations mention (Depends, Recommends, Suggests).
+    /// The names of packages that a package's own relations mention (Depends, Recommends).
     pub fn related(&self, package: &Package) -> BTreeSet<String> {
         let mut names = BTreeSet::new();
         for name in package.depends.iter().chain(&package.recommends).flatten() {

@@ -100,10 +100,11 @@ fn run(arguments: &[String]) -> Result<ExitCode> {
         }
     }
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../distribution/pkgs/debian");
-    let wanted = Wanted::read(&folder.join("packages.json"))?;
+    let mut wanted = Wanted::read(&folder.join("packages.json"))?;
     let mirror = mirror::Mirror::new(&wanted, options)?;
     let index = index::Index::read(&mirror.indexes()?)?;
 
+    index.expand_groups(&mut wanted)?;
     let chosen = index.closure(&wanted)?;
     eprintln!(
         "{} packages, {} MB to download at most",
@@ -191,7 +192,7 @@ fn plain_version(version: &str) -> String {
 /// Downloads the packages and looks into each; what was found is kept beside the downloads.
 fn look_into(mirror: &mirror::Mirror, packages: &[&Package]) -> Result<BTreeMap<String, Facts>> {
     // Changes when the scanner's answers change.
-    const FORMAT: u32 = 2;
+    const FORMAT: u32 = 3;
     let facts_of = |package: &Package| -> Result<Facts> {
         let cached = mirror.cache().join(format!("facts-{FORMAT}-{}.json", package.sha256));
         if let Ok(text) = std::fs::read(&cached)

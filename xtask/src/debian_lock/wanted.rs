@@ -120,6 +120,6 @@ impl Wanted {
 
     /// Strings in ELF files that become paths of dependencies: everything compiled in, or nothing.
     pub fn uses_compiled_paths(&self, key: &str) -> bool {
-        self.spec(key).and_then(|spec| spec.get("autoStrings")?.as_bool()).unwrap_or(false)
+        self.spec(key).and_then(|spec| spec.get("autoStrings")?.as_bool()).unwrap_or(true)
     }
 }

@@ -53,22 +53,49 @@ impl LocalStore {
         }
         let real = self.real(path);
         let mut lock = PathLocks::lock([real.as_path()])?;
-        if repair == Repair::Yes || !self.is_registered(path)? {
+        let valid = self.is_registered(path)?;
+        if repair == Repair::Yes || !valid {
+            let old = if valid { self.set_aside(&real)? } else { None };
             delete_path(&real)?;
-            let info = fill(&real).inspect_err(|_| {
+            let done = self.fill_and_register(&real, repair, fill, outputs);
+            if let Err(error) = done {
                 // what is half made is of no use to anybody
                 let _ = delete_path(&real);
-            })?;
-            if self.options.auto_optimise {
-                self.optimise_path(&real, repair)?;
-            }
-            match outputs {
-                Some(outputs) => self.register_with(&[info], outputs)?,
-                None => self.register(&[info])?,
+                if let Some(old) = old {
+                    move_into_place(&old.path.join("x"), &real)?;
+                }
+                return Err(error);
             }
         }
         lock.set_removal(true);
         Ok(())
+    }
+
+    fn fill_and_register(
+        &self,
+        real: &Path,
+        repair: Repair,
+        fill: impl FnOnce(&Path) -> Result<PathInfo>,
+        outputs: Option<&Outputs<'_>>,
+    ) -> Result<()> {
+        let info = fill(real)?;
+        if self.options.auto_optimise {
+            self.optimise_path(real, repair)?;
+        }
+        match outputs {
+            Some(outputs) => self.register_with(&[info], outputs),
+            None => self.register(&[info]),
+        }
+    }
+
+    /// Keeps the old contents of a path that is repaired until the new ones are there.
+    fn set_aside(&self, real: &Path) -> Result<Option<TemporaryFolder>> {
+        if real.symlink_metadata().is_err() {
+            return Ok(None);
+        }
+        let folder = TemporaryFolder::new(&self.layout.real_store_dir)?;
+        move_into_place(real, &folder.path.join("x"))?;
+        Ok(Some(folder))
     }
 
     pub(super) fn put_text(

@@ -196,3 +196,17 @@ impl LocalStore {
         Ok(found)
     }
 }
+
+#[cfg(test)]
+impl LocalStore {
+    /// As if another process had added what was added so far and had ended.
+    pub(super) fn temp_roots_for_tests_forget(&self) {
+        let mut state = self.temp_roots.state.lock();
+        if let Some(file) = state.file.take() {
+            let _ = std::fs::remove_file(file.path());
+        }
+        state.added.clear();
+        drop(state);
+        self.clear_cache();
+    }
+}

@@ -107,8 +107,9 @@ pub(super) struct Lexer<'s> {
     /// Where the run of path characters ends that holds the present position, if neither a path nor a URI
     /// can come of it.
     plain_run: usize,
-    /// Start of the newest token.
+    /// Starts of the newest token and the one before.
     last_start: u32,
+    earlier_start: u32,
     /// A doc comment that no token followed yet.
     doc: Option<(u32, u32)>,
     pub(super) docs: Vec<DocComment>,
@@ -130,6 +131,7 @@ impl<'s> Lexer<'s> {
             pipe_operators,
             plain_run: 0,
             last_start: 0,
+            earlier_start: 0,
             doc: None,
             docs: Vec::new(),
             error: None,
@@ -172,7 +174,7 @@ impl<'s> Lexer<'s> {
     fn emit(&mut self, kind: T, end: usize, value: u64) -> Token {
         let start = self.at as u32;
         self.at = end;
-        self.last_start = start;
+        self.earlier_start = std::mem::replace(&mut self.last_start, start);
         Token { kind, start, end: end as u32, value }
     }
 
@@ -511,7 +513,8 @@ impl<'s> Lexer<'s> {
             // C++ Nix takes its position back to where the last piece starts.
             self.end_pos = self.last_start;
         }
-        Token { kind: T::PathEnd, start: self.last_start, end: start as u32, value: 0 }
+        let pos = if at_end { self.earlier_start } else { self.last_start };
+        Token { kind: T::PathEnd, start: pos, end: start as u32, value: 0 }
     }
 
     fn string_token(&mut self) -> Token {

@@ -1,10 +1,13 @@
 //! Running commands inside a machine over a byte stream: one JSON object a line.
 //!
-//! The host sends `{"argv":["…"],"stdin":"…"}`; the agent answers `{"ready":true}` once, and for each
-//! request any number of `{"out":"…"}` and at last `{"exit":0}`.
+//! The host sends `{"ping":N}` until the agent answers `{"pong":N}`, then `{"argv":["…"]}`, which the
+//! agent answers with any number of `{"out":"…"}` and at last `{"exit":0}`. Hosts come and go; one is
+//! served at a time.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
@@ -12,13 +15,16 @@ use crate::{Error, Result};
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Request {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ping: Option<u64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     argv: Vec<String>,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Answer {
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    ready: Option<bool>,
+    pong: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     out: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -36,11 +42,13 @@ pub fn serve(input: impl Read, mut output: impl Write) -> io::Result<()> {
         output.write_all(&line)?;
         output.flush()
     };
-    say(Answer { ready: Some(true), ..Answer::default() })?;
     for line in BufReader::new(input).lines() {
         let line = line?;
         // a line that is no request is what was typed before the other side listened
         let Ok(request) = serde_json::from_str::<Request>(line.trim()) else { continue };
+        if request.ping.is_some() {
+            say(Answer { pong: request.ping, ..Answer::default() })?;
+        }
         let [program, arguments @ ..] = &request.argv[..] else { continue };
         let pipe = io::pipe()?;
         let spawned = Command::new(program)
@@ -74,35 +82,94 @@ pub fn serve(input: impl Read, mut output: impl Write) -> io::Result<()> {
     Ok(())
 }
 
-/// The host's side.
-#[derive(Debug)]
-pub struct Client<S: Read + Write> {
-    stream: BufReader<S>,
+/// Opens a serial port as a plain byte stream: no echo, no line editing, no translation.
+///
+/// # Errors
+/// If it cannot be opened or is no terminal.
+pub fn open_serial(device: &std::path::Path) -> io::Result<std::fs::File> {
+    let port = std::fs::File::options().read(true).write(true).open(device)?;
+    let mut settings = rustix::termios::tcgetattr(&port)?;
+    settings.make_raw();
+    rustix::termios::tcsetattr(&port, rustix::termios::OptionalActions::Now, &settings)?;
+    Ok(port)
 }
 
-impl<S: Read + Write> Client<S> {
-    /// Waits on `stream` until the agent is ready.
+/// The host's side.
+#[derive(Debug)]
+pub struct Client {
+    stream: UnixStream,
+    /// What has come of a line that is not complete yet.
+    pending: Vec<u8>,
+}
+
+impl Client {
+    /// Asks on `stream` until the agent answers, at most for `patience`; `alive` tells whether it
+    /// still can.
     ///
     /// # Errors
-    /// If the stream ends before.
-    pub fn connect(stream: S) -> Result<Self> {
-        let mut client = Self { stream: BufReader::new(stream) };
-        while client.answer()?.ready != Some(true) {}
-        Ok(client)
+    /// If the stream ends, `alive` says no, or the time is over.
+    pub fn connect(
+        stream: UnixStream,
+        patience: Duration,
+        alive: &mut dyn FnMut() -> bool,
+    ) -> Result<Self> {
+        let broken =
+            |e: io::Error| Error::Other(format!("the machine's agent cannot be reached: {e}"));
+        stream.set_read_timeout(Some(Duration::from_millis(250))).map_err(broken)?;
+        let mut client = Self { stream, pending: Vec::new() };
+        let end = Instant::now() + patience;
+        let mut number = u64::from(std::process::id()) << 32;
+        while Instant::now() < end && alive() {
+            number += 1;
+            client.send(&Request { ping: Some(number), argv: Vec::new() })?;
+            // an answer to an earlier question may still be on its way; only this one counts
+            while let Some(answer) = client.answer()? {
+                if answer.pong == Some(number) {
+                    client.stream.set_read_timeout(None).map_err(broken)?;
+                    return Ok(client);
+                }
+            }
+        }
+        Err(Error::Other(format!(
+            "the machine's agent did not answer within {} seconds",
+            patience.as_secs()
+        )))
     }
 
-    fn answer(&mut self) -> Result<Answer> {
-        let gone = |e: String| Error::Other(format!("the machine's agent does not answer: {e}"));
+    fn send(&mut self, request: &Request) -> Result<()> {
+        let mut line = serde_json::to_vec(request).map_err(|e| Error::Other(e.to_string()))?;
+        line.push(b'\n');
+        self.stream
+            .write_all(&line)
+            .map_err(|e| Error::Other(format!("the machine's agent cannot be reached: {e}")))
+    }
+
+    /// The next answer, or none if nothing came within the stream's time-out.
+    fn answer(&mut self) -> Result<Option<Answer>> {
         loop {
-            let mut line = Vec::new();
-            let got = self.stream.read_until(b'\n', &mut line).map_err(|e| gone(e.to_string()))?;
-            if got == 0 {
-                return Err(gone("the machine has stopped".into()));
+            while let Some(end) = self.pending.iter().position(|b| *b == b'\n') {
+                let line: Vec<u8> = self.pending.drain(..=end).collect();
+                // the console driver may have echoed something before the agent took over
+                let start = line.iter().position(|b| *b == b'{').unwrap_or(0);
+                if let Ok(answer) = serde_json::from_slice(&line[start..]) {
+                    return Ok(Some(answer));
+                }
             }
-            // the console driver may have echoed something before the agent took over
-            let start = line.iter().position(|b| *b == b'{').unwrap_or(0);
-            if let Ok(answer) = serde_json::from_slice(&line[start..]) {
-                return Ok(answer);
+            let mut buffer = [0; 4096];
+            match self.stream.read(&mut buffer) {
+                Ok(0) => return Err(Error::Other("the machine has stopped".into())),
+                Ok(got) => self.pending.extend_from_slice(&buffer[..got]),
+                Err(e)
+                    if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) =>
+                {
+                    return Ok(None);
+                }
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => {
+                    return Err(Error::Other(format!(
+                        "the machine's agent cannot be reached: {e}"
+                    )));
+                }
             }
         }
     }
@@ -112,15 +179,9 @@ impl<S: Read + Write> Client<S> {
     /// # Errors
     /// If the machine stops meanwhile.
     pub fn run(&mut self, argv: &[String], output: &mut dyn FnMut(&str)) -> Result<i32> {
-        let mut line = serde_json::to_vec(&Request { argv: argv.to_vec() })
-            .map_err(|e| Error::Other(e.to_string()))?;
-        line.push(b'\n');
-        self.stream
-            .get_mut()
-            .write_all(&line)
-            .map_err(|e| Error::Other(format!("the machine's agent cannot be reached: {e}")))?;
+        self.send(&Request { ping: None, argv: argv.to_vec() })?;
         loop {
-            let answer = self.answer()?;
+            let Some(answer) = self.answer()? else { continue };
             if let Some(text) = answer.out {
                 output(&text);
             }
@@ -134,13 +195,12 @@ impl<S: Read + Write> Client<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::net::UnixStream;
 
     #[test]
     fn commands_run_and_their_output_and_code_come_back() {
         let (host, guest) = UnixStream::pair().unwrap();
         let server = std::thread::spawn(move || serve(guest.try_clone().unwrap(), guest));
-        let mut client = Client::connect(host).unwrap();
+        let mut client = Client::connect(host, Duration::from_secs(5), &mut || true).unwrap();
         let mut text = String::new();
         let argv = ["sh", "-c", "echo a; echo b >&2; exit 3"].map(str::to_owned);
         assert_eq!(client.run(&argv, &mut |t| text += t).unwrap(), 3);

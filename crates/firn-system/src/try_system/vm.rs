@@ -23,10 +23,8 @@ pub struct Spec {
     pub kernel_params: String,
     /// The image of the store.
     pub store_image: PathBuf,
-    /// Where the machine keeps its disk and sockets.
+    /// Where the machine keeps its sockets and logs; what it writes itself is in its memory.
     pub state: PathBuf,
-    /// Size of the disk for what the machine writes, in bytes; 0 keeps it in memory.
-    pub disk_size: u64,
     /// Memory in MiB.
     pub memory: u64,
     /// Processors.
@@ -82,19 +80,11 @@ impl Machine {
         command.arg("-smp").arg(spec.cores.to_string());
         command.arg("-kernel").arg(&spec.kernel).arg("-initrd").arg(&spec.initrd);
         command.arg("-append").arg(format!(
-            "{} console=ttyS0 firn.agent=ttyS1 init={}/init",
+            "{} console=ttyS0 root=tmpfs firn.store=serial:store firn.storewritable firn.agent=ttyS1 init={}/init",
             spec.kernel_params,
             spec.toplevel.display()
         ));
-        drive(&mut command, &spec.store_image, "store", true);
-        if spec.disk_size > 0 {
-            let disk = spec.state.join("disk.raw");
-            if !disk.exists() {
-                let file = fs::File::create(&disk).at("create", &disk)?;
-                file.set_len(spec.disk_size).at("set the size of", &disk)?;
-            }
-            drive(&mut command, &disk, "root", false);
-        }
+        read_only_drive(&mut command, &spec.store_image, "store");
         let mut net = "user,id=net0".to_owned();
         for port in &spec.ports {
             net += &format!(",hostfwd=tcp:{}:{}-:{}", port.address, port.host, port.guest);
@@ -141,14 +131,12 @@ impl Machine {
     ///
     /// # Errors
     /// If the machine stops or the time is over; the message has the end of the console.
-    pub fn agent(&mut self, patience: Duration) -> Result<agent::Client<UnixStream>> {
-        let path = self.state.join("agent.sock");
-        let stream = UnixStream::connect(&path).at("connect to", &path)?;
-        stream.set_read_timeout(Some(patience)).at("use", &path)?;
-        let client = agent::Client::connect(stream).map_err(|e| {
-            Error::Other(format!("{e}\nThe last lines of the console:\n{}", self.console_tail(25)))
-        })?;
-        Ok(client)
+    pub fn agent(&mut self, patience: Duration) -> Result<agent::Client> {
+        let stream = connect(&self.state)?;
+        let connected = agent::Client::connect(stream, patience, &mut || !self.has_ended());
+        connected.map_err(|e| {
+            Error::Other(format!("{e}\nThe last lines of its console:\n{}", self.console_tail(25)))
+        })
     }
 
     /// The last `count` lines of the console.
@@ -175,6 +163,16 @@ impl Machine {
     }
 }
 
+/// Connects to the agent's port of the machine whose files are in `state`.
+///
+/// # Errors
+/// If no machine runs there.
+pub fn connect(state: &Path) -> Result<UnixStream> {
+    UnixStream::connect(state.join("agent.sock")).map_err(|_| {
+        Error::Other(format!("no machine runs with the state folder '{}'", state.display()))
+    })
+}
+
 impl Drop for Machine {
     fn drop(&mut self) {
         let _ = self.qemu.kill();
@@ -182,9 +180,10 @@ impl Drop for Machine {
     }
 }
 
-fn drive(command: &mut Command, file: &Path, id: &str, read_only: bool) {
-    let ro = if read_only { ",readonly=on" } else { ",cache=unsafe" };
-    command.arg("-drive").arg(format!("if=none,id={id},format=raw,file={}{ro}", escaped(file)));
+fn read_only_drive(command: &mut Command, file: &Path, id: &str) {
+    command
+        .arg("-drive")
+        .arg(format!("if=none,id={id},format=raw,file={},readonly=on", escaped(file)));
     command.arg("-device").arg(format!("virtio-blk-pci,drive={id},serial={id}"));
 }
 

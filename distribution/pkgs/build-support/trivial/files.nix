@@ -7,6 +7,15 @@ let
       lib.strings.sanitizeDerivationName name
     else
       throw "writeTextFile: the name must be a string, but is a ${builtins.typeOf name}";
+
+  # a file's name without its folder and, in the store, its hash
+  plainName =
+    src:
+    let
+      base = builtins.unsafeDiscardStringContext (baseNameOf (toString src));
+      stored = builtins.match "[0-9a-df-np-sv-z]{32}-(.*)" base;
+    in
+    if stored == null then base else builtins.head stored;
 in
 rec {
   writeTextFile =
@@ -118,7 +127,7 @@ rec {
     args:
     final.stdenvNoCC.mkDerivation (
       {
-        name = args.name or (baseNameOf (toString args.src));
+        name = args.name or (plainName args.src);
         preferLocalBuild = true;
         allowSubstitutes = false;
         buildCommand = ''
@@ -160,7 +169,7 @@ rec {
           ]
       ) (lib.attrNames replacements);
       kept = lib.filter (variable: replacements.${variable} == null) (lib.attrNames replacements);
-      fileName = if name != null then name else baseNameOf (toString src);
+      fileName = if name != null then name else plainName src;
     in
     final.stdenvNoCC.mkDerivation {
       name = fileName;

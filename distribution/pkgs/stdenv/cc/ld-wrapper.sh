@@ -44,7 +44,7 @@ for ((i = 0; i < ${#given[@]}; i++)); do
 done
 after+=(-L@libcDev@/lib -L@libc@/lib)
 
-rpaths=()
+rpaths=(@libc@/lib)
 if [[ -z $relocatable && -z $static && ${NIX_DONT_SET_RPATH:-} != 1 ]]; then
     all=(${before[@]+"${before[@]}"} ${parameters[@]+"${parameters[@]}"} "${after[@]}")
     folders=() libraries=()
@@ -79,7 +79,10 @@ if [[ -z $relocatable && -z $static && ${NIX_DONT_SET_RPATH:-} != 1 ]]; then
     if ((${#found[@]})); then
         # a link may lead to the package that holds the library itself
         while IFS= read -r file; do
-            if [[ $file == "$store"/* ]]; then rpaths+=("${file%/*}"); fi
+            # not the linker's own scripts (libc.so, libgcc_s.so): what they name is in the C library's folder
+            magic=
+            IFS= read -r -n 4 -d '' magic <"$file" 2>/dev/null
+            if [[ $file == "$store"/* && $magic == $'\177ELF' ]]; then rpaths+=("${file%/*}"); fi
         done < <(@readlink@ -f -- "${found[@]}")
     fi
     for folder in ${rpaths[@]+"${rpaths[@]}"}; do

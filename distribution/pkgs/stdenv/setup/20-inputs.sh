@@ -107,7 +107,6 @@ _setupEnvironment() {
     fi
     export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-315532800}
     export ZERO_AR_DATE=1
-    export LC_ALL=${LC_ALL:-C.UTF-8}
     export TZ=${TZ:-UTC}
     : "${NIX_BUILD_TOP:=${TMPDIR:-/tmp}}"
     : "${NIX_STORE:=/nix/store}"

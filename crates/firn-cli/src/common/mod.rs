@@ -1,0 +1,27 @@
+//! What several commands share: where the distribution is, and how messages reach a terminal.
+
+pub mod distribution;
+pub mod store;
+
+use std::sync::Arc;
+
+use firn_event::{Event, EventSink, Level, Logger};
+
+/// A logger that writes messages to standard error, line by line, and nothing else.
+pub fn simple_logger() -> Logger {
+    struct Stderr;
+    impl EventSink for Stderr {
+        #[expect(clippy::print_stderr, reason = "the command's output")]
+        fn event(&self, event: Event) {
+            if let Event::Message { level, text } = event {
+                match level {
+                    Level::Error => eprintln!("error: {text}"),
+                    Level::Warn => eprintln!("warning: {text}"),
+                    Level::Notice | Level::Info => eprintln!("{text}"),
+                    _ => {}
+                }
+            }
+        }
+    }
+    Logger::new(Arc::new(Stderr))
+}
