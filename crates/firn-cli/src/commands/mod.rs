@@ -1,6 +1,7 @@
 //! The table of commands; each command is a file of its own.
 
 mod internal;
+mod nix_instantiate;
 mod nixos_rebuild;
 mod nixos_version;
 mod os;
@@ -21,6 +22,7 @@ struct Command {
 /// All commands, in the order `firn --help` lists them.
 #[rustfmt::skip]
 const COMMANDS: &[Command] = &[
+    Command { names: &["nix-instantiate"], about: "make derivations of expressions, or print their values", hidden: false, run: nix_instantiate::run },
     Command { names: &["nixos-rebuild"], about: "build a system's configuration and switch to it", hidden: false, run: nixos_rebuild::run },
     Command { names: &["nixos-version"], about: "print the version of the running system", hidden: false, run: nixos_version::run },
     Command { names: &["os"], about: "try a system in a container or a virtual machine", hidden: false, run: os::run },
