@@ -28,7 +28,7 @@ let
         customisation = area ./customisation.nix;
         derivations = area ./derivations.nix;
         meta = area ./meta.nix;
-        licenses = area ./licenses.nix;
+        licenses = area ./licenses;
         sourceTypes = area ./source-types.nix;
         maintainers = { };
         teams = { };

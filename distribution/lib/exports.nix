@@ -177,7 +177,6 @@ areas:
     genList
     groupBy
     groupBy'
-    hasPrefix
     head
     ifilter0
     imap0
@@ -196,7 +195,6 @@ areas:
     partition
     range
     remove
-    removePrefix
     replaceElemAt
     replicate
     reverseList
@@ -246,6 +244,7 @@ areas:
     getName
     getVersion
     hasInfix
+    hasPrefix
     hasSuffix
     intersperse
     isPath
@@ -267,6 +266,7 @@ areas:
     nameFromURL
     optionalString
     parseDrvName
+    removePrefix
     removeSuffix
     replaceString
     replaceStrings
@@ -362,7 +362,6 @@ areas:
     revOrTag
     sourceByRegex
     sourceFilesBySuffices
-    trace
     ;
 
   inherit (areas.filesystem)
@@ -389,6 +388,7 @@ areas:
     addErrorContext
     runTests
     testAllTrue
+    trace
     traceFnSeqN
     traceIf
     traceSeq
@@ -446,7 +446,6 @@ areas:
     evalModules
     evalOptionValue
     filterOverrides
-    fixMergeModules
     fixupOptionType
     mergeDefinitions
     mergeModules
@@ -488,38 +487,25 @@ areas:
     ;
 
   inherit (areas.misc)
-    checkFlag
-    checkReqs
     closePropagation
     condConcat
-    defaultMerge
-    defaultMergeArg
     fakeHash
     fakeSha256
     fakeSha512
-    foldArgs
     getValue
     ifEnable
     imap
-    innerClosePropagation
-    innerModifySumArgs
     lazyGenericClosure
     maybeAttr
     maybeAttrNullable
     maybeEnv
-    mergeAttrBy
-    mergeAttrByFunc
-    mergeAttrsByFuncDefaults
-    mergeAttrsByFuncDefaultsClean
     mergeAttrsConcatenateValues
     mergeAttrsNoOverride
-    mergeAttrsWithFunc
-    modifySumArgs
     nixType
     nvs
     setAttr
-    setAttrMerge
     uniqList
-    uniqListExt
     ;
+
+  inherit (areas.network.ipv6) mkEUI64Suffix;
 }

@@ -50,11 +50,9 @@ let
     else
       "${getBin drv}/bin/${name}";
 
-  licensesSpdx =
-    let
-      all = removeAttrs lib.licenses.spdxTable [ ];
-    in
-    all;
+  licensesSpdx = lib.attrsets.concatMapAttrs (
+    _: license: if license ? spdxId then { ${license.spdxId} = license; } else { }
+  ) lib.licenses;
 
   getLicenseFromSpdxIdOr =
     let
@@ -105,7 +103,10 @@ in
   getLicenseFromSpdxId =
     id:
     getLicenseFromSpdxIdOr id (
-      warn "getLicenseFromSpdxId: No license matches the given SPDX ID: ${id}" { shortName = id; }
+      warn "getLicenseFromSpdxId: No license with the given SPDX ID found: ${id}" {
+        shortName = id;
+        spdxId = id;
+      }
     );
 
   # ## programs

@@ -144,7 +144,9 @@ impl<'a> Index<'a> {
     pub fn locate(&self, fhs: &str) -> Option<String> {
         let placed = flatten::place(fhs.strip_prefix('/')?.trim_end_matches('/'))?;
         if SHARED.contains(&placed.as_str()) {
-            return None;
+            // Each package finds its own translations only.
+            let own = placed == "share/locale" && self.own.has(&placed);
+            return own.then(|| self.print(Owner::Own, &placed));
         }
         let found = self.owner(&placed)?;
         let slash = if fhs.ends_with('/') { "/" } else { "" };

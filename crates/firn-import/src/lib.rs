@@ -25,4 +25,4 @@ mod write;
 
 pub use error::{Error, Result};
 pub use pipeline::run;
-pub use spec::{Env, Kind, Replace, Report, Spec};
+pub use spec::{Env, Kind, Replace, Report, Spec, StringMove};

@@ -5,7 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::archive::{self, deb, tar};
-use crate::elf::{self, Elf, edit};
+use crate::elf::edit::{self, NewString};
+use crate::elf::{self, Elf};
 use crate::error::{Error, Result};
 use crate::flatten;
 use crate::glob;
@@ -333,7 +334,7 @@ fn rewrite_files(
         }
     }
     for string in &spec.strings {
-        if !string.optional && !moved.contains(&string.from) {
+        if !string.optional && string.from != string.to && !moved.contains(&string.from) {
             return Err(step(
                 "strings",
                 format!(
@@ -399,15 +400,22 @@ fn change_elf(spec: &Spec, path: &str, data: &[u8], index: &Index<'_>) -> Result
     let mut changes = edit::Changes::default();
     for string in &spec.strings {
         if string.files.is_empty() || glob::any(&string.files, path) {
-            changes.strings.insert(string.from.clone(), string.to.clone());
+            let new = NewString { to: string.to.clone(), with_length: string.length };
+            changes.strings.insert(string.from.clone(), new);
         }
     }
-    if spec.auto_strings.unwrap_or(spec.kind == Kind::Debian) {
-        for found in
-            elf::strings::referenced_paths(&elf).into_iter().filter(|path| text::is_fhs(path))
-        {
-            if let Some(new) = index.locate(&found) {
-                changes.strings.entry(found).or_insert(new);
+    // Static programs are for places that have no store: initial ramdisks, rescue.
+    let auto = spec.auto_strings.unwrap_or(spec.kind == Kind::Debian);
+    if auto && !elf.needed().is_empty() {
+        for found in elf::strings::referenced_paths(&elf) {
+            if !text::is_fhs(&found) || changes.strings.contains_key(&found) {
+                continue;
+            }
+            match index.locate(&found) {
+                Some(to) => {
+                    changes.strings.insert(found, NewString { to, with_length: false });
+                }
+                None => change.unresolved_strings.push(found),
             }
         }
     }

@@ -37,6 +37,25 @@ pub struct Replace {
     pub optional: bool,
 }
 
+/// A whole string inside ELF files that becomes another.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct StringMove {
+    /// Globs of the files in the output; empty means all.
+    #[serde(default)]
+    pub files: Vec<String>,
+    /// The string.
+    pub from: String,
+    /// What it becomes; the same string keeps it from `autoStrings`.
+    pub to: String,
+    /// Do not fail when no file refers to it.
+    #[serde(default)]
+    pub optional: bool,
+    /// Change the string's length too, where the code next to a reference has it as a constant.
+    #[serde(default)]
+    pub length: bool,
+}
+
 /// The parameters of one import: the JSON of the derivation's attribute `spec`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -60,7 +79,7 @@ pub struct Spec {
     pub text: Option<bool>,
     pub text_skip: Vec<String>,
     pub paths: BTreeMap<String, String>,
-    pub strings: Vec<Replace>,
+    pub strings: Vec<StringMove>,
     pub auto_strings: Option<bool>,
     pub replace: Vec<Replace>,
     pub concat: BTreeMap<String, Vec<String>>,

@@ -39,6 +39,7 @@ trivial
   formats = import ./formats { inherit lib final; };
 
   makeInitrd = import ./images/make-initrd.nix { inherit lib final; };
+  makeStage1 = import ./images/stage-1.nix { inherit lib final; };
   makeModulesClosure = import ./images/modules-closure.nix { inherit lib final; };
   makeErofsImage = import ./images/erofs-image.nix { inherit lib final; };
 

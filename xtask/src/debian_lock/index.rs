@@ -149,6 +149,21 @@ impl Index {
         Err(Error::Resolve(format!("nothing provides {}", alternatives.join(" | "))))
     }
 
+    /// Puts packages that have a version in their name in the place of `@depends:META` in groups: what the
+    /// package META depends on first.
+    pub fn expand_groups(&self, wanted: &mut Wanted) -> Result<()> {
+        for name in wanted.groups.values_mut().flat_map(|group| &mut group.debs) {
+            if let Some(meta) = name.strip_prefix("@depends:") {
+                let package = self.packages.get(meta);
+                let first = package.and_then(|package| package.depends.first()?.first());
+                *name = first.cloned().ok_or_else(|| {
+                    Error::Resolve(format!("'{meta}' is no package with a dependency"))
+                })?;
+            }
+        }
+        Ok(())
+    }
+
     /// The wanted packages and all that they depend on.
     pub fn closure(&self, wanted: &Wanted) -> Result<BTreeMap<&str, &Package>> {
         let grouped = wanted.groups.values().flat_map(|group| &group.debs);

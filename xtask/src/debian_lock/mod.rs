@@ -100,10 +100,11 @@ fn run(arguments: &[String]) -> Result<ExitCode> {
         }
     }
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../distribution/pkgs/debian");
-    let wanted = Wanted::read(&folder.join("packages.json"))?;
+    let mut wanted = Wanted::read(&folder.join("packages.json"))?;
     let mirror = mirror::Mirror::new(&wanted, options)?;
     let index = index::Index::read(&mirror.indexes()?)?;
 
+    index.expand_groups(&mut wanted)?;
     let chosen = index.closure(&wanted)?;
     eprintln!(
         "{} packages, {} MB to download at most",

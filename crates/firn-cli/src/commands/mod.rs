@@ -1,6 +1,8 @@
 //! The table of commands; each command is a file of its own.
 
 mod internal;
+mod nixos_rebuild;
+mod nixos_version;
 mod os;
 mod system_activate;
 
@@ -19,6 +21,8 @@ struct Command {
 /// All commands, in the order `firn --help` lists them.
 #[rustfmt::skip]
 const COMMANDS: &[Command] = &[
+    Command { names: &["nixos-rebuild"], about: "build a system's configuration and switch to it", hidden: false, run: nixos_rebuild::run },
+    Command { names: &["nixos-version"], about: "print the version of the running system", hidden: false, run: nixos_version::run },
     Command { names: &["os"], about: "try a system in a container or a virtual machine", hidden: false, run: os::run },
     Command { names: &["system-activate"], about: "activate a built system on this machine", hidden: false, run: system_activate::run },
     Command { names: &["__container-init"], about: "", hidden: true, run: internal::container_init },
@@ -53,7 +57,9 @@ pub fn dispatch(name: &str, mut args: Vec<OsString>) -> ExitCode {
             None => {
                 #[expect(clippy::print_stderr, reason = "the command's output")]
                 {
-                    eprintln!("error: '{first}' is not a recognised command\nTry 'firn --help' for a list.");
+                    eprintln!(
+                        "error: '{first}' is not a recognised command\nTry 'firn --help' for a list."
+                    );
                 }
                 ExitCode::FAILURE
             }

@@ -26,7 +26,8 @@ pub fn run(_: &str, args: Vec<OsString>) -> ExitCode {
     }
 }
 
-const USAGE: &str = "usage: firn system-activate --toplevel SYSTEM (switch | boot | test | dry-activate | init)";
+const USAGE: &str =
+    "usage: firn system-activate --toplevel SYSTEM (switch | boot | test | dry-activate | init)";
 
 fn main(args: &[OsString], logger: &Logger) -> Result<ExitCode, String> {
     let mut toplevel = None;
@@ -35,7 +36,9 @@ fn main(args: &[OsString], logger: &Logger) -> Result<ExitCode, String> {
     while let Some(arg) = rest.next() {
         match arg.to_str() {
             Some("--toplevel") => toplevel = rest.next().map(PathBuf::from),
-            Some(word) if !word.starts_with('-') && action.is_none() => action = Some(word.to_owned()),
+            Some(word) if !word.starts_with('-') && action.is_none() => {
+                action = Some(word.to_owned())
+            }
             _ => return Err(format!("unexpected argument '{}'\n{USAGE}", arg.to_string_lossy())),
         }
     }

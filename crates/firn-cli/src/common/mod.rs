@@ -1,6 +1,7 @@
 //! What several commands share: where the distribution is, and how messages reach a terminal.
 
 pub mod distribution;
+pub mod store;
 
 use std::sync::Arc;
 

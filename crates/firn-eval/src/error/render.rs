@@ -27,13 +27,18 @@ const ANSI: Colors =
 
 /// The error as C++ Nix prints it, `error: ` included, without a final newline.
 pub fn render(error: &Error, options: Options) -> String {
+    render_as("error", error, options)
+}
+
+/// As [`render`], with another word than `error`, such as `warning`.
+pub fn render_as(word: &str, error: &Error, options: Options) -> String {
     let colors = if options.colors { &ANSI } else { &PLAIN };
     let details = error.details();
     let mut body = String::new();
     let traced = details.frames.iter().any(|f| !f.text.is_empty());
     if traced {
         frames(&mut body, details, options.show_trace, colors);
-        let _ = write!(body, "\n{}error:{} ", colors.red, colors.normal);
+        let _ = write!(body, "\n{}{word}:{} ", colors.red, colors.normal);
     }
     body.push_str(&details.message);
     body.push('\n');
@@ -51,9 +56,10 @@ pub fn render(error: &Error, options: Options) -> String {
         };
     }
     // Every line but the first is indented by the width of "error: ".
-    let mut out = format!("{}error:{}", colors.red, colors.normal);
+    let mut out = format!("{}{word}:{}", colors.red, colors.normal);
+    let indent = " ".repeat(word.chars().count() + 2);
     for (i, line) in body.trim_end().split('\n').enumerate() {
-        let pad = if i == 0 { " " } else { "       " };
+        let pad = if i == 0 { " " } else { &*indent };
         if i > 0 {
             out.push('\n');
         }
@@ -116,8 +122,7 @@ fn step(out: &mut String, frame: &Frame, count: &mut usize, colors: &Colors) {
 
 fn position(out: &mut String, indent: &str, pos: PosId, colors: &Colors) -> bool {
     let Some(at) = pos.location() else { return false };
-    let _ =
-        write!(out, "{indent}{}at {}{at}{}:", colors.blue, colors.warning, colors.normal);
+    let _ = write!(out, "{indent}{}at {}{at}{}:", colors.blue, colors.warning, colors.normal);
     excerpt(out, &at, colors);
     out.push('\n');
     true
@@ -126,7 +131,9 @@ fn position(out: &mut String, indent: &str, pos: PosId, colors: &Colors) -> bool
 /// The line of the position with its neighbours.
 fn excerpt(out: &mut String, at: &Location, colors: &Colors) {
     let line = |n: u32| {
-        n.checked_add(0).and_then(|n| at.source.line(n)).map(|l| String::from_utf8_lossy(l).into_owned())
+        n.checked_add(0)
+            .and_then(|n| at.source.line(n))
+            .map(|l| String::from_utf8_lossy(l).into_owned())
     };
     let last = at.source.text().ends_with(b"\n");
     if at.line > 1

@@ -7,7 +7,7 @@ mod call;
 mod coerce;
 mod compare;
 mod deep;
-mod derived;
+pub(crate) mod derived;
 mod eval;
 mod files;
 mod force;
@@ -15,6 +15,7 @@ mod run;
 
 pub use coerce::Text;
 pub use compare::Ordering3;
+pub(crate) use derived::Known;
 pub use files::FileKindCache;
 pub use run::{Evaluator, STACK_BYTES};
 
@@ -201,6 +202,11 @@ impl Vm {
 #[cold]
 fn stack_overflow() -> Error {
     Error::new(Kind::StackOverflow, "stack overflow; max-call-depth exceeded")
+}
+
+/// What a thunk became, or the thunk itself.
+pub(crate) fn looked_at(v: Value) -> Value {
+    eval::resolved(v)
 }
 
 /// `__curPos` and `unsafeGetAttrPos`: a set of file, line and column, or null where there is no file.

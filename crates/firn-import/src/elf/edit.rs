@@ -24,7 +24,16 @@ pub struct Changes {
     /// The new RUNPATH (an RPATH is replaced by it); `""` removes it.
     pub runpath: Option<String>,
     /// Whole strings and what they become.
-    pub strings: BTreeMap<String, String>,
+    pub strings: BTreeMap<String, NewString>,
+}
+
+/// What a string becomes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NewString {
+    /// The new string.
+    pub to: String,
+    /// Whether the code next to a reference holds the string's length as a constant, to be changed too.
+    pub with_length: bool,
 }
 
 /// The edited file.
@@ -186,7 +195,7 @@ pub fn edit(elf: &Elf<'_>, changes: &Changes) -> Result<Option<Edited>, String> 
     }
 
     for (from, to) in moves.to_append() {
-        let mut bytes = to.as_bytes().to_vec();
+        let mut bytes = to.to.as_bytes().to_vec();
         bytes.push(0);
         let at = new.push(1, &bytes);
         moves.point_to(&mut data, from, at)?;

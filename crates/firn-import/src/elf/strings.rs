@@ -3,12 +3,15 @@
 //! A string of the same length or shorter is overwritten where it is. A longer one goes into a new
 //! segment, and what refers to the old one is re-pointed: instructions that compute its address
 //! (`lea reg, [rip+disp]`, on x86-64) and relocations that put it into a table (`R_X86_64_RELATIVE`). A
-//! reference that is neither stays, and points to the old string.
+//! reference that is neither stays, and points to the old string. Code that holds the length of the
+//! string as a constant beside the reference (a macro with `sizeof`) is changed too where that is asked for.
 
 use std::collections::BTreeMap;
 
+use super::edit::NewString;
 use super::{
-    DT_RELA, DT_RELASZ, EM_X86_64, Elf, PF_W, PF_X, PT_LOAD, Segment, index, string_at, u64_at,
+    DT_RELA, DT_RELASZ, EM_X86_64, Elf, PF_W, PF_X, PT_LOAD, Segment, index, string_at, u32_at,
+    u64_at,
 };
 
 const RELA_SIZE: usize = 24;
@@ -27,11 +30,11 @@ enum Reference {
 #[derive(Debug, Default)]
 pub(crate) struct Moves {
     in_place: Vec<(usize, String, String)>,
-    append: BTreeMap<String, (String, Vec<Reference>)>,
+    append: BTreeMap<String, (NewString, Vec<Reference>)>,
 }
 
 impl Moves {
-    pub(crate) fn find(elf: &Elf<'_>, strings: &BTreeMap<String, String>) -> Self {
+    pub(crate) fn find(elf: &Elf<'_>, strings: &BTreeMap<String, NewString>) -> Self {
         let mut moves = Self::default();
         if strings.is_empty() {
             return moves;
@@ -47,14 +50,16 @@ impl Moves {
             else {
                 continue;
             };
-            for (from, to) in strings.iter().filter(|(from, to)| !from.is_empty() && from != to) {
+            for (from, to) in
+                strings.iter().filter(|(from, new)| !from.is_empty() && **from != new.to)
+            {
                 let mut ended = from.clone().into_bytes();
                 ended.push(0);
                 for at in memchr::memmem::find_iter(bytes, &ended) {
                     let whole = at == 0 || bytes[at - 1] == 0;
-                    if to.len() <= from.len() {
+                    if to.to.len() <= from.len() {
                         if whole {
-                            moves.in_place.push((start + at, from.clone(), to.clone()));
+                            moves.in_place.push((start + at, from.clone(), to.to.clone()));
                         }
                     } else {
                         addresses.insert(segment.address + at as u64, from);
@@ -102,19 +107,22 @@ impl Moves {
         }
     }
 
-    pub(crate) fn to_append(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.append.iter().map(|(from, (to, _))| (from.as_str(), to.as_str()))
+    pub(crate) fn to_append(&self) -> impl Iterator<Item = (&str, &NewString)> {
+        self.append.iter().map(|(from, (to, _))| (from.as_str(), to))
     }
 
     /// Makes all that refers to the string refer to `address`.
     pub(crate) fn point_to(&self, data: &mut [u8], from: &str, address: u64) -> Result<(), String> {
-        let Some((_, references)) = self.append.get(from) else { return Ok(()) };
+        let Some((new, references)) = self.append.get(from) else { return Ok(()) };
         for reference in references {
             match *reference {
                 Reference::Displacement { at, next } => {
                     let displacement = i32::try_from(address.wrapping_sub(next).cast_signed())
                         .map_err(|_| "is too large to reach a moved string")?;
                     data[at..at + 4].copy_from_slice(&displacement.to_le_bytes());
+                    if new.with_length {
+                        change_length(data, at, from.len(), new.to.len());
+                    }
                 }
                 Reference::Addend { at, word } => {
                     data[at..at + 8].copy_from_slice(&address.to_le_bytes());
@@ -125,6 +133,26 @@ impl Moves {
             }
         }
         Ok(())
+    }
+}
+
+/// Changes the constants around the displacement at `at` that are the old length, with or without the
+/// ending NUL.
+fn change_length(data: &mut [u8], at: usize, old: usize, new: usize) {
+    /// How far from the reference a constant is looked for, in bytes.
+    const WINDOW: usize = 28;
+    for place in at.saturating_sub(WINDOW).max(4)..(at + WINDOW).min(data.len().saturating_sub(4)) {
+        let Some(value) = u32_at(data, place).map(|value| index(value.into())) else { return };
+        if !(old..=old + 1).contains(&value) || (at..at + 4).contains(&place) {
+            continue;
+        }
+        // mov reg, imm32 (B8+r), or mov [base + disp8], imm32 (C7 /0) without and with a scale byte.
+        let is_move = matches!(data[place - 1], 0xb8..=0xbf)
+            || (data[place - 3] == 0xc7 && data[place - 2] & 0xf8 == 0x40)
+            || (data[place - 4] == 0xc7 && data[place - 3] == 0x44);
+        if is_move && let Ok(length) = u32::try_from(new + (value - old)) {
+            data[place..place + 4].copy_from_slice(&length.to_le_bytes());
+        }
     }
 }
 

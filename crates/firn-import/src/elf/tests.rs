@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
-use super::edit::{Changes, edit};
+use super::edit::{Changes, NewString, edit};
 use super::{Elf, PT_GNU_PROPERTY, u16_at};
 
 const PROGRAM: &str = r#"
@@ -63,8 +63,9 @@ fn output_of(program: &Path) -> String {
     panic!("'{}' stays busy", program.display());
 }
 
-fn moved(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-    pairs.iter().map(|(from, to)| ((*from).to_owned(), (*to).to_owned())).collect()
+fn moved(pairs: &[(&str, &str)]) -> BTreeMap<String, NewString> {
+    let new = |to: &str| NewString { to: to.to_owned(), with_length: false };
+    pairs.iter().map(|(from, to)| ((*from).to_owned(), new(to))).collect()
 }
 
 #[test]
@@ -222,5 +223,32 @@ fn damaged_files_are_refused_not_crashed_on() {
                 let _ = edit(&elf, &changes);
             }
         }
+    }
+}
+
+#[test]
+fn lengths_beside_a_reference_are_changed_when_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = r#"
+        #include <stdio.h>
+        __attribute__((noinline)) void show(const char *path, unsigned length) { printf("%.*s", (int) length, path); }
+        int main(void) { show("/usr/share/tool", sizeof "/usr/share/tool" - 1); return 0; }
+    "#;
+    std::fs::write(folder.path().join("p.c"), source).unwrap();
+    let status =
+        Command::new("cc").current_dir(folder.path()).args(["-O1", "-o", "p", "p.c"]).status();
+    if !status.is_ok_and(|status| status.success()) {
+        eprintln!("skipped: no C compiler");
+        return;
+    }
+    let program = std::fs::read(folder.path().join("p")).unwrap();
+    for with_length in [false, true] {
+        let to = "/somewhere/else/entirely".to_owned();
+        let strings = [("/usr/share/tool".to_owned(), NewString { to: to.clone(), with_length })];
+        let changes = Changes { strings: strings.into(), ..Changes::default() };
+        let edited = edit(&Elf::parse(&program).unwrap(), &changes).unwrap().unwrap();
+        let path = folder.path().join("edited");
+        write_program(&path, &edited.data);
+        assert_eq!(output_of(&path), if with_length { &to } else { &to[..15] });
     }
 }

@@ -117,9 +117,12 @@ fn begins_path(data: &[u8], at: usize) -> bool {
     }
 }
 
-/// Whether a path is in a folder of the FHS that packages fill.
+/// Whether a path is in a folder of the FHS that packages fill: not `/usr/local`, which is the machine's.
 #[must_use]
 pub fn is_fhs(path: &str) -> bool {
+    if path.starts_with("/usr/local/") {
+        return false;
+    }
     ["/usr/", "/bin/", "/sbin/", "/lib/", "/lib64/"]
         .iter()
         .any(|folder| path.len() > folder.len() && path.starts_with(folder))

@@ -6,13 +6,11 @@
   storeContents,
   # mkfs.erofs' compression ("" is none: fastest to build and to read)
   compression ? "",
-  label ? "nix-store",
 }:
 final.runCommand name
   {
     nativeBuildInputs = [ final.erofs-utils ];
     closure = final.closureInfo { rootPaths = storeContents; };
-    inherit label;
     compression = lib.optionalString (compression != "") "-z${compression}";
     passthru = { inherit storeContents; };
   }
@@ -23,5 +21,5 @@ final.runCommand name
       cp -r --preserve=mode,links,timestamps --no-dereference --reflink=auto "$path" store/
     done < "$closure/store-paths"
     cp "$closure/registration" store/.registration
-    mkfs.erofs -T1 --all-root -L "$label" -U 6669726e-0000-4000-8000-000000000000 $compression "$out" store
+    mkfs.erofs -T1 --all-root -U 6669726e-0000-4000-8000-000000000000 $compression "$out" store
   ''

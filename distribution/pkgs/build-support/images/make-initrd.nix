@@ -1,6 +1,7 @@
 # makeInitrd: a compressed cpio archive for the kernel to start from. `contents` is a list of
 #   { object = STORE PATH OR FILE; symlink = "/init"; }   the object and its closure go in, with a link at that place
-# and, with `copy = true`, the object itself is put there without its closure (for what needs nothing: a static program).
+# and, with `copy = true`, the object itself is put there without its closure (for what needs nothing: a static program);
+# `executable = true` makes the copy a program.
 #
 # Deterministic: sorted names, owner 0, times 1, inode numbers renumbered.
 { lib, final }:
@@ -34,7 +35,15 @@ final.runCommand name
       compressors.${compressor}
         or (throw "makeInitrd: the compressor ‘${compressor}’ is not one of ${lib.concatStringsSep ", " (lib.attrNames compressors)}");
     entries = lib.concatMapStrings (
-      c: "${if c.copy or false then "copy" else "link"} ${c.symlink} ${c.object}\n"
+      c:
+      "${
+        if !(c.copy or false) then
+          "link"
+        else if c.executable or false then
+          "program"
+        else
+          "copy"
+      } ${c.symlink} ${c.object}\n"
     ) contents;
     passAsFile = [ "entries" ];
     passthru = {
@@ -46,11 +55,11 @@ final.runCommand name
     mkdir -p root $out
     while read -r kind target object; do
       mkdir -p "root$(dirname "$target")"
-      if [ "$kind" = copy ]; then
-        cp -rL "$object" "root$target"
-      else
-        ln -s "$object" "root$target"
-      fi
+      case $kind in
+        link) ln -s "$object" "root$target" ;;
+        *) cp -rL --no-preserve=timestamps "$object" "root$target" ;;
+      esac
+      if [ "$kind" = program ]; then chmod 755 "root$target"; fi
     done < "$entriesPath"
     if [ -n "$closure" ]; then
       mkdir -p root/nix/store

@@ -15,11 +15,9 @@ pub fn registry() -> PathBuf {
     if rustix::process::geteuid().is_root() {
         return PathBuf::from("/run/firn/machines");
     }
-    let base = std::env::var_os("XDG_RUNTIME_DIR")
-        .map(PathBuf::from)
-        .unwrap_or_else(|| {
-            std::env::temp_dir().join(format!("firn-{}", rustix::process::geteuid().as_raw()))
-        });
+    let base = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).unwrap_or_else(|| {
+        std::env::temp_dir().join(format!("firn-{}", rustix::process::geteuid().as_raw()))
+    });
     base.join("firn/machines")
 }
 

@@ -11,6 +11,7 @@ use std::process::ExitCode;
 
 const HELP: &str = "\
 Usage: firn os try CONFIGURATION [OPTION…]   boot a configuration and show its console
+       firn os build CONFIGURATION [OPTION…] build what 'try' would boot, and print its store path
        firn os run NAME PROGRAM [ARGUMENT…]  run a program in a started system
        firn os list                          list the started systems
        firn os stop NAME                     shut one down
@@ -34,6 +35,7 @@ pub fn run(_: &str, args: Vec<OsString>) -> ExitCode {
     let args: Vec<String> = args.iter().map(|a| a.to_string_lossy().into_owned()).collect();
     let result = match args.first().map(String::as_str) {
         Some("try") => trial::run(&args[1..]),
+        Some("build") => trial::build_only(&args[1..]),
         Some("run") => machines::run(&args[1..]),
         Some("list") => machines::list(&args[1..]),
         Some("stop") => machines::stop(&args[1..]),

@@ -68,8 +68,10 @@ pub fn attach(console: OwnedFd, mut ended: impl FnMut() -> bool) -> io::Result<(
     while !quit.load(Ordering::Relaxed) {
         let wait = rustix::event::Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
         let readable = {
-            let mut fds =
-                [rustix::event::PollFd::from_borrowed_fd(from.as_fd(), rustix::event::PollFlags::IN)];
+            let mut fds = [rustix::event::PollFd::from_borrowed_fd(
+                from.as_fd(),
+                rustix::event::PollFlags::IN,
+            )];
             matches!(rustix::event::poll(&mut fds, Some(&wait)), Ok(n) if n > 0)
         };
         if readable {

@@ -58,7 +58,9 @@ fn parse(args: &[String]) -> Result<Options, String> {
             "--container" => options.kind = Kind::Container,
             "--vm" => options.kind = Kind::Vm,
             "-p" | "--port" => {
-                options.ports.push(value()?.parse().map_err(|e: firn_system::Error| e.to_string())?);
+                options
+                    .ports
+                    .push(value()?.parse().map_err(|e: firn_system::Error| e.to_string())?);
             }
             "-n" | "--name" => options.name = value()?,
             "--also" => options.also.push(build::configuration(&value()?)?),
@@ -94,7 +96,10 @@ fn parse(args: &[String]) -> Result<Options, String> {
     }
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
     if options.name.is_empty() || !options.name.chars().all(plain) {
-        return Err(format!("the name '{}' may have letters, digits and dashes only", options.name));
+        return Err(format!(
+            "the name '{}' may have letters, digits and dashes only",
+            options.name
+        ));
     }
     if machines::state_of(&options.name).is_ok() {
         return Err(format!(
@@ -130,6 +135,17 @@ pub fn run(args: &[String]) -> Result<ExitCode, String> {
         let _ = fs::remove_dir_all(&state);
     }
     result
+}
+
+/// `firn os build`: builds what `try` would boot.
+#[expect(clippy::print_stdout, reason = "the command's output")]
+pub fn build_only(args: &[String]) -> Result<ExitCode, String> {
+    let wanted = Wanted::build(&parse(args)?)?;
+    println!("{}", wanted.toplevel.display());
+    for system in &wanted.also {
+        println!("{}", system.display());
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// The store paths that a trial needs.
@@ -180,7 +196,8 @@ fn temporary_state(name: &str) -> Result<PathBuf, String> {
 #[expect(clippy::print_stderr, reason = "the command's output")]
 fn detach(args: &[String], options: &Options) -> Result<ExitCode, String> {
     let started = Instant::now();
-    let log = std::env::temp_dir().join(format!("firn-{}-{}.log", options.name, std::process::id()));
+    let log =
+        std::env::temp_dir().join(format!("firn-{}-{}.log", options.name, std::process::id()));
     let open = || {
         fs::File::options()
             .create(true)
@@ -300,7 +317,8 @@ fn run_container(options: &Options, wanted: &Wanted, state: &Path) -> Result<Exi
     let console = container.take_console().ok_or("the container has no console")?;
     if options.background {
         let log = state.join("console.log");
-        let file = fs::File::create(&log).map_err(|e| format!("cannot write '{}': {e}", log.display()))?;
+        let file =
+            fs::File::create(&log).map_err(|e| format!("cannot write '{}': {e}", log.display()))?;
         terminal::log_to(console, file);
         let up = wait_until_up(state);
         if let Err(e) = up {
@@ -371,9 +389,7 @@ fn run_vm(options: &Options, wanted: &Wanted, state: &Path) -> Result<ExitCode, 
         let _ = fs::remove_file(state.join("up"));
         return Ok(ExitCode::from(u8::try_from(code).unwrap_or(1)));
     }
-    tell_ports(
-        options.ports.iter().map(|p| (format!("{}:{}", p.address, p.host), p.guest)),
-    );
+    tell_ports(options.ports.iter().map(|p| (format!("{}:{}", p.address, p.host), p.guest)));
     eprintln!("Press Ctrl-a x to stop the machine.");
     let code = machine.wait().map_err(|e| e.to_string())?;
     Ok(ExitCode::from(u8::try_from(code).unwrap_or(1)))
@@ -387,10 +403,12 @@ fn send_configuration(
     let folder = options.configuration.parent().unwrap_or(Path::new("/"));
     let mut script = String::from("set -e; mkdir -p /etc/nixos/trial; cd /etc/nixos\n");
     let mut put = |target: String, text: &str| {
-        script += &format!("cat > {} <<'FIRN-END-OF-FILE'\n{text}\nFIRN-END-OF-FILE\n", quoted(&target));
+        script +=
+            &format!("cat > {} <<'FIRN-END-OF-FILE'\n{text}\nFIRN-END-OF-FILE\n", quoted(&target));
     };
     put("configuration.nix".to_owned(), guest_configuration(options).trim_end());
-    let entries = fs::read_dir(folder).map_err(|e| format!("cannot read '{}': {e}", folder.display()))?;
+    let entries =
+        fs::read_dir(folder).map_err(|e| format!("cannot read '{}': {e}", folder.display()))?;
     for entry in entries.flatten() {
         // only small texts: what else a configuration uses is in the store already
         let path = entry.path();

@@ -1,6 +1,6 @@
 //! Bracket expressions: `[a-z]`, `[^[:space:]]`, `[[=a=]]`, `[[.hyphen.]]`.
 
-use super::RegexError;
+use super::Error;
 
 /// A set of bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -50,7 +50,7 @@ enum Token<'p> {
 }
 
 /// Reads a bracket expression whose `[` is before `at`, and moves `at` behind its `]`.
-pub(super) fn parse(pattern: &[u8], at: &mut usize) -> Result<ByteSet, RegexError> {
+pub(super) fn parse(pattern: &[u8], at: &mut usize) -> Result<ByteSet, Error> {
     let negated = pattern.get(*at) == Some(&b'^');
     *at += usize::from(negated);
     let mut reader = Reader { pattern, at: *at, at_start: true };
@@ -81,7 +81,7 @@ fn finish(
     negated: bool,
     at: &mut usize,
     reader: &Reader<'_>,
-) -> Result<ByteSet, RegexError> {
+) -> Result<ByteSet, Error> {
     if let Last::Char(c) = last {
         set.insert(*c);
     }
@@ -98,7 +98,7 @@ fn term(
     token: Token<'_>,
     set: &mut ByteSet,
     last: &mut Last,
-) -> Result<bool, RegexError> {
+) -> Result<bool, Error> {
     let next = match token {
         Token::End => return Ok(true),
         Token::Char(c) => Last::Char(c),
@@ -120,16 +120,16 @@ fn term(
                 push(set, last, Last::Char(b'-'));
                 return Ok(true);
             }
-            let Last::Char(from) = *last else { return Err(RegexError::Invalid) };
+            let Last::Char(from) = *last else { return Err(Error::Invalid) };
             let to = match end {
                 Token::Char(c) => c,
                 Token::Dash => b'-',
-                _ => return Err(RegexError::Invalid),
+                _ => return Err(Error::Invalid),
             };
             // As signed characters, which `char` is in the reference.
             let (from, to) = (from as i8, to as i8);
             if from > to {
-                return Err(RegexError::Invalid);
+                return Err(Error::Invalid);
             }
             set.insert_if(|c| (from..=to).contains(&(c as i8)));
             *last = Last::Nothing;
@@ -154,14 +154,14 @@ struct Reader<'p> {
 }
 
 impl<'p> Reader<'p> {
-    fn next(&mut self) -> Result<Token<'p>, RegexError> {
-        let c = *self.pattern.get(self.at).ok_or(RegexError::Invalid)?;
+    fn next(&mut self) -> Result<Token<'p>, Error> {
+        let c = *self.pattern.get(self.at).ok_or(Error::Invalid)?;
         self.at += 1;
         let at_start = std::mem::replace(&mut self.at_start, false);
         Ok(match c {
             b'-' => Token::Dash,
             b'[' => {
-                let kind = *self.pattern.get(self.at).ok_or(RegexError::Invalid)?;
+                let kind = *self.pattern.get(self.at).ok_or(Error::Invalid)?;
                 match kind {
                     b'.' => Token::Collating(self.name(kind)?),
                     b':' => Token::Class(self.name(kind)?),
@@ -175,18 +175,18 @@ impl<'p> Reader<'p> {
     }
 
     /// The name in `[:name:]`, with the position at the first colon.
-    fn name(&mut self, delimiter: u8) -> Result<&'p [u8], RegexError> {
+    fn name(&mut self, delimiter: u8) -> Result<&'p [u8], Error> {
         let rest = &self.pattern[self.at + 1..];
-        let end = memchr::memchr(delimiter, rest).ok_or(RegexError::Invalid)?;
+        let end = memchr::memchr(delimiter, rest).ok_or(Error::Invalid)?;
         if rest.get(end + 1) != Some(&b']') {
-            return Err(RegexError::Invalid);
+            return Err(Error::Invalid);
         }
         self.at += end + 3;
         Ok(&rest[..end])
     }
 }
 
-fn class(name: &[u8]) -> Result<fn(u8) -> bool, RegexError> {
+fn class(name: &[u8]) -> Result<fn(u8) -> bool, Error> {
     Ok(match &*name.to_ascii_lowercase() {
         b"d" | b"digit" => |c| c.is_ascii_digit(),
         b"w" => |c| c.is_ascii_alphanumeric() || c == b'_',
@@ -201,15 +201,44 @@ fn class(name: &[u8]) -> Result<fn(u8) -> bool, RegexError> {
         b"punct" => |c| c.is_ascii_punctuation(),
         b"upper" => |c| c.is_ascii_uppercase(),
         b"xdigit" => |c| c.is_ascii_hexdigit(),
-        _ => return Err(RegexError::Invalid),
+        _ => return Err(Error::Invalid),
     })
 }
 
 /// POSIX's names of the characters 0 to 127 that are no letters.
 const CONTROL_NAMES: [&str; 32] = [
-    "NUL", "SOH", "STX", "ETX", "EOT", "ENQ", "ACK", "alert", "backspace", "tab", "newline",
-    "vertical-tab", "form-feed", "carriage-return", "SO", "SI", "DLE", "DC1", "DC2", "DC3", "DC4",
-    "NAK", "SYN", "ETB", "CAN", "EM", "SUB", "ESC", "IS4", "IS3", "IS2", "IS1",
+    "NUL",
+    "SOH",
+    "STX",
+    "ETX",
+    "EOT",
+    "ENQ",
+    "ACK",
+    "alert",
+    "backspace",
+    "tab",
+    "newline",
+    "vertical-tab",
+    "form-feed",
+    "carriage-return",
+    "SO",
+    "SI",
+    "DLE",
+    "DC1",
+    "DC2",
+    "DC3",
+    "DC4",
+    "NAK",
+    "SYN",
+    "ETB",
+    "CAN",
+    "EM",
+    "SUB",
+    "ESC",
+    "IS4",
+    "IS3",
+    "IS2",
+    "IS1",
 ];
 const SYMBOL_NAMES: [(&str, u8); 43] = [
     ("space", b' '),
@@ -257,7 +286,7 @@ const SYMBOL_NAMES: [(&str, u8); 43] = [
     ("tilde", b'~'),
 ];
 
-fn collating_element(name: &[u8]) -> Result<u8, RegexError> {
+fn collating_element(name: &[u8]) -> Result<u8, Error> {
     if let [c] = name
         && c.is_ascii_alphabetic()
     {
@@ -269,9 +298,5 @@ fn collating_element(name: &[u8]) -> Result<u8, RegexError> {
     if let Some(i) = CONTROL_NAMES.iter().position(|n| n.as_bytes() == name) {
         return Ok(i as u8);
     }
-    SYMBOL_NAMES
-        .iter()
-        .find(|(n, _)| n.as_bytes() == name)
-        .map(|(_, c)| *c)
-        .ok_or(RegexError::Invalid)
+    SYMBOL_NAMES.iter().find(|(n, _)| n.as_bytes() == name).map(|(_, c)| *c).ok_or(Error::Invalid)
 }

@@ -2,7 +2,7 @@
 //!
 //! The automaton has the states that libstdc++ makes, in number too, so that the limit on them is the same.
 
-use super::RegexError;
+use super::Error;
 use super::bracket::{self, ByteSet};
 use rustc_hash::FxHashMap;
 
@@ -74,23 +74,22 @@ struct Open {
     terms: Option<Piece>,
 }
 
-pub(super) fn compile(pattern: &[u8]) -> Result<Program, RegexError> {
-    let mut compiler =
-        Compiler { pattern, at: 0, states: Vec::new(), sets: Vec::new(), groups: 0 };
+pub(super) fn compile(pattern: &[u8]) -> Result<Program, Error> {
+    let mut compiler = Compiler { pattern, at: 0, states: Vec::new(), sets: Vec::new(), groups: 0 };
     let start = compiler.pattern()?;
     Ok(compiler.finish(start))
 }
 
 impl Compiler<'_> {
-    fn insert(&mut self, op: Op, next: u32, alt: u32) -> Result<u32, RegexError> {
+    fn insert(&mut self, op: Op, next: u32, alt: u32) -> Result<u32, Error> {
         self.states.push(State { op, next, alt });
         if self.states.len() > STATE_LIMIT {
-            return Err(RegexError::TooLarge);
+            return Err(Error::TooLarge);
         }
         Ok(self.states.len() as u32 - 1)
     }
 
-    fn single(&mut self, op: Op) -> Result<Piece, RegexError> {
+    fn single(&mut self, op: Op) -> Result<Piece, Error> {
         let state = self.insert(op, NONE, NONE)?;
         Ok(Piece { start: state, end: state })
     }
@@ -100,7 +99,7 @@ impl Compiler<'_> {
         piece.end = more.end;
     }
 
-    fn open(&mut self) -> Result<Open, RegexError> {
+    fn open(&mut self) -> Result<Open, Error> {
         let group = self.groups;
         self.groups += 1;
         let begin = self.insert(Op::GroupBegin(group), NONE, NONE)?;
@@ -108,7 +107,7 @@ impl Compiler<'_> {
     }
 
     /// The whole pattern; groups nest on an own stack.
-    fn pattern(&mut self) -> Result<u32, RegexError> {
+    fn pattern(&mut self) -> Result<u32, Error> {
         let mut outer: Vec<Open> = Vec::new();
         let mut open = self.open()?;
         loop {
@@ -124,7 +123,7 @@ impl Compiler<'_> {
                     continue;
                 }
                 b')' => {
-                    let Some(around) = outer.pop() else { return Err(RegexError::Invalid) };
+                    let Some(around) = outer.pop() else { return Err(Error::Invalid) };
                     let inner = std::mem::replace(&mut open, around);
                     self.close(inner)?
                 }
@@ -134,7 +133,7 @@ impl Compiler<'_> {
                     self.add_term(&mut open, assertion);
                     continue;
                 }
-                b'*' | b'+' | b'?' | b'{' => return Err(RegexError::Invalid),
+                b'*' | b'+' | b'?' | b'{' => return Err(Error::Invalid),
                 b'[' => {
                     let set = bracket::parse(self.pattern, &mut self.at)?;
                     self.set(set)?
@@ -147,7 +146,7 @@ impl Compiler<'_> {
                 }
                 b'\\' => match self.take() {
                     Some(c) if b".[\\()*+?{|^$".contains(&c) => self.single(Op::Byte(c))?,
-                    _ => return Err(RegexError::Invalid),
+                    _ => return Err(Error::Invalid),
                 },
                 c => self.single(Op::Byte(c))?,
             };
@@ -155,7 +154,7 @@ impl Compiler<'_> {
             self.add_term(&mut open, term);
         }
         if !outer.is_empty() {
-            return Err(RegexError::Invalid);
+            return Err(Error::Invalid);
         }
         let mut whole = self.close(open)?;
         let accept = self.single(Op::Accept)?;
@@ -169,7 +168,7 @@ impl Compiler<'_> {
         Some(c)
     }
 
-    fn set(&mut self, set: ByteSet) -> Result<Piece, RegexError> {
+    fn set(&mut self, set: ByteSet) -> Result<Piece, Error> {
         self.sets.push(set);
         self.single(Op::Set(self.sets.len() as u32 - 1))
     }
@@ -185,7 +184,7 @@ impl Compiler<'_> {
         }
     }
 
-    fn end_alternative(&mut self, open: &mut Open) -> Result<(), RegexError> {
+    fn end_alternative(&mut self, open: &mut Open) -> Result<(), Error> {
         let end = self.single(Op::Dummy)?;
         let alternative = match open.terms.take() {
             Some(mut terms) => {
@@ -208,7 +207,7 @@ impl Compiler<'_> {
         Ok(())
     }
 
-    fn close(&mut self, mut open: Open) -> Result<Piece, RegexError> {
+    fn close(&mut self, mut open: Open) -> Result<Piece, Error> {
         self.end_alternative(&mut open)?;
         let mut piece = Piece { start: open.begin, end: open.begin };
         if let Some(inner) = open.before {
@@ -219,7 +218,7 @@ impl Compiler<'_> {
         Ok(piece)
     }
 
-    fn quantifiers(&mut self, atom: Piece) -> Result<Piece, RegexError> {
+    fn quantifiers(&mut self, atom: Piece) -> Result<Piece, Error> {
         let mut piece = atom;
         loop {
             match self.pattern.get(self.at) {
@@ -251,7 +250,7 @@ impl Compiler<'_> {
         }
     }
 
-    fn count(&mut self) -> Result<Option<i64>, RegexError> {
+    fn count(&mut self) -> Result<Option<i64>, Error> {
         let digits = self.pattern[self.at..].iter().take_while(|c| c.is_ascii_digit()).count();
         if digits == 0 {
             return Ok(None);
@@ -261,21 +260,21 @@ impl Compiler<'_> {
         let mut n: i64 = 0;
         for c in text {
             let digit = i64::from(c - b'0');
-            n = n.checked_mul(10).and_then(|n| n.checked_add(digit)).ok_or(RegexError::Invalid)?;
+            n = n.checked_mul(10).and_then(|n| n.checked_add(digit)).ok_or(Error::Invalid)?;
         }
         Ok(Some(n))
     }
 
     /// `{n}`, `{n,}` and `{n,m}`, after the brace: copies of the piece.
-    fn interval(&mut self, piece: Piece) -> Result<Piece, RegexError> {
-        let least = self.count()?.ok_or(RegexError::Invalid)?;
+    fn interval(&mut self, piece: Piece) -> Result<Piece, Error> {
+        let least = self.count()?.ok_or(Error::Invalid)?;
         let mut more = Some(0);
         if self.pattern.get(self.at) == Some(&b',') {
             self.at += 1;
             more = self.count()?.map(|most| most - least);
         }
         if self.take() != Some(b'}') {
-            return Err(RegexError::Invalid);
+            return Err(Error::Invalid);
         }
         let mut whole = self.single(Op::Dummy)?;
         for _ in 0..least {
@@ -291,7 +290,7 @@ impl Compiler<'_> {
             return Ok(whole);
         };
         if more < 0 {
-            return Err(RegexError::Invalid);
+            return Err(Error::Invalid);
         }
         let end = self.single(Op::Dummy)?;
         for _ in 0..more {
@@ -304,7 +303,7 @@ impl Compiler<'_> {
     }
 
     /// A copy of a piece. Like libstdc++'s it may leave some states over, which count.
-    fn copy(&mut self, piece: Piece) -> Result<Piece, RegexError> {
+    fn copy(&mut self, piece: Piece) -> Result<Piece, Error> {
         let mut copies: FxHashMap<u32, u32> = FxHashMap::default();
         let mut work = vec![piece.start];
         while let Some(id) = work.pop() {

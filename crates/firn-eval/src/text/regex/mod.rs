@@ -19,11 +19,6 @@ mod search;
 #[cfg(test)]
 mod tests;
 
-use parking_lot::RwLock;
-use rustc_hash::FxHashMap;
-use std::ops::Range;
-use std::sync::{Arc, OnceLock};
-
 /// A compiled regular expression.
 #[derive(Debug)]
 pub struct Regex {
@@ -32,7 +27,7 @@ pub struct Regex {
 
 /// Why a regular expression cannot be used. The evaluator words these as C++ Nix does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum RegexError {
+pub enum Error {
     /// It breaks the grammar.
     #[error("invalid regular expression")]
     Invalid,
@@ -41,41 +36,24 @@ pub enum RegexError {
     TooLarge,
 }
 
-impl RegexError {
-    /// The message with the regular expression in it.
-    pub fn describe(self, pattern: &[u8]) -> String {
-        format!("{self} '{}'", String::from_utf8_lossy(pattern))
-    }
-}
-
-/// What each group matched, from the first; `None` for a group that took no part.
-pub type Groups = Vec<Option<Range<usize>>>;
+/// What each group matched, from the first, as start and end; `None` for a group that took no part.
+pub type Groups = Vec<Option<(usize, usize)>>;
 
 /// A match within a text.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Found {
-    /// The whole match.
-    pub range: Range<usize>,
+pub struct Match {
+    /// Where it starts.
+    pub start: usize,
+    /// Where it ends.
+    pub end: usize,
     /// Its groups.
     pub groups: Groups,
 }
 
 impl Regex {
     /// Compiles a pattern.
-    pub fn new(pattern: &[u8]) -> Result<Regex, RegexError> {
+    pub fn new(pattern: &[u8]) -> Result<Regex, Error> {
         Ok(Regex { program: compile::compile(pattern)? })
-    }
-
-    /// The compiled form of a pattern, made once in the process.
-    pub fn cached(pattern: &[u8]) -> Result<Arc<Regex>, RegexError> {
-        type Cache = RwLock<FxHashMap<Box<[u8]>, Arc<Regex>>>;
-        static CACHE: OnceLock<Cache> = OnceLock::new();
-        let cache = CACHE.get_or_init(Cache::default);
-        if let Some(found) = cache.read().get(pattern) {
-            return Ok(Arc::clone(found));
-        }
-        let regex = Arc::new(Regex::new(pattern)?);
-        Ok(Arc::clone(cache.write().entry(pattern.into()).or_insert(regex)))
     }
 
     /// How many groups the pattern has.
@@ -90,7 +68,7 @@ impl Regex {
 
     /// All matches from left to right, as `std::regex_iterator` finds them: after an empty match a non-empty
     /// one at the same place is tried before the search goes on.
-    pub fn find_all(&self, text: &[u8]) -> Vec<Found> {
+    pub fn find_all(&self, text: &[u8]) -> Vec<Match> {
         search::Search::new(&self.program, text).all()
     }
 }

@@ -5,7 +5,7 @@
 //! therefore remembered and no state is walked from twice at the same place.
 
 use super::compile::{NONE, Op, Program};
-use super::{Found, Groups};
+use super::{Groups, Match};
 
 /// Steps after which results are remembered.
 const PATIENCE: u32 = 4096;
@@ -30,16 +30,39 @@ struct Rounds {
 
 /// What to do when the walk from a state is over.
 enum Frame {
-    GroupBegin { group: u32, begin: usize },
-    GroupEnd { group: u32, old: Group },
+    GroupBegin {
+        group: u32,
+        begin: usize,
+    },
+    GroupEnd {
+        group: u32,
+        old: Group,
+    },
     /// Leave the repetition if going round did not lead to a match.
-    Leave { state: u32, at: usize },
+    Leave {
+        state: u32,
+        at: usize,
+    },
     /// Leave a repetition of single bytes after fewer of them.
-    Shorter { state: u32, at: usize, least: usize },
-    Rounds { state: u32, old: Rounds },
-    Right { state: u32, at: usize },
-    Either { left: bool },
-    Remember { key: usize },
+    Shorter {
+        state: u32,
+        at: usize,
+        least: usize,
+    },
+    Rounds {
+        state: u32,
+        old: Rounds,
+    },
+    Right {
+        state: u32,
+        at: usize,
+    },
+    Either {
+        left: bool,
+    },
+    Remember {
+        key: usize,
+    },
 }
 
 pub(super) struct Search<'a> {
@@ -75,22 +98,22 @@ impl<'a> Search<'a> {
         }
     }
 
-    pub(super) fn whole(mut self) -> Option<Found> {
+    pub(super) fn whole(mut self) -> Option<Match> {
         self.exact = true;
         self.from(0)
     }
 
-    pub(super) fn all(mut self) -> Vec<Found> {
-        let mut all: Vec<Found> = Vec::new();
+    pub(super) fn all(mut self) -> Vec<Match> {
+        let mut all: Vec<Match> = Vec::new();
         let mut start = 0;
         loop {
             self.line_begin = all.is_empty();
             let Some(mut found) = self.next(start) else { return all };
             loop {
-                let range = found.range.clone();
+                let is_empty = found.start == found.end;
+                start = found.end;
                 all.push(found);
-                start = range.end;
-                if !range.is_empty() {
+                if !is_empty {
                     break;
                 }
                 if start == self.text.len() {
@@ -114,7 +137,7 @@ impl<'a> Search<'a> {
     }
 
     /// The first match at or after a place.
-    fn next(&mut self, mut start: usize) -> Option<Found> {
+    fn next(&mut self, mut start: usize) -> Option<Match> {
         self.forget();
         loop {
             if let Some(first) = &self.program.first {
@@ -143,15 +166,15 @@ impl<'a> Search<'a> {
     }
 
     /// The best match that starts at a place.
-    fn from(&mut self, start: usize) -> Option<Found> {
+    fn from(&mut self, start: usize) -> Option<Match> {
         self.best = None;
         self.groups.fill(UNMATCHED);
         self.stack.clear();
         self.walk(start);
         let (end, groups) = self.best.take()?;
         let groups: Groups =
-            groups[1..].iter().map(|g| g.matched.then_some(g.begin..g.end)).collect();
-        Some(Found { range: start..end, groups })
+            groups[1..].iter().map(|g| g.matched.then_some((g.begin, g.end))).collect();
+        Some(Match { start, end, groups })
     }
 
     fn walk(&mut self, start: usize) {
@@ -248,7 +271,8 @@ impl<'a> Search<'a> {
                 state = node.next;
             };
             // The first match of the whole text is the one, and nothing is longer than up to the end.
-            if matched && self.best.as_ref().is_some_and(|(end, _)| self.exact || *end == self.text.len())
+            if matched
+                && self.best.as_ref().is_some_and(|(end, _)| self.exact || *end == self.text.len())
             {
                 self.abandon();
                 return;
