@@ -92,10 +92,7 @@ struct Tables {
 
 fn tables() -> &'static Tables {
     static TABLES: OnceLock<Tables> = OnceLock::new();
-    TABLES.get_or_init(|| Tables {
-        elements: RwLock::default(),
-        sets: RwLock::default(),
-    })
+    TABLES.get_or_init(|| Tables { elements: RwLock::default(), sets: RwLock::default() })
 }
 
 /// The one copy of an element.

@@ -8,7 +8,8 @@
   settings ? { },
 }:
 let
-  lockFile = ./. + (if platform.system == "x86_64-linux" then "/lock.json" else "/lock-${platform.system}.json");
+  # one lock file for each of Debian's architectures
+  lockFile = ./. + (if platform.firn.debianArch == "amd64" then "/lock.json" else "/lock-${platform.firn.debianArch}.json");
   lock = builtins.fromJSON (builtins.readFile lockFile);
 
   fetch =

@@ -5,6 +5,7 @@
   config,
   hostPlatform,
   shellPackage,
+  libc,
   initialPath,
   # the wrapped compiler, or null
   cc,
@@ -46,6 +47,7 @@ let
     defaultNativeBuildInputs="${lib.concatMapStringsSep " " (p: "${p}") tools}"
     : "''${NIX_HARDENING_ENABLE=${lib.concatStringsSep " " defaultHardening}}"
     export NIX_HARDENING_ENABLE
+    export GCONV_PATH=${libc}/lib/gconv
   '';
 
   drv = derivation {

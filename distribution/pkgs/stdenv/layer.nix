@@ -35,6 +35,7 @@ let
         shellPackage
         ;
       inherit (prev) config hostPlatform;
+      libc = debian.glibc;
     };
 
   bintools = import ./cc/bintools.nix {

@@ -174,11 +174,19 @@ let
       inherit name;
       builder = attrs.realBuilder or stdenv.shell;
       args =
-        attrs.args or [
-          "-e"
-          ./source-stdenv.sh
-          (attrs.builder or ./default-builder.sh)
-        ];
+        attrs.args or (
+          if attrs ? builder then
+            [
+              "-e"
+              ./source-stdenv.sh
+              attrs.builder
+            ]
+          else
+            [
+              "-e"
+              ./default-builder.sh
+            ]
+        );
       inherit stdenv;
       system = attrs.system or stdenv.buildPlatform.system;
       inherit outputs;

@@ -24,7 +24,8 @@ let
 
   elaborated = lib.systems.elaborate system;
 in
-elaborated
+# an unknown system is an error at once, not when some part of it is asked for
+builtins.seq facts elaborated
 // {
   inherit system;
   config = "${facts.cpu}-unknown-linux-gnu";

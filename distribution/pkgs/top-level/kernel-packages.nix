@@ -3,28 +3,19 @@ final: prev:
 let
   inherit (prev) lib;
 
-  # the lock's entry of a kernel flavour: "linux-image-6.1.0-43-cloud-amd64" for "cloud-amd64"
-  entryOf =
-    flavour:
+  # the release that modules are looked up by is part of Debian's package name: linux-image-6.1.0-50-cloud-amd64
+  kernelFrom =
+    image: pname:
     let
-      found = lib.filter (key: builtins.match "linux-image-[0-9][0-9.]*-[0-9]+-${flavour}" key != null) (
-        lib.attrNames final.debian
-      );
-    in
-    if found == [ ] then
-      throw "the lock file of Debian packages has no kernel of the flavour ‘${flavour}’"
-    else
-      lib.last found;
-
-  kernelFor =
-    flavour: pname:
-    let
-      entry = entryOf flavour;
+      releases = lib.filter (lib.hasPrefix "linux-image-") image.debianPackages;
     in
     final.callPackage ../linux {
-      inherit pname;
-      image = final.debian.${entry};
-      modDirVersion = lib.removePrefix "linux-image-" entry;
+      inherit pname image;
+      modDirVersion =
+        if releases == [ ] then
+          throw "‘${image.name}’ is not a kernel: it has no package linux-image-…"
+        else
+          lib.removePrefix "linux-image-" (lib.head releases);
     };
 
   packagesFor =
@@ -44,8 +35,8 @@ let
     });
 in
 {
-  linux = kernelFor "amd64" "linux";
-  linux_cloud = kernelFor "cloud-amd64" "linux-cloud";
+  linux = kernelFrom final.debian.linux "linux";
+  linux_cloud = kernelFrom final.debian.linux-cloud "linux-cloud";
 
   linuxPackagesFor = packagesFor;
   linuxPackages = packagesFor final.linux;

@@ -104,13 +104,7 @@ fn bits(
 }
 
 /// `ceil` and `floor`.
-fn round(
-    vm: &mut Vm,
-    args: &[Value],
-    pos: PosId,
-    name: &str,
-    f: fn(f64) -> f64,
-) -> Result<Value> {
+fn round(vm: &mut Vm, args: &[Value], pos: PosId, name: &str, f: fn(f64) -> f64) -> Result<Value> {
     let context = format!("while evaluating the first argument passed to builtins.{name}");
     let value = vm.force_float(args[0], pos, &context)?;
     let rounded = f(value);

@@ -163,15 +163,12 @@ fn append_context(vm: &mut Vm, args: &[Value], pos: PosId) -> Result<Value> {
         let at = added.position(name);
         let text = name.as_str();
         let Ok(path) = vm.store_dir().parse(&text) else {
-            return Err(
-                Error::other(format!("context key '{text}' is not a store path")).at(at)
-            );
+            return Err(Error::other(format!("context key '{text}' is not a store path")).at(at));
         };
         if !vm.shared.settings.read_only {
             vm.shared.io.ensure(&path)?;
         }
-        let info =
-            vm.force_set(v, at, "while evaluating the value of a string context")?;
+        let info = vm.force_set(v, at, "while evaluating the value of a string context")?;
         if let Some(v) = info.get(sym::PATH)
             && vm.force_bool(
                 v,

@@ -33,12 +33,8 @@ fn message(vm: &mut Vm, v: Value, pos: PosId, context: &str) -> Result<String> {
 }
 
 fn abort(vm: &mut Vm, args: &[Value], pos: PosId) -> Result<Value> {
-    let text = message(
-        vm,
-        args[0],
-        pos,
-        "while evaluating the error message passed to builtins.abort",
-    )?;
+    let text =
+        message(vm, args[0], pos, "while evaluating the error message passed to builtins.abort")?;
     Err(Error::new(
         Kind::Abort,
         format!("evaluation aborted with the following error message: '{text}'"),

@@ -57,9 +57,9 @@ pub(super) fn parse_hash(vm: &Vm, text: &str, algo: Option<HashAlgo>) -> Result<
         };
         let zero = Hash::from_bytes(algo, &vec![0; algo.size()])
             .map_err(|e| Error::other(e.to_string()))?;
-        vm.shared.io.message(
-            format!("warning: found empty hash, assuming '{}'", zero.to_sri()).as_bytes(),
-        );
+        vm.shared
+            .io
+            .message(format!("warning: found empty hash, assuming '{}'", zero.to_sri()).as_bytes());
         return Ok(zero);
     }
     Hash::parse_any(text, algo).map_err(|e| Error::other(e.to_string()))
@@ -107,7 +107,9 @@ fn derivation_strict(vm: &mut Vm, args: &[Value], pos: PosId) -> Result<Value> {
         let at = name_pos.location().map_or_else(|| "«none»:0".into(), |l| l.to_string());
         e.trace(
             PosId::NONE,
-            format!("while evaluating derivation '{name}'\n  whose name attribute is located at {at}"),
+            format!(
+                "while evaluating derivation '{name}'\n  whose name attribute is located at {at}"
+            ),
         )
     })
 }
@@ -118,18 +120,14 @@ fn flag(vm: &mut Vm, set: Set, name: Symbol) -> Result<bool> {
         Some(v) => vm.force_bool(
             v,
             PosId::NONE,
-            &format!(
-                "while evaluating the `{name}` attribute passed to builtins.derivationStrict"
-            ),
+            &format!("while evaluating the `{name}` attribute passed to builtins.derivationStrict"),
         ),
     }
 }
 
 fn build(vm: &mut Vm, name: &str, set: Set) -> Result<Value> {
     store_path::check_name(name).map_err(|e| {
-        Error::other(format!(
-            "invalid derivation name: {e}. Please pass a different 'name'."
-        ))
+        Error::other(format!("invalid derivation name: {e}. Please pass a different 'name'."))
     })?;
     let structured = flag(vm, set, sym::STRUCTURED_ATTRS)?;
     let ignore_nulls = flag(vm, set, sym::IGNORE_NULLS)?;
@@ -210,11 +208,7 @@ impl Builder {
             }
             _ => {}
         }
-        if self.json.is_some() {
-            self.structured(vm, key, v)
-        } else {
-            self.variable(vm, key, v)
-        }
+        if self.json.is_some() { self.structured(vm, key, v) } else { self.variable(vm, key, v) }
     }
 
     /// An attribute that becomes part of the JSON text.
@@ -274,8 +268,7 @@ impl Builder {
 
     /// An attribute that becomes an environment variable.
     fn variable(&mut self, vm: &mut Vm, key: Symbol, v: Value) -> Result<()> {
-        let text: Text =
-            vm.coerce(PosId::NONE, v, &mut self.context, "", true, true, true)?;
+        let text: Text = vm.coerce(PosId::NONE, v, &mut self.context, "", true, true, true)?;
         if key == sym::JSON {
             vm.shared.io.message(
                 format!(
@@ -327,10 +320,8 @@ impl Builder {
             }
         };
         if method == Method::Text {
-            let reason = format!(
-                "text-hashed derivation '{}', outputHashMode = \"text\"",
-                self.name
-            );
+            let reason =
+                format!("text-hashed derivation '{}', outputHashMode = \"text\"", self.name);
             need_feature(vm, "dynamic-derivations", &reason)?;
         }
         if method == Method::Git {
@@ -432,9 +423,7 @@ impl Builder {
             self.drv.outputs.insert("out".into(), Output::Fixed(ca));
         } else if self.content_addressed || self.impure {
             if self.content_addressed && self.impure {
-                return Err(Error::other(
-                    "derivation cannot be both content-addressed and impure",
-                ));
+                return Err(Error::other("derivation cannot be both content-addressed and impure"));
             }
             let algo = self.algo.unwrap_or(HashAlgo::Sha256);
             let method = self.method.unwrap_or(Method::Nar);
@@ -454,9 +443,7 @@ impl Builder {
             }
             let masked = hash_modulo(&self.drv, &dir, true, &mut |input| vm.modulo(input))
                 .map_err(|e| Error::other(e.to_string()))?;
-            self.drv
-                .fill_output_paths(&dir, &masked)
-                .map_err(|e| Error::other(e.to_string()))?;
+            self.drv.fill_output_paths(&dir, &masked).map_err(|e| Error::other(e.to_string()))?;
         }
         Ok(())
     }
@@ -498,15 +485,12 @@ fn register(vm: &mut Vm, drv: Derivation) -> Result<Value> {
         .insert(path.clone(), Known { modulo, derivation: Some(Arc::clone(&drv)) });
 
     let mut set = SetBuilder::with_capacity(1 + drv.outputs.len());
-    let drv_path = vm.string_with(
-        dir.print(&path),
-        Some(Context::of(Element::DrvDeep(path.clone()))),
-    );
+    let drv_path =
+        vm.string_with(dir.print(&path), Some(Context::of(Element::DrvDeep(path.clone()))));
     set.push(sym::DRV_PATH, drv_path);
     let derived = DerivedPath::Opaque(path);
     for (output, declared) in &drv.outputs {
-        let known =
-            declared.path(&dir, &drv.name, output).map_err(|e| other(e.to_string()))?;
+        let known = declared.path(&dir, &drv.name, output).map_err(|e| other(e.to_string()))?;
         let text = match known {
             Some(path) => dir.print(&path),
             None => downstream_placeholder(&derived, output)?,
@@ -521,11 +505,8 @@ fn register(vm: &mut Vm, drv: Derivation) -> Result<Value> {
 
 /// `outputOf`: an output of what an output or derivation will be.
 fn output_of(vm: &mut Vm, args: &[Value], pos: PosId) -> Result<Value> {
-    let s = vm.force_string(
-        args[0],
-        pos,
-        "while evaluating the first argument to builtins.outputOf",
-    )?;
+    let s =
+        vm.force_string(args[0], pos, "while evaluating the first argument to builtins.outputOf")?;
     let elements: Vec<&'static Element> =
         s.context().map(|c| c.elements().collect()).unwrap_or_default();
     let shown = owned(s.bytes());

@@ -8,9 +8,9 @@ use crate::io::Fetch;
 use crate::machine::Vm;
 use crate::position::PosId;
 use crate::value::Value;
-use firn_model::{HashAlgo, Method};
 use firn_model::content_address::ContentAddress;
 use firn_model::store_path::References;
+use firn_model::{HashAlgo, Method};
 use firn_syntax::sym;
 
 /// `fetchurl` and `fetchTarball`: a URL, or a set of url, name and sha256.
@@ -28,12 +28,7 @@ fn fetch(vm: &mut Vm, args: &[Value], pos: PosId, who: &str, unpack: bool) -> Re
             let at = set.position(attr);
             match attr {
                 sym::URL => {
-                    url = Some(string(
-                        vm,
-                        v,
-                        at,
-                        "while evaluating the url we should fetch",
-                    )?);
+                    url = Some(string(vm, v, at, "while evaluating the url we should fetch")?);
                 }
                 sym::SHA256 => {
                     let text = string(
@@ -53,10 +48,9 @@ fn fetch(vm: &mut Vm, args: &[Value], pos: PosId, who: &str, unpack: bool) -> Re
                     )?);
                 }
                 other => {
-                    return Err(Error::other(format!(
-                        "unsupported argument '{other}' to '{who}'"
-                    ))
-                    .at(pos));
+                    return Err(
+                        Error::other(format!("unsupported argument '{other}' to '{who}'")).at(pos)
+                    );
                 }
             }
         }
@@ -85,11 +79,7 @@ fn fetch(vm: &mut Vm, args: &[Value], pos: PosId, who: &str, unpack: bool) -> Re
         let method = if unpack { Method::Nar } else { Method::Flat };
         let path = vm
             .store_dir()
-            .make_fixed_output_path(
-                &name,
-                &ContentAddress { method, hash },
-                &References::default(),
-            )
+            .make_fixed_output_path(&name, &ContentAddress { method, hash }, &References::default())
             .map_err(|e| Error::other(e.to_string()).at(pos))?;
         if vm.shared.io.is_valid(&path) {
             return Ok(path_string(vm, path));
@@ -113,9 +103,7 @@ macro_rules! unavailable {
 pub(super) fn table() -> Vec<Builtin> {
     vec![
         Builtin::new("__fetchurl", 1, |vm, args, pos| fetch(vm, args, pos, "fetchurl", false)),
-        Builtin::new("fetchTarball", 1, |vm, args, pos| {
-            fetch(vm, args, pos, "fetchTarball", true)
-        }),
+        Builtin::new("fetchTarball", 1, |vm, args, pos| fetch(vm, args, pos, "fetchTarball", true)),
         unavailable!("fetchGit", "fetchGit"),
         unavailable!("fetchMercurial", "fetchMercurial"),
         unavailable!("fetchTree", "fetchTree").feature("fetch-tree"),

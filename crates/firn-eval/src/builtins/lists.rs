@@ -76,11 +76,8 @@ fn tail(vm: &mut Vm, args: &[Value], pos: PosId) -> Result<Value> {
 }
 
 fn map(vm: &mut Vm, args: &[Value], pos: PosId) -> Result<Value> {
-    let list = vm.force_list(
-        args[1],
-        pos,
-        "while evaluating the second argument passed to builtins.map",
-    )?;
+    let list =
+        vm.force_list(args[1], pos, "while evaluating the second argument passed to builtins.map")?;
     if list.is_empty() {
         return Ok(list.value());
     }
@@ -481,9 +478,7 @@ fn generic_closure(vm: &mut Vm, args: &[Value], pos: PosId) -> Result<Value> {
                         e.trace(PosId::NONE, format!("with element {other}"))
                             .trace(PosId::NONE, format!("while comparing element {shown}"))
                     }
-                    None => {
-                        e.trace(PosId::NONE, format!("while checking key of element {shown}"))
-                    }
+                    None => e.trace(PosId::NONE, format!("while checking key of element {shown}")),
                 });
             }
         }

@@ -200,8 +200,7 @@ pub(crate) fn globals(heap: &mut Heap, settings: &Settings, store: &StoreDir) ->
     }
     names.insert(itself, set.value());
     let mut ops = operators.into_iter();
-    let mut next = || {
-        ops.next().unwrap_or_else(|| unreachable!("the table has the four operators' builtins"))
-    };
+    let mut next =
+        || ops.next().unwrap_or_else(|| unreachable!("the table has the four operators' builtins"));
     Globals { names, operators: [next(), next(), next(), next()] }
 }

@@ -36,10 +36,9 @@ fn to_path(vm: &mut Vm, args: &[Value], pos: PosId) -> Result<Value> {
 
 fn store_path(vm: &mut Vm, args: &[Value], pos: PosId) -> Result<Value> {
     if vm.shared.settings.pure {
-        return Err(Error::other(
-            "'builtins.storePath' is not allowed in pure evaluation mode",
-        )
-        .at(pos));
+        return Err(
+            Error::other("'builtins.storePath' is not allowed in pure evaluation mode").at(pos)
+        );
     }
     let mut context = ContextBuilder::new();
     let text = vm.coerce_path(
@@ -57,9 +56,11 @@ fn store_path(vm: &mut Vm, args: &[Value], pos: PosId) -> Result<Value> {
         path = resolved.into_os_string().into_encoded_bytes();
     }
     let text = String::from_utf8_lossy(&path).into_owned();
-    let found = vm.store_dir().parse_prefix(&text).map(|(path, _)| path).map_err(|_| {
-        Error::other(format!("path '{text}' is not in the Nix store")).at(pos)
-    })?;
+    let found = vm
+        .store_dir()
+        .parse_prefix(&text)
+        .map(|(path, _)| path)
+        .map_err(|_| Error::other(format!("path '{text}' is not in the Nix store")).at(pos))?;
     if !vm.shared.settings.read_only {
         vm.shared.io.ensure(&found)?;
     }
@@ -173,17 +174,14 @@ fn add_inner(vm: &mut Vm, request: Request<'_>, pos: PosId) -> Result<Value> {
         for (from, to) in vm.realise_context(context.finish())? {
             path = paths::replace_all(&path, &from, &to);
         }
-        if let Ok((store_path, _)) =
-            vm.store_dir().parse_prefix(&String::from_utf8_lossy(&path))
-        {
+        if let Ok((store_path, _)) = vm.store_dir().parse_prefix(&String::from_utf8_lossy(&path)) {
             references = vm.shared.io.references(&store_path);
         }
     }
     let bad = |e: firn_model::store_path::Error| Error::other(e.to_string()).at(pos);
     let expected = match hash {
         Some(hash) => {
-            let references =
-                References { paths: references.clone(), self_reference: false };
+            let references = References { paths: references.clone(), self_reference: false };
             let path = vm
                 .store_dir()
                 .make_fixed_output_path(name, &ContentAddress { method, hash }, &references)
@@ -197,10 +195,7 @@ fn add_inner(vm: &mut Vm, request: Request<'_>, pos: PosId) -> Result<Value> {
     };
     let source = vm.resolve_links(Path::new(OsStr::from_bytes(&path)), true)?;
     if vm.kind(&source)?.is_none() {
-        return Err(Error::new(
-            Kind::Io,
-            format!("path '{}' does not exist", source.display()),
-        ));
+        return Err(Error::new(Kind::Io, format!("path '{}' does not exist", source.display())));
     }
     let what = AddPath {
         name,
@@ -216,8 +211,7 @@ fn add_inner(vm: &mut Vm, request: Request<'_>, pos: PosId) -> Result<Value> {
         Some(f) => {
             let mut ask = |path: &Path, kind: FileKind| {
                 let path = vm.string(path.as_os_str().as_bytes());
-                let kind =
-                    vm.symbol_string(firn_syntax::Symbol::intern(kind.name().as_bytes()));
+                let kind = vm.symbol_string(firn_syntax::Symbol::intern(kind.name().as_bytes()));
                 let answer = vm.apply(f, &[path, kind], pos)?;
                 vm.force_bool(
                     answer,

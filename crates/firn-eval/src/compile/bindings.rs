@@ -33,11 +33,7 @@ impl Compiler<'_> {
             .collect()
     }
 
-    fn source_nodes(
-        &mut self,
-        attrs: &ast::Attrs,
-        sources: &[Source],
-    ) -> Result<Vec<(u32, Node)>> {
+    fn source_nodes(&mut self, attrs: &ast::Attrs, sources: &[Source]) -> Result<Vec<(u32, Node)>> {
         let mut nodes = Vec::new();
         let exprs = self.ast.inherit_sources(attrs);
         for (source, expr) in sources.iter().zip(exprs) {
@@ -173,16 +169,11 @@ impl Compiler<'_> {
             self.dynamic(&attrs, &mut dynamic)?;
         }
 
-        let overrides = if attrs.recursive {
-            shape.find(sym::OVERRIDES).map(|i| i as u32)
-        } else {
-            None
-        };
+        let overrides =
+            if attrs.recursive { shape.find(sym::OVERRIDES).map(|i| i as u32) } else { None };
         let inherited = if overrides.is_some() {
-            let flags: Vec<bool> = order
-                .iter()
-                .map(|i| matches!(bindings[*i].value, BindingValue::Inherit))
-                .collect();
+            let flags: Vec<bool> =
+                order.iter().map(|i| matches!(bindings[*i].value, BindingValue::Inherit)).collect();
             self.leak_slice(flags)
         } else {
             &[]

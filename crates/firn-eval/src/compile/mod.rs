@@ -302,9 +302,12 @@ impl Compiler<'_> {
                 if op == BinaryOp::Update {
                     let (lhs_pos, rhs_pos) = (self.pos(lhs), self.pos(rhs));
                     let cache = AtomicPtr::default();
-                    return Ok(Node::Update(
-                        self.leak(UpdateNode { operands, lhs_pos, rhs_pos, cache }),
-                    ));
+                    return Ok(Node::Update(self.leak(UpdateNode {
+                        operands,
+                        lhs_pos,
+                        rhs_pos,
+                        cache,
+                    })));
                 }
                 let operands = self.leak(operands);
                 match op {

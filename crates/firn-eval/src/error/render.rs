@@ -122,8 +122,7 @@ fn step(out: &mut String, frame: &Frame, count: &mut usize, colors: &Colors) {
 
 fn position(out: &mut String, indent: &str, pos: PosId, colors: &Colors) -> bool {
     let Some(at) = pos.location() else { return false };
-    let _ =
-        write!(out, "{indent}{}at {}{at}{}:", colors.blue, colors.warning, colors.normal);
+    let _ = write!(out, "{indent}{}at {}{at}{}:", colors.blue, colors.warning, colors.normal);
     excerpt(out, &at, colors);
     out.push('\n');
     true
@@ -132,7 +131,9 @@ fn position(out: &mut String, indent: &str, pos: PosId, colors: &Colors) -> bool
 /// The line of the position with its neighbours.
 fn excerpt(out: &mut String, at: &Location, colors: &Colors) {
     let line = |n: u32| {
-        n.checked_add(0).and_then(|n| at.source.line(n)).map(|l| String::from_utf8_lossy(l).into_owned())
+        n.checked_add(0)
+            .and_then(|n| at.source.line(n))
+            .map(|l| String::from_utf8_lossy(l).into_owned())
     };
     let last = at.source.text().ends_with(b"\n");
     if at.line > 1

@@ -84,7 +84,8 @@ fn map(size: usize) -> *mut u64 {
     };
     if at == libc::MAP_FAILED {
         std::alloc::handle_alloc_error(
-            std::alloc::Layout::from_size_align(size, 4096).unwrap_or(std::alloc::Layout::new::<u64>()),
+            std::alloc::Layout::from_size_align(size, 4096)
+                .unwrap_or(std::alloc::Layout::new::<u64>()),
         );
     }
     #[cfg(target_os = "linux")]

@@ -47,8 +47,7 @@ pub fn computed_path(
             return Err(Error::other("adding a path by its git hash is not supported"));
         }
     };
-    let references =
-        References { paths: what.references.clone(), self_reference: false };
+    let references = References { paths: what.references.clone(), self_reference: false };
     io.store_dir()
         .make_fixed_output_path(
             what.name,
@@ -118,7 +117,9 @@ impl EvalIo for DryIo {
         });
         Err(Error::new(
             Kind::ImportFromDerivation,
-            format!("cannot build '{first}' during evaluation because there is no store to build in"),
+            format!(
+                "cannot build '{first}' during evaluation because there is no store to build in"
+            ),
         ))
     }
 

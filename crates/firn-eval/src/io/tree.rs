@@ -88,10 +88,9 @@ fn entry(
             }
             nar.end_directory().map_err(failed)
         }
-        FileKind::Other => Err(Error::new(
-            Kind::Io,
-            format!("file '{}' has an unsupported type", path.display()),
-        )),
+        FileKind::Other => {
+            Err(Error::new(Kind::Io, format!("file '{}' has an unsupported type", path.display())))
+        }
     }
 }
 

@@ -244,9 +244,8 @@ impl Vm {
                     }
                 }
                 Some(pattern) => {
-                    let v = self
-                        .force(*arg, param.pos)
-                        .map_err(|e| argument_trace(e, param, pos))?;
+                    let v =
+                        self.force(*arg, param.pos).map_err(|e| argument_trace(e, param, pos))?;
                     self.bind(param, pattern, v, frame, pos)?;
                 }
             }
@@ -384,10 +383,8 @@ impl Vm {
             .map(|(name, _)| name)
             .find(|name| pattern.shape.find(*name).is_none())
             .unwrap_or(sym::EMPTY);
-        let near = best_matches(
-            pattern.formals.iter().map(|f| f.name.as_bytes()),
-            unexpected.as_bytes(),
-        );
+        let near =
+            best_matches(pattern.formals.iter().map(|f| f.name.as_bytes()), unexpected.as_bytes());
         Error::type_error(format!(
             "function '{}' called with unexpected argument '{unexpected}'",
             function_name(param)

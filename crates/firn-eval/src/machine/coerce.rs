@@ -96,7 +96,12 @@ impl Vm {
     }
 
     /// An attribute that a builtin needs.
-    pub fn need_attr(&mut self, set: Set, name: firn_syntax::Symbol, context: &str) -> Result<Value> {
+    pub fn need_attr(
+        &mut self,
+        set: Set,
+        name: firn_syntax::Symbol,
+        context: &str,
+    ) -> Result<Value> {
         set.get(name).ok_or_else(|| {
             Error::type_error(format!("attribute '{name}' missing")).trace(PosId::NONE, context)
         })
@@ -180,8 +185,7 @@ impl Vm {
                         )
                         .map_err(|e| e.trace(pos, what_for))?;
                     out.extend_from_slice(&text);
-                    let empty_list =
-                        super::eval::resolved(v).as_list().is_some_and(List::is_empty);
+                    let empty_list = super::eval::resolved(v).as_list().is_some_and(List::is_empty);
                     if i + 1 < list.len() && !empty_list {
                         out.push(b' ');
                     }
@@ -233,8 +237,7 @@ impl Vm {
             View::Set(set) => {
                 if let Some(f) = set.get(sym::TO_STRING) {
                     let result = self.apply(f, &[v], pos)?;
-                    return self
-                        .nested(pos, |vm| vm.coerce_path(pos, result, context, what_for));
+                    return self.nested(pos, |vm| vm.coerce_path(pos, result, context, what_for));
                 }
             }
             _ => {}

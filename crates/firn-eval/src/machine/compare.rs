@@ -57,9 +57,7 @@ impl Vm {
             (View::Float(x), View::Float(y)) => x == y,
             (View::Bool(x), View::Bool(y)) => x == y,
             (View::Null, View::Null) => true,
-            (View::Str(x), View::Str(y)) | (View::Path(x), View::Path(y)) => {
-                x.bytes() == y.bytes()
-            }
+            (View::Str(x), View::Str(y)) | (View::Path(x), View::Path(y)) => x.bytes() == y.bytes(),
             (View::List(x), View::List(y)) => {
                 if x.len() != y.len() {
                     return Ok(false);
@@ -148,13 +146,7 @@ impl Vm {
     }
 
     /// Says how two values that should be equal differ; `Ok` if they do not.
-    pub(crate) fn assert_equal(
-        &mut self,
-        a: Value,
-        b: Value,
-        pos: PosId,
-        top: bool,
-    ) -> Result<()> {
+    pub(crate) fn assert_equal(&mut self, a: Value, b: Value, pos: PosId, top: bool) -> Result<()> {
         self.nested(pos, |vm| vm.assert_equal_in(a, b, pos, top))
     }
 

@@ -73,10 +73,9 @@ impl Vm {
         })?;
         let modulo =
             hash_modulo(&derivation, self.store_dir(), false, &mut |input| self.modulo(input))?;
-        self.shared.derivations.insert(
-            path.clone(),
-            Known { modulo: modulo.clone(), derivation: Some(derivation) },
-        );
+        self.shared
+            .derivations
+            .insert(path.clone(), Known { modulo: modulo.clone(), derivation: Some(derivation) });
         Ok(modulo)
     }
 }

@@ -66,7 +66,12 @@ impl Vm {
             Node::Select(s) => self.select(s, env),
             Node::Call(c) => self.call_node(c, env),
             Node::If(n) => {
-                let branch = if self.eval_bool(&n.cond, env, n.pos, "while evaluating a branch condition")? {
+                let branch = if self.eval_bool(
+                    &n.cond,
+                    env,
+                    n.pos,
+                    "while evaluating a branch condition",
+                )? {
                     &n.then_node
                 } else {
                     &n.else_node
@@ -138,7 +143,12 @@ impl Vm {
             Node::Join(j) => self.join(j, env),
             Node::Arith(a) => self.arith(a, env),
             Node::Assert(a) => {
-                if !self.eval_bool(&a.cond, env, a.pos, "in the condition of the assert statement")? {
+                if !self.eval_bool(
+                    &a.cond,
+                    env,
+                    a.pos,
+                    "in the condition of the assert statement",
+                )? {
                     return Err(self.assertion_failed(a, env));
                 }
                 self.eval(&a.body, env)
@@ -301,11 +311,8 @@ impl Vm {
             None => Ok(name.name),
             Some(node) => {
                 let v = self.eval(node, env)?;
-                let s = self.force_string_no_context(
-                    v,
-                    pos,
-                    "while evaluating an attribute name",
-                )?;
+                let s =
+                    self.force_string_no_context(v, pos, "while evaluating an attribute name")?;
                 Ok(s.symbol())
             }
         }
@@ -330,7 +337,8 @@ impl Vm {
                     Ok(v) => v,
                     Err(e) => {
                         pos = set.position(symbol);
-                        let inner = if e.kind() == Kind::InfiniteRecursion { e.or_at(pos) } else { e };
+                        let inner =
+                            if e.kind() == Kind::InfiniteRecursion { e.or_at(pos) } else { e };
                         return Err(self.trace_select(inner, select, env, pos));
                     }
                 };
@@ -435,7 +443,10 @@ impl Vm {
                 Some(set) => set,
                 None => {
                     let forced = self.force(v, var.pos).map_err(|e| {
-                        e.trace(var.pos, "while evaluating the first subexpression of a with expression")
+                        e.trace(
+                            var.pos,
+                            "while evaluating the first subexpression of a with expression",
+                        )
                     })?;
                     let Some(set) = forced.as_set() else {
                         return Err(self.expected("a set", forced).at(var.pos).trace(
@@ -589,11 +600,8 @@ impl Vm {
         }
         // SAFETY: as above.
         let given = unsafe { env.get(slots[overrides as usize]) };
-        let given = self.force_set(
-            given,
-            attrs.pos,
-            "while evaluating the `__overrides` attribute",
-        )?;
+        let given =
+            self.force_set(given, attrs.pos, "while evaluating the `__overrides` attribute")?;
         let set = Set::room(&mut self.heap, attrs.shape, Provenance::NONE);
         for (i, name) in attrs.shape.names().iter().enumerate() {
             if let Some(v) = given.get(*name) {
@@ -641,8 +649,7 @@ impl Vm {
         };
         self.stats.updates += 1;
         // SAFETY: null, or the address of a memoised update, which lives forever.
-        let cached: Option<&'static Update> =
-            unsafe { u.cache.load(Ordering::Relaxed).as_ref() };
+        let cached: Option<&'static Update> = unsafe { u.cache.load(Ordering::Relaxed).as_ref() };
         if let Some(how) = cached
             && std::ptr::from_ref(how.left) as u64 == left.shape_word()
             && std::ptr::from_ref(how.right) as u64 == right.shape_word()
@@ -808,12 +815,7 @@ impl Vm {
         self.string_with(&bytes, context.finish())
     }
 
-    fn sum_int(
-        &mut self,
-        mut n: i64,
-        parts: &'static [(Node, PosId)],
-        env: Env,
-    ) -> Result<Value> {
+    fn sum_int(&mut self, mut n: i64, parts: &'static [(Node, PosId)], env: Env) -> Result<Value> {
         for (i, (node, pos)) in parts.iter().enumerate() {
             let v = self.eval(node, env)?;
             match v.view() {
@@ -824,8 +826,9 @@ impl Vm {
                 }
                 View::Float(f) => return self.sum_float(n as f64 + f, &parts[i + 1..], env),
                 _ => {
-                    return Err(Error::other(format!("cannot add {} to an integer", v.describe()))
-                        .at(*pos));
+                    return Err(
+                        Error::other(format!("cannot add {} to an integer", v.describe())).at(*pos)
+                    );
                 }
             }
         }
@@ -867,7 +870,10 @@ impl Vm {
             })();
             if let Err(e) = difference {
                 return if e.is_catchable() {
-                    e.trace(a.pos, format!("while evaluating the condition of the assertion '{text}'"))
+                    e.trace(
+                        a.pos,
+                        format!("while evaluating the condition of the assertion '{text}'"),
+                    )
                 } else {
                     e
                 };

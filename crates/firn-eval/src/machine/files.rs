@@ -43,11 +43,8 @@ impl Vm {
         if let Some(kind) = self.shared.files.kinds.read().get(path) {
             return Ok(*kind);
         }
-        let kind = self
-            .shared
-            .io
-            .kind(path)
-            .map_err(|e| file_error("getting status of", path, &e))?;
+        let kind =
+            self.shared.io.kind(path).map_err(|e| file_error("getting status of", path, &e))?;
         // The store changes while building; the rest is taken to stand still.
         if !path.as_os_str().as_bytes().starts_with(self.store_dir().as_str().as_bytes()) {
             self.shared.files.kinds.write().insert(path.to_owned(), kind);
@@ -82,8 +79,11 @@ impl Vm {
             if self.kind(&at)? != Some(FileKind::Symlink) {
                 return Ok(at);
             }
-            let target =
-                self.shared.io.read_link(&at).map_err(|e| file_error("reading symlink", &at, &e))?;
+            let target = self
+                .shared
+                .io
+                .read_link(&at)
+                .map_err(|e| file_error("reading symlink", &at, &e))?;
             let base = at.parent().unwrap_or(Path::new("/"));
             let joined = base.join(&target);
             let next = paths::canonical(joined.as_os_str().as_bytes());
@@ -95,7 +95,10 @@ impl Vm {
         }
         Err(Error::new(
             Kind::Io,
-            format!("too many symbolic links encountered while traversing the path '{}'", path.display()),
+            format!(
+                "too many symbolic links encountered while traversing the path '{}'",
+                path.display()
+            ),
         ))
     }
 
@@ -362,10 +365,7 @@ impl Vm {
         let traced = |e: Error| {
             e.trace(
                 pos,
-                format!(
-                    "while realising the context of path '{}'",
-                    String::from_utf8_lossy(&text)
-                ),
+                format!("while realising the context of path '{}'", String::from_utf8_lossy(&text)),
             )
         };
         let mut bytes = text.to_vec();
@@ -400,8 +400,7 @@ impl Vm {
                 Some(channel) => format!("https://channels.nixos.org/{channel}/nixexprs.tar.xz"),
                 None => location.to_owned(),
             };
-            let what =
-                crate::io::Fetch { url: &url, name: "source", unpack: true, hash: None };
+            let what = crate::io::Fetch { url: &url, name: "source", unpack: true, hash: None };
             match self.shared.io.fetch(&what) {
                 Ok(path) => return Some(PathBuf::from(self.store_dir().print(&path))),
                 Err(_) => {
@@ -429,7 +428,8 @@ impl Vm {
             return Some(path.to_owned());
         }
         self.shared.io.message(
-            format!("warning: Nix search path entry '{location}' does not exist, ignoring").as_bytes(),
+            format!("warning: Nix search path entry '{location}' does not exist, ignoring")
+                .as_bytes(),
         );
         None
     }

@@ -83,8 +83,7 @@ impl Evaluator {
             // Smaller stacks where the system does not give a large one.
             for shift in 0..5 {
                 let size = STACK_BYTES >> shift;
-                let builder =
-                    std::thread::Builder::new().name("evaluator".into()).stack_size(size);
+                let builder = std::thread::Builder::new().name("evaluator".into()).stack_size(size);
                 let body = &body;
                 let run = move || {
                     let body = body.lock().ok().and_then(|mut b| b.take());

@@ -88,8 +88,9 @@ fn to_json_in(
         | View::Builtin(_)
         | View::Applied(_)
         | View::Thunk(_) => {
-            return Err(Error::type_error(format!("cannot convert {} to JSON", v.describe()))
-                .at(pos));
+            return Err(
+                Error::type_error(format!("cannot convert {} to JSON", v.describe())).at(pos)
+            );
         }
     }
     Ok(())

@@ -36,12 +36,7 @@ fn looked_at(v: Value) -> Value {
     }
 }
 
-fn ambiguous_in(
-    vm: &mut Vm,
-    v: Value,
-    out: &mut Vec<u8>,
-    seen: &mut FxHashSet<u64>,
-) -> Result<()> {
+fn ambiguous_in(vm: &mut Vm, v: Value, out: &mut Vec<u8>, seen: &mut FxHashSet<u64>) -> Result<()> {
     let v = looked_at(v);
     match v.view() {
         View::Int(i) => out.extend_from_slice(i.to_string().as_bytes()),

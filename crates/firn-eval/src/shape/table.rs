@@ -58,7 +58,10 @@ pub fn empty() -> ShapeRef {
 
 /// The shape of these names, which must be sorted by symbol id and distinct.
 pub fn intern(names: &[Symbol]) -> ShapeRef {
-    debug_assert!(names.windows(2).all(|w| w[0] < w[1]), "names of a shape are sorted and distinct");
+    debug_assert!(
+        names.windows(2).all(|w| w[0] < w[1]),
+        "names of a shape are sorted and distinct"
+    );
     let hash = hash(names);
     let table = &tables().shapes[shard(hash)];
     if let Some(found) = table.read().find(hash, |s| s.names() == names) {

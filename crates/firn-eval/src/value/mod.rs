@@ -135,11 +135,7 @@ impl Value {
     /// An integer of at most 61 bits.
     #[inline(always)]
     pub const fn small_int(i: i64) -> Option<Value> {
-        if i >= SMALL_MIN && i <= SMALL_MAX {
-            Some(Value((i as u64) << 3 | TAG_INT))
-        } else {
-            None
-        }
+        if i >= SMALL_MIN && i <= SMALL_MAX { Some(Value((i as u64) << 3 | TAG_INT)) } else { None }
     }
 
     /// A floating-point number.

@@ -263,12 +263,8 @@ impl Set {
     /// `left // right` for flat sets of the shapes in `how`.
     #[inline]
     pub(crate) fn update_by(heap: &mut Heap, how: &'static Update, left: Set, right: Set) -> Set {
-        let provenance = Provenance::updated(
-            heap,
-            how,
-            Provenance(left.word(1)),
-            Provenance(right.word(1)),
-        );
+        let provenance =
+            Provenance::updated(heap, how, Provenance(left.word(1)), Provenance(right.word(1)));
         let set = Set::room(heap, how.result, provenance);
         for (i, source) in how.sources.iter().enumerate() {
             let from = if source & FROM_RIGHT == 0 { left } else { right };
@@ -347,14 +343,20 @@ impl Set {
     }
 
     /// The attributes with their slots in the order of the names' bytes.
-    pub fn sorted(self, heap: &mut Heap) -> impl ExactSizeIterator<Item = (Symbol, Value)> + Clone + use<> {
+    pub fn sorted(
+        self,
+        heap: &mut Heap,
+    ) -> impl ExactSizeIterator<Item = (Symbol, Value)> + Clone + use<> {
         let flat = self.flat(heap);
         let shape = flat.shape().unwrap_or(shape::empty());
         shape.order().iter().map(move |i| (shape.names()[*i as usize], flat.slot(*i as usize)))
     }
 
     /// The attributes in the order of symbols, which is unspecified but the same for equal sets of names.
-    pub fn iter(self, heap: &mut Heap) -> impl ExactSizeIterator<Item = (Symbol, Value)> + Clone + use<> {
+    pub fn iter(
+        self,
+        heap: &mut Heap,
+    ) -> impl ExactSizeIterator<Item = (Symbol, Value)> + Clone + use<> {
         let flat = self.flat(heap);
         let shape = flat.shape().unwrap_or(shape::empty());
         shape.names().iter().enumerate().map(move |(i, name)| (*name, flat.slot(i)))

@@ -92,8 +92,10 @@ impl Str {
         match (meta >> 32) as u32 {
             0 => {
                 let symbol = Symbol::intern(self.bytes());
-                self.meta()
-                    .store(meta & 0xffff_ffff | u64::from(symbol.index() + 1) << 32, Ordering::Relaxed);
+                self.meta().store(
+                    meta & 0xffff_ffff | u64::from(symbol.index() + 1) << 32,
+                    Ordering::Relaxed,
+                );
                 symbol
             }
             n => Symbol::from_index(n - 1),
@@ -121,7 +123,8 @@ type Page = [AtomicU64; PAGE];
 
 /// Where the string of each symbol is remembered.
 fn symbol_slot(symbol: Symbol) -> &'static AtomicU64 {
-    static STRINGS: [AtomicPtr<Page>; PAGES] = [const { AtomicPtr::new(std::ptr::null_mut()) }; PAGES];
+    static STRINGS: [AtomicPtr<Page>; PAGES] =
+        [const { AtomicPtr::new(std::ptr::null_mut()) }; PAGES];
     let index = symbol.index() as usize;
     assert!(index / PAGE < PAGES, "more than {} names", PAGE * PAGES);
     let page = &STRINGS[index / PAGE];

@@ -230,7 +230,10 @@ genericBuild() {
     # gzip writes no time of its own
     export GZIP_NO_TIMESTAMPS=1
     if [[ -f ${buildCommandPath:-} ]]; then
-        source "$buildCommandPath"
+        # not sourced, for the reason that default-builder.sh gives
+        local command
+        _readWhole command "$buildCommandPath"
+        eval "$command"
         return
     fi
     if [[ -n ${buildCommand:-} ]]; then
