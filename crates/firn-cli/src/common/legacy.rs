@@ -3,6 +3,7 @@
 //! Defined in the Nix manual, "Common Options". A command gets its own flags and arguments through a
 //! closure; everything else has been dealt with by then.
 
+use std::cell::OnceCell;
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::io::Write;
@@ -10,10 +11,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use firn_build::BuildOptions;
 use firn_event::{Event, EventSink, Level, Logger};
 use firn_store::layout::{Environment, Location, canonical, locate};
 use firn_store::settings::{self, Kind};
 use firn_store::{LocalStore, Settings, StoreOptions};
+use firn_ui::{Display, DisplayOptions, LogFormat};
 
 /// Why a command ends early.
 #[derive(Debug)]
@@ -79,7 +82,9 @@ pub struct Common {
     /// Whether `--no-build-output` was not given.
     pub build_output: bool,
     /// `--log-format`.
-    pub log_format: Option<String>,
+    pub log_format: Option<LogFormat>,
+    /// What shows messages and progress, once something has asked for it.
+    display: OnceCell<Display>,
 }
 
 /// The arguments that are still to be read.
@@ -135,9 +140,10 @@ impl Common {
             gc_warning: true,
             build_output: true,
             log_format: None,
+            display: OnceCell::new(),
         };
         for warning in warnings {
-            common.logger().warn(warning);
+            stderr_logger(Level::Info).warn(warning);
         }
         let mut rest = VecDeque::new();
         for arg in args {
@@ -178,13 +184,15 @@ impl Common {
                 let [name, value] = args.values(flag)?;
                 match self.settings.set(&name, &value) {
                     Ok(true) => {}
-                    Ok(false) => self.logger().warn(format!("unknown setting '{name}'")),
-                    Err(e) => self.logger().warn(e.to_string()),
+                    Ok(false) => {
+                        stderr_logger(self.verbosity).warn(format!("unknown setting '{name}'"));
+                    }
+                    Err(e) => stderr_logger(self.verbosity).warn(e.to_string()),
                 }
             }
             "--log-format" => {
                 let [format] = args.values(flag)?;
-                self.log_format = Some(format);
+                self.log_format = Some(format.parse().map_err(Failure::Usage)?);
             }
             "-j" | "--max-jobs" => {
                 let [jobs] = args.values(flag)?;
@@ -246,9 +254,25 @@ impl Common {
         Ok(())
     }
 
-    /// A logger that writes to standard error what the verbosity lets through.
+    /// A logger that shows on standard error what the verbosity lets through.
     pub fn logger(&self) -> Logger {
-        stderr_logger(self.verbosity)
+        self.display.get_or_init(|| self.start_display()).logger().clone()
+    }
+
+    fn start_display(&self) -> Display {
+        Display::start(DisplayOptions {
+            format: Some(self.log_format.unwrap_or(LogFormat::Raw)),
+            verbosity: self.verbosity,
+            print_build_logs: (!self.build_output).then_some(false),
+        })
+    }
+
+    /// How builds are done.
+    pub fn build_options(&self) -> BuildOptions {
+        let mut options = BuildOptions::from_settings(&self.settings);
+        options.cancel = super::interrupt::flag();
+        options.verbose_logs = self.build_output && self.log_format != Some(LogFormat::Bar);
+        options
     }
 
     /// Opens the local store that flags, settings and environment select.

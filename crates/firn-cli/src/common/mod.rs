@@ -1,8 +1,11 @@
 //! What several commands share: where the distribution is, and how messages reach a terminal.
 
+pub mod build;
 pub mod distribution;
 pub mod legacy;
 pub mod local_time;
+pub mod eval;
+pub mod interrupt;
 pub mod store;
 pub mod store_paths;
 

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use firn_build::{BuildOptions, DerivedPath, Mode, OutputsSpec, build_paths, plan};
+use firn_event::Level;
 use firn_model::store_path::StorePath;
 use firn_store::{LocalStore, Store as _};
 
@@ -13,12 +15,13 @@ use crate::common::store_paths::{follow_links, follow_links_with_outputs};
 pub type Target = (StorePath, Vec<String>);
 
 pub fn realise(store: &LocalStore, call: &mut Call<'_>) -> Outcome {
-    let mut dry_run = false;
-    let mut ignore_unknown = false;
+    let (mut dry_run, mut check, mut ignore_unknown) = (false, false, false);
     for flag in &call.flags {
         match flag.as_str() {
             "--dry-run" => dry_run = true,
+            "--check" => check = true,
             "--ignore-unknown" => ignore_unknown = true,
+            "--repair" => return fail("building again in place ('--repair') is not supported"),
             _ => return usage(format!("unknown flag '{flag}'")),
         }
     }
@@ -26,10 +29,24 @@ pub fn realise(store: &LocalStore, call: &mut Call<'_>) -> Outcome {
     for arg in &call.args {
         targets.push(follow_links_with_outputs(store, arg)?);
     }
+    let mut options = call.common.build_options();
+    if check {
+        options.mode = Mode::Check;
+    }
+    let logger = call.common.logger();
+    let plan = plan(store, &derived(&targets), &options, &logger)?;
+    if ignore_unknown {
+        targets.retain(|(path, _)| !plan.unknown.contains(path));
+    }
+    if call.common.settings.bool("print-missing") {
+        for line in plan.describe(store.store_dir()) {
+            logger.message(Level::Info, line);
+        }
+    }
     if dry_run {
         return Ok(());
     }
-    build(store, call.common, &targets)?;
+    build_with(store, call.common, &targets, &options)?;
     if ignore_unknown {
         return Ok(());
     }
@@ -107,24 +124,39 @@ fn outputs(
     Ok(found)
 }
 
+fn derived(targets: &[Target]) -> Vec<DerivedPath> {
+    targets
+        .iter()
+        .map(|(path, outputs)| match outputs {
+            _ if !path.is_derivation() => DerivedPath::Opaque(path.clone()),
+            outputs if outputs.is_empty() => DerivedPath::all_outputs(path.clone()),
+            outputs => DerivedPath::Built {
+                drv: path.clone(),
+                outputs: OutputsSpec::Names(outputs.iter().cloned().collect()),
+            },
+        })
+        .collect()
+}
+
 /// Makes sure that all targets are valid.
-pub fn build(store: &LocalStore, _common: &Common, targets: &[Target]) -> Outcome {
-    for (path, wanted) in targets {
-        let results = if path.is_derivation() {
-            outputs(store, path, wanted)?.into_iter().map(|(_, p)| p).collect()
-        } else {
-            vec![path.clone()]
-        };
-        for result in results {
-            if !store.is_valid(&result)? {
-                return fail(format!(
-                    "path '{}' does not exist and cannot be created",
-                    store.store_dir().print(&result)
-                ));
-            }
+pub fn build(store: &LocalStore, common: &Common, targets: &[Target]) -> Outcome {
+    build_with(store, common, targets, &common.build_options())
+}
+
+fn build_with(
+    store: &LocalStore,
+    common: &Common,
+    targets: &[Target],
+    options: &BuildOptions,
+) -> Outcome {
+    let logger = common.logger();
+    match build_paths(store, &derived(targets), options, &logger) {
+        Ok(_) => Ok(()),
+        Err(e) => {
+            logger.message(Level::Error, e.message);
+            Err(Failure::Exit(e.exit_code))
         }
     }
-    Ok(())
 }
 
 /// Gets a path's contents again.
