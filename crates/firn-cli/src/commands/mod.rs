@@ -1,9 +1,12 @@
 //! The table of commands; each command is a file of its own.
 
 mod internal;
+mod nix_build;
+mod nix_instantiate;
 mod nixos_rebuild;
 mod nixos_version;
 mod os;
+mod sandbox_child;
 mod system_activate;
 
 use std::ffi::OsString;
@@ -21,10 +24,13 @@ struct Command {
 /// All commands, in the order `firn --help` lists them.
 #[rustfmt::skip]
 const COMMANDS: &[Command] = &[
+    Command { names: &["nix-build"], about: "build derivations of expressions", hidden: false, run: nix_build::run },
+    Command { names: &["nix-instantiate"], about: "make derivations of expressions, or print their values", hidden: false, run: nix_instantiate::run },
     Command { names: &["nixos-rebuild"], about: "build a system's configuration and switch to it", hidden: false, run: nixos_rebuild::run },
     Command { names: &["nixos-version"], about: "print the version of the running system", hidden: false, run: nixos_version::run },
     Command { names: &["os"], about: "try a system in a container or a virtual machine", hidden: false, run: os::run },
     Command { names: &["system-activate"], about: "activate a built system on this machine", hidden: false, run: system_activate::run },
+    Command { names: &["__sandbox-child"], about: "", hidden: true, run: sandbox_child::run },
     Command { names: &["__container-init"], about: "", hidden: true, run: internal::container_init },
     Command { names: &["__container-exec"], about: "", hidden: true, run: internal::container_exec },
     Command { names: &["__kvm-probe"], about: "", hidden: true, run: internal::kvm_probe },

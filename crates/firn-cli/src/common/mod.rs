@@ -1,6 +1,9 @@
 //! What several commands share: where the distribution is, and how messages reach a terminal.
 
+pub mod build;
 pub mod distribution;
+pub mod eval;
+pub mod interrupt;
 pub mod store;
 
 use std::sync::Arc;
