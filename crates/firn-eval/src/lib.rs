@@ -23,6 +23,7 @@ pub mod error;
 pub mod heap;
 pub mod io;
 pub mod machine;
+pub mod packages;
 pub mod paths;
 pub mod position;
 pub mod print;

@@ -38,7 +38,7 @@ fn regex_error(e: text::regex::Error, pattern: &[u8], pos: PosId) -> Error {
         text::regex::Error::TooLarge => {
             format!("memory limit exceeded by regular expression '{pattern}'")
         }
-        _ => format!("invalid regular expression '{pattern}'"),
+        text::regex::Error::Invalid => format!("invalid regular expression '{pattern}'"),
     })
     .at(pos)
 }
@@ -205,9 +205,7 @@ fn regex_match(vm: &mut Vm, args: &[Value], pos: PosId) -> Result<Value> {
         pos,
         "while evaluating the second argument passed to builtins.match",
     )?;
-    let found =
-        regex.match_whole(text.bytes()).map_err(|e| regex_error(e, pattern.bytes(), pos))?;
-    let Some(groups) = found else { return Ok(Value::NULL) };
+    let Some(groups) = regex.match_whole(text.bytes()) else { return Ok(Value::NULL) };
     let values: Vec<Value> = groups.iter().map(|range| group(vm, text.bytes(), *range)).collect();
     Ok(List::new(&mut vm.heap, &values).value())
 }
@@ -225,7 +223,7 @@ fn split(vm: &mut Vm, args: &[Value], pos: PosId) -> Result<Value> {
         "while evaluating the second argument passed to builtins.split",
     )?;
     let text = s.bytes();
-    let found = regex.find_all(text).map_err(|e| regex_error(e, pattern.bytes(), pos))?;
+    let found = regex.find_all(text);
     if found.is_empty() {
         return Ok(List::new(&mut vm.heap, &[s.value()]).value());
     }

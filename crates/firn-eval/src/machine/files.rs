@@ -184,6 +184,26 @@ impl Vm {
         self.eval_ast(&ast)
     }
 
+    /// Parses a file.
+    ///
+    /// # Errors
+    /// What reading and parsing raise.
+    pub fn parse_file(&self, path: &Path) -> Result<Arc<Ast>> {
+        self.read_source(path)
+    }
+
+    /// Whether all variables of a text are bound, without evaluating it.
+    ///
+    /// # Errors
+    /// A variable that nothing binds.
+    pub fn check_scopes(&self, ast: &Arc<Ast>) -> Result<()> {
+        let names = &self.shared.globals.names;
+        firn_syntax::scope::check(ast, &|name| names.contains_key(&name)).map_err(|e| {
+            let id = position::register(&e.source);
+            Error::new(Kind::UndefinedVariable, e.message).at(id.at(e.pos))
+        })
+    }
+
     fn read_source(&self, path: &Path) -> Result<Arc<Ast>> {
         let text = match crate::builtins::internal_file(path) {
             Some(text) => text.to_vec(),
