@@ -80,10 +80,9 @@ pub fn decode_line(line: &str) -> Option<Line> {
     let text = |name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
     match value.get("action")?.as_str()? {
         "setPhase" => Some(Line::Phase(text("phase")?)),
-        "msg" => Some(Line::Event(Event::Message {
-            level: level(number("level")?),
-            text: text("msg")?,
-        })),
+        "msg" => {
+            Some(Line::Event(Event::Message { level: level(number("level")?), text: text("msg")? }))
+        }
         "start" => Some(Line::Event(Event::Start {
             id: number("id")?,
             parent: number("parent").unwrap_or(0),

@@ -158,8 +158,10 @@ impl Downloader {
     ) -> Result<Downloaded, FetchError> {
         let mut tried = Vec::new();
         for url in urls {
-            let sink_error =
-                |source| FetchError::Sink { url: format!("{} to {}", redact(url), path.display()), source };
+            let sink_error = |source| FetchError::Sink {
+                url: format!("{} to {}", redact(url), path.display()),
+                source,
+            };
             let file = File::create(path).map_err(sink_error)?;
             let mut sink = FileSink::new(file, wanted.map(Hash::algo));
             let error = match self.download(&Request::new(url.clone()), &mut sink, parent) {
@@ -453,14 +455,12 @@ fn status_error(response: ureq::http::Response<ureq::Body>, shown: &str) -> Fetc
         // "Too many requests" without a time: clearly longer than for a hiccup.
         .or((status == 429).then_some(Duration::from_secs(10)));
     let mut body = Vec::new();
-    let _ = response
-        .into_body()
-        .into_reader()
-        .take(ERROR_BODY_LIMIT as u64)
-        .read_to_end(&mut body);
+    let _ = response.into_body().into_reader().take(ERROR_BODY_LIMIT as u64).read_to_end(&mut body);
     let mut reason = format!("HTTP error {status}");
     match kind {
-        FailureKind::Forbidden if status == 407 => reason.push_str(" (the proxy wants credentials)"),
+        FailureKind::Forbidden if status == 407 => {
+            reason.push_str(" (the proxy wants credentials)")
+        }
         FailureKind::Forbidden => {
             reason.push_str(" (credentials are missing or refused; see 'netrc-file')");
         }

@@ -34,11 +34,8 @@ impl Netrc {
             let line = if line.trim_start().starts_with('#') { "" } else { line };
             let mut words = line.split_whitespace();
             while let Some(word) = words.next() {
-                let new = |machine| Entry {
-                    machine,
-                    login: String::new(),
-                    password: String::new(),
-                };
+                let new =
+                    |machine| Entry { machine, login: String::new(), password: String::new() };
                 match word {
                     "machine" => entries.push(new(words.next().map(str::to_owned))),
                     "default" => entries.push(new(None)),

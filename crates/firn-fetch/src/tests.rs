@@ -64,8 +64,10 @@ fn read_head(stream: &TcpStream) -> String {
 }
 
 fn answer(status: &str, headers: &str, body: &str, length: usize) -> Vec<u8> {
-    format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n{headers}\r\n{body}")
-        .into_bytes()
+    format!(
+        "HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n{headers}\r\n{body}"
+    )
+    .into_bytes()
 }
 
 fn ok(body: &str) -> Vec<u8> {
@@ -117,7 +119,12 @@ fn brings_a_file_as_it_is() {
 fn goes_on_where_a_transfer_was_cut() {
     let server = Server::new(vec![
         answer("200 OK", "etag: \"v1\"\r\n", "01234", 10),
-        answer("206 Partial Content", "content-range: bytes 5-9/10\r\netag: \"v1\"\r\n", "56789", 5),
+        answer(
+            "206 Partial Content",
+            "content-range: bytes 5-9/10\r\netag: \"v1\"\r\n",
+            "56789",
+            5,
+        ),
     ]);
     let (result, body, log) = get(&server.url(), settings());
     assert_eq!(result.unwrap().size, 10);
@@ -205,8 +212,7 @@ fn a_refusal_is_not_an_absence_and_is_not_repeated() {
 
 #[test]
 fn a_stalled_transfer_is_cut_and_tried_again() {
-    let server =
-        Server::with_pause(vec![answer("200 OK", "", "01", 4)], Duration::from_secs(20));
+    let server = Server::with_pause(vec![answer("200 OK", "", "01", 4)], Duration::from_secs(20));
     let begin = Instant::now();
     let (result, ..) = get(&server.url(), FetchSettings { attempts: 2, ..settings() });
     let error = result.unwrap_err();
@@ -235,12 +241,8 @@ fn credentials_go_to_the_server_and_nowhere_else() {
 #[test]
 fn credentials_do_not_follow_a_redirection() {
     let target = Server::new(vec![ok("there")]);
-    let server = Server::new(vec![answer(
-        "302 Found",
-        &format!("location: {}\r\n", target.url()),
-        "",
-        0,
-    )]);
+    let server =
+        Server::new(vec![answer("302 Found", &format!("location: {}\r\n", target.url()), "", 0)]);
     let url = server.url().replace("http://", "http://user:s3cret@");
     let (result, body, _) = get(&url, settings());
     assert_eq!(result.unwrap().url, target.url());
@@ -253,8 +255,7 @@ fn a_validator_saves_the_transfer() {
     let server = Server::new(vec![answer("304 Not Modified", "etag: \"v1\"\r\n", "", 0)]);
     let downloader = Downloader::new(settings(), Logger::silent()).unwrap();
     let mut sink = MemorySink::default();
-    let request =
-        Request { expected_etag: Some("\"v1\"".into()), ..Request::new(server.url()) };
+    let request = Request { expected_etag: Some("\"v1\"".into()), ..Request::new(server.url()) };
     assert!(downloader.download(&request, &mut sink, 0).unwrap().not_modified);
     assert!(server.requests()[0].contains("if-none-match: \"v1\""));
 }
@@ -300,15 +301,13 @@ fn what_is_no_url_is_said_to_be_none() {
         let (result, ..) = get(url, settings());
         assert!(matches!(result, Err(FetchError::BadUrl { .. })), "{url}");
     }
-    let (result, ..) =
-        get("http://127.0.0.1:1/x", FetchSettings { attempts: 1, ..settings() });
+    let (result, ..) = get("http://127.0.0.1:1/x", FetchSettings { attempts: 1, ..settings() });
     assert_eq!(result.unwrap_err().kind(), FailureKind::Transient);
 }
 
 #[test]
 fn a_download_can_be_stopped() {
-    let server =
-        Server::with_pause(vec![answer("200 OK", "", "01", 4)], Duration::from_secs(20));
+    let server = Server::with_pause(vec![answer("200 OK", "", "01", 4)], Duration::from_secs(20));
     let downloader = Downloader::new(
         FetchSettings { stalled_timeout: Some(Duration::from_millis(100)), ..settings() },
         Logger::silent(),

@@ -140,9 +140,10 @@ impl Links {
                 continue;
             };
             let path = from.as_os_str().as_bytes();
-            if LEFT_OUT.iter().any(|end| {
-                path.strip_suffix(*end).is_some_and(|rest| rest.ends_with(b"/"))
-            }) {
+            if LEFT_OUT
+                .iter()
+                .any(|end| path.strip_suffix(*end).is_some_and(|rest| rest.ends_with(b"/")))
+            {
                 continue;
             }
             self.entry(&from, &to, meta.is_dir(), priority)?;

@@ -131,8 +131,7 @@ impl FetchUrl {
             let xz = self.urls.first().is_some_and(|url| url.ends_with(".xz"));
             let mut nar: Box<dyn std::io::Read> =
                 if xz { Box::new(liblzma::read::XzDecoder::new(packed)) } else { Box::new(packed) };
-            // RESTORE
-            let _ = &mut nar;
+            firn_store::fs::restore_path(&mut nar, out, firn_store::fs::Restore::Plain)?;
         }
         if self.executable {
             fs::set_permissions(out, fs::Permissions::from_mode(0o755))?;

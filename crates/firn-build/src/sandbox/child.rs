@@ -223,7 +223,10 @@ fn set_up(spec: &Spec, ready: &mut impl Read) -> io::Result<()> {
             match (namespaces.map, user) {
                 (Some(map), _) => (Some(map.inside_uid), Some(map.inside_gid)),
                 (None, Some(user)) => {
-                    doing("cannot set supplementary groups of build user", kernel::set_groups(&user.groups))?;
+                    doing(
+                        "cannot set supplementary groups of build user",
+                        kernel::set_groups(&user.groups),
+                    )?;
                     (Some(user.uid), Some(user.gid))
                 }
                 (None, None) => {
@@ -235,7 +238,10 @@ fn set_up(spec: &Spec, ready: &mut impl Read) -> io::Result<()> {
             }
         }
         (None, Some(user)) => {
-            doing("cannot set supplementary groups of build user", kernel::set_groups(&user.groups))?;
+            doing(
+                "cannot set supplementary groups of build user",
+                kernel::set_groups(&user.groups),
+            )?;
             (Some(user.uid), Some(user.gid))
         }
         (None, None) => (None, None),
@@ -293,7 +299,10 @@ fn enter(namespaces: &Namespaces) -> io::Result<()> {
             kernel::bind(&mount.source, &target, mount.read_only),
         )?;
     }
-    doing("mounting /proc", kernel::mount("none", &inside("/proc".as_ref()), "proc", MOUNT_FLAGS, ""))?;
+    doing(
+        "mounting /proc",
+        kernel::mount("none", &inside("/proc".as_ref()), "proc", MOUNT_FLAGS, ""),
+    )?;
     if let Some(size) = &namespaces.shm_size {
         doing(
             "mounting /dev/shm",
@@ -368,7 +377,13 @@ fn probe(user: bool) -> bool {
                 kernel::mount("none", Path::new("/"), "", flags, "")
             })
             .and_then(|()| {
-                kernel::mount("none", Path::new(OsStr::from_bytes(b"/proc")), "proc", MOUNT_FLAGS, "")
+                kernel::mount(
+                    "none",
+                    Path::new(OsStr::from_bytes(b"/proc")),
+                    "proc",
+                    MOUNT_FLAGS,
+                    "",
+                )
             });
         // SAFETY: it does not return.
         unsafe { libc::_exit(i32::from(tried.is_err())) };

@@ -99,13 +99,7 @@ pub(super) fn mount(
     let options = CString::new(options)?;
     // SAFETY: all strings are NUL-terminated and outlive the call.
     let result = unsafe {
-        libc::mount(
-            source.as_ptr(),
-            target.as_ptr(),
-            kind.as_ptr(),
-            flags,
-            options.as_ptr().cast(),
-        )
+        libc::mount(source.as_ptr(), target.as_ptr(), kind.as_ptr(), flags, options.as_ptr().cast())
     };
     check(result.into()).map(drop)
 }
@@ -127,9 +121,8 @@ pub(super) fn loopback_up() -> io::Result<()> {
     // SAFETY: an all-zero `ifreq` is valid; its name is NUL-terminated because the rest stays zero;
     // the descriptor is new and owned here.
     unsafe {
-        let socket = check(
-            libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0).into(),
-        )?;
+        let socket =
+            check(libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0).into())?;
         let socket = OwnedFd::from_raw_fd(socket as libc::c_int);
         let mut request: libc::ifreq = std::mem::zeroed();
         request.ifr_name[0] = b'l' as libc::c_char;

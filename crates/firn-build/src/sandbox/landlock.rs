@@ -16,7 +16,8 @@ struct RulesetAttributes {
 /// Confines abstract sockets and signals to this process and its children. Returns whether the
 /// kernel can; needs `no_new_privs`.
 pub(super) fn scope_sockets() -> bool {
-    let attributes = RulesetAttributes { handled_access_fs: 0, handled_access_net: 0, scoped: SCOPES };
+    let attributes =
+        RulesetAttributes { handled_access_fs: 0, handled_access_net: 0, scoped: SCOPES };
     // SAFETY: the pointer and the size describe `attributes`, which the kernel only reads.
     let ruleset = unsafe {
         libc::syscall(

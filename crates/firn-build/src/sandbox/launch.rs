@@ -189,6 +189,13 @@ impl Running {
     }
 }
 
+impl std::os::fd::AsRawFd for Running {
+    /// Becomes readable when the builder has ended.
+    fn as_raw_fd(&self) -> std::os::fd::RawFd {
+        self.socket.as_raw_fd()
+    }
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
         if !self.done {

@@ -110,7 +110,11 @@ mod tests {
         std::fs::write(d.join("b.disabled"), "deb http://off.example/debian x y").unwrap();
         assert_eq!(
             archives(dir.path()),
-            ["http://one.example/debian", "http://two.example/debian", "http://three.example/debian"]
+            [
+                "http://one.example/debian",
+                "http://two.example/debian",
+                "http://three.example/debian"
+            ]
         );
     }
 }

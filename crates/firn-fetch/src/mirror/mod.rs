@@ -53,8 +53,9 @@ impl Mirrors {
             return Ok(vec![url.to_owned()]);
         };
         let no_mirror = |hint: &str| FetchError::NoMirror { url: url.into(), hint: hint.into() };
-        let (kind, path) =
-            rest.split_once('/').ok_or_else(|| no_mirror("it has no path after the mirror's name"))?;
+        let (kind, path) = rest
+            .split_once('/')
+            .ok_or_else(|| no_mirror("it has no path after the mirror's name"))?;
         if path.split('/').any(|part| part == "..") {
             return Err(no_mirror("its path leads out of the mirror"));
         }

@@ -23,10 +23,8 @@ pub struct Spec {
     pub kernel_params: String,
     /// The image of the store.
     pub store_image: PathBuf,
-    /// Where the machine keeps its disk and sockets.
+    /// Where the machine keeps its sockets and logs; what it writes itself is in its memory.
     pub state: PathBuf,
-    /// Size of the disk for what the machine writes, in bytes; 0 keeps it in memory.
-    pub disk_size: u64,
     /// Memory in MiB.
     pub memory: u64,
     /// Processors.
@@ -82,19 +80,11 @@ impl Machine {
         command.arg("-smp").arg(spec.cores.to_string());
         command.arg("-kernel").arg(&spec.kernel).arg("-initrd").arg(&spec.initrd);
         command.arg("-append").arg(format!(
-            "{} console=ttyS0 firn.agent=ttyS1 init={}/init",
+            "{} console=ttyS0 root=tmpfs firn.store=serial:store firn.storewritable firn.agent=ttyS1 init={}/init",
             spec.kernel_params,
             spec.toplevel.display()
         ));
-        drive(&mut command, &spec.store_image, "store", true);
-        if spec.disk_size > 0 {
-            let disk = spec.state.join("disk.raw");
-            if !disk.exists() {
-                let file = fs::File::create(&disk).at("create", &disk)?;
-                file.set_len(spec.disk_size).at("set the size of", &disk)?;
-            }
-            drive(&mut command, &disk, "root", false);
-        }
+        read_only_drive(&mut command, &spec.store_image, "store");
         let mut net = "user,id=net0".to_owned();
         for port in &spec.ports {
             net += &format!(",hostfwd=tcp:{}:{}-:{}", port.address, port.host, port.guest);
@@ -190,9 +180,10 @@ impl Drop for Machine {
     }
 }
 
-fn drive(command: &mut Command, file: &Path, id: &str, read_only: bool) {
-    let ro = if read_only { ",readonly=on" } else { ",cache=unsafe" };
-    command.arg("-drive").arg(format!("if=none,id={id},format=raw,file={}{ro}", escaped(file)));
+fn read_only_drive(command: &mut Command, file: &Path, id: &str) {
+    command
+        .arg("-drive")
+        .arg(format!("if=none,id={id},format=raw,file={},readonly=on", escaped(file)));
     command.arg("-device").arg(format!("virtio-blk-pci,drive={id},serial={id}"));
 }
 

@@ -22,11 +22,10 @@ Options of 'try':
   -p, --port H:G       forward the host's port H to the system's port G; may be repeated
   -n, --name NAME      the name for 'run' and 'stop' (default: trial)
       --also CONFIG    build this configuration too, to switch to; may be repeated
-      --state FOLDER   keep the system's files there, and start from them if they exist
+      --state FOLDER   keep a container's files there, and start from them if they exist
       --detach         come back once the system is up, and leave it running
       --memory MIB     memory of a virtual machine (default: 1024)
       --cores N        processors of a virtual machine (default: 2)
-      --disk MIB       disk of a virtual machine for what it writes (default: in memory)
 ";
 
 /// Runs the command.

@@ -29,7 +29,6 @@ struct Options {
     background: bool,
     memory: u64,
     cores: u32,
-    disk: u64,
 }
 
 fn parse(args: &[String]) -> Result<Options, String> {
@@ -45,7 +44,6 @@ fn parse(args: &[String]) -> Result<Options, String> {
         background: false,
         memory: 1024,
         cores: 2,
-        disk: 0,
     };
     let mut rest = args.iter();
     while let Some(arg) = rest.next() {
@@ -74,7 +72,6 @@ fn parse(args: &[String]) -> Result<Options, String> {
             "--detach" => options.detach = true,
             "--background" => options.background = true,
             "--memory" => options.memory = number(value()?)?,
-            "--disk" => options.disk = number(value()?)?,
             "--cores" => {
                 options.cores = u32::try_from(number(value()?)?.max(1))
                     .map_err(|_| "that is too many cores".to_owned())?;
@@ -169,7 +166,7 @@ impl Wanted {
             Kind::Vm => {
                 let distribution = crate::common::distribution::require()?;
                 let expression = format!(
-                    "{{ image = (import {} {{ }}).makeStoreImage {{ paths = [ {} ]; }}; }}",
+                    "{{ image = (import {} {{ }}).makeErofsImage {{ storeContents = [ {} ]; }}; }}",
                     distribution.display(),
                     expressions.join(" ")
                 );
@@ -364,7 +361,6 @@ fn run_vm(options: &Options, wanted: &Wanted, state: &Path) -> Result<ExitCode, 
         kernel_params: params.trim().to_owned(),
         store_image: image,
         state: state.to_owned(),
-        disk_size: options.disk << 20,
         memory: options.memory,
         cores: options.cores,
         ports: options.ports.clone(),
