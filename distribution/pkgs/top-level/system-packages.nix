@@ -58,7 +58,7 @@ from {
     entry = "shadow";
     passthru.shellPath = "/bin/nologin";
   };
-  su = program "shadow" "su";
+  su = program "util-linux" "su";
   procps = "procps";
   psmisc = "psmisc";
   sudo = program "sudo" "sudo";
