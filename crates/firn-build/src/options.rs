@@ -182,7 +182,10 @@ impl BuildOptions {
                 "false" | "no" | "0" => SandboxMode::Off,
                 _ => SandboxMode::On,
             },
-            sandbox_fallback: settings.bool("sandbox-fallback"),
+            // On by default for others; here only who asks for it goes without a sandbox unawares.
+            sandbox_fallback: settings
+                .overridden()
+                .any(|(name, value)| name == "sandbox-fallback" && value == "true"),
             sandbox_paths,
             sandbox_build_dir: settings.text("sandbox-build-dir").into(),
             shm_size: settings.text("sandbox-dev-shm-size").to_owned(),

@@ -17,6 +17,7 @@ use firn_fetch::FetchSettings;
 use serde::{Deserialize, Serialize};
 
 pub use fetchurl::FetchUrl;
+pub use unpack_channel::unpack as unpack_tarball;
 
 /// Everything that a built-in builder needs to know.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -32,7 +33,7 @@ pub enum BuiltinSpec {
 }
 
 /// An error of a built-in builder, for the build's log.
-pub(crate) type Error = Box<dyn std::error::Error + Send + Sync>;
+pub type Error = Box<dyn std::error::Error + Send + Sync>;
 
 /// What a built-in builder is prepared from.
 #[derive(Debug)]

@@ -51,7 +51,10 @@ impl UnpackChannel {
 }
 
 /// Unpacks a tarball, compressed or not, beneath `out`.
-fn unpack(source: &Path, out: &Path) -> Result<(), Error> {
+///
+/// # Errors
+/// When it cannot be read, or a member leads out of `out`.
+pub fn unpack(source: &Path, out: &Path) -> Result<(), Error> {
     let mut file = BufReader::new(File::open(source)?);
     let mut magic = [0; 6];
     let read = file.read(&mut magic)?;

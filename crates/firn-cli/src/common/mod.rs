@@ -1,8 +1,16 @@
 //! What several commands share: where the distribution is, and how messages reach a terminal.
 
+pub mod build;
 pub mod distribution;
+pub mod legacy;
+pub mod local_time;
 pub mod eval;
+pub mod interrupt;
 pub mod store;
+pub mod store_paths;
+
+/// The version of Nix whose behaviour the `nix-…` commands have.
+pub const NIX_VERSION: &str = "2.34.8";
 
 use std::sync::Arc;
 
