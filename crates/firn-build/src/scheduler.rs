@@ -170,10 +170,11 @@ fn finish(
     }
     // The scheduler has told of all but those that nothing else waited for.
     for (root, needs) in &plan.roots {
-        if let Some(failure) = needs.iter().find_map(|step| failed.get(step)) {
-            if paths.contains(root.store_path()) && !is_needed(plan, needs) {
-                logger.message(Level::Error, failure.message.clone());
-            }
+        if let Some(failure) = needs.iter().find_map(|step| failed.get(step))
+            && paths.contains(root.store_path())
+            && !is_needed(plan, needs)
+        {
+            logger.message(Level::Error, failure.message.clone());
         }
     }
     let mut list: Vec<String> = paths.iter().map(|path| format!("'{}'", dir.print(path))).collect();

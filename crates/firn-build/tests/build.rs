@@ -429,7 +429,7 @@ fn jobs_run_at_the_same_time() {
     world.options.max_jobs = 4;
     let drvs: Vec<_> =
         (0..4).map(|n| world.drv(&format!("j{n}"), "sleep 1; echo > $out").add()).collect();
-    let top = drvs.iter().fold(world.drv("top", "echo > $out"), |d, i| d.input(i)).add();
+    let top = drvs.iter().fold(world.drv("top", "echo > $out"), common::Drv::input).add();
     let begin = Instant::now();
     world.build(&[&top]).unwrap();
     assert!(begin.elapsed() < Duration::from_millis(3500), "{:?}", begin.elapsed());
