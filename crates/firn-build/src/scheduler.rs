@@ -479,7 +479,8 @@ impl<'a> Scheduler<'a> {
                 state.unfetched.insert(path.clone());
             }
         }
-        if !self.options.keep_going && !(self.options.fallback && matches!(step, Step::Fetch(_))) {
+        let tried_again = self.options.fallback && matches!(step, Step::Fetch(_));
+        if !(self.options.keep_going || tried_again) {
             self.stop.store(true, Ordering::Relaxed);
         }
         self.fail_one(state, step, failure);
