@@ -50,7 +50,8 @@ in
         system
         ;
       inherit outputs;
-      ${if meta == null then null else "meta"} = meta;
+      # The caller's, where it knows it without evaluating the derivation.
+      meta = args.meta or checked.meta;
     }
     // listToAttrs (
       map (name: {

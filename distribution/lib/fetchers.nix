@@ -62,16 +62,13 @@ in
     fetcher:
     let
       formals = lib.trivial.functionArgs fetcher;
-      names = [ "hash" ] ++ hashTypes;
     in
-    lib.trivial.setFunctionArgs (args: fetcher (normalizeHash { inherit hashTypes; } args)) (
+    lib.trivial.setFunctionArgs (args: fetcher (normalizeHash { inherit hashTypes required; } args)) (
       removeAttrs formals [ "outputHash" "outputHashAlgo" ]
-      // listToAttrs (
-        map (name: {
-          inherit name;
-          value = true;
-        }) (names ++ [ "outputHash" "outputHashAlgo" ])
-      )
+      // {
+        # As needed as it is for the fetcher itself.
+        hash = formals.outputHash;
+      }
     );
 
   # Environment variables that say how to reach the network.

@@ -156,8 +156,8 @@ let
           }
         else if split.right == [ ] then
           {
-            visited = [ node ] ++ visited;
-            inherit rest;
+            minimal = node;
+            inherit visited rest;
           }
         else
           walk (head split.right) ([ node ] ++ visited) (tail split.right ++ split.wrong);
@@ -168,7 +168,7 @@ let
     before: list:
     let
       path = listDfs true before list;
-      others = toposort before (reverseList (tail path.visited) ++ path.rest);
+      others = toposort before (reverseList path.visited ++ path.rest);
     in
     if length list < 2 then
       { result = list; }
@@ -180,7 +180,7 @@ let
     else if others ? cycle then
       others
     else
-      { result = [ (head path.visited) ] ++ others.result; };
+      { result = [ path.minimal ] ++ others.result; };
 in
 {
   inherit (builtins)

@@ -36,8 +36,7 @@ let
     if isString pattern then
       platform ? system && platform.system == pattern
     else
-      matchAttrs (if pattern ? parsed then pattern else { parsed = pattern; }) platform
-      || (pattern ? parsed == false && matchAttrs pattern platform);
+      matchAttrs (if pattern ? parsed then pattern else { parsed = pattern; }) platform;
 
   getExe' =
     drv: name:

@@ -140,17 +140,39 @@ let
     else
       resolve "HEAD" s;
 
-  shortRev = rev: substring 0 8 rev;
+  shortRev = rev: substring 0 7 rev;
 
+  # "https://example.org/a/b.git" is about b, and so are archives of that name.
   urlToName =
     url:
     let
       base = baseNameOf (lib.strings.removeSuffix "/" (lib.lists.last (lib.strings.splitString ":" (toString url))));
-      stripped = match "(.*)\\.git" base;
+      stem = match "(.*)\\.(git|tar\\.[a-z0-9]+|tgz|tbz2|txz|zip)" base;
     in
-    if stripped == null then base else head stripped;
+    if stem == null then base else head stem;
 
-  revOrTag = rev: if hasPrefix "refs/tags/" rev then removePrefix "refs/tags/" rev else rev;
+  revOrTag =
+    rev: tag:
+    if tag != null then
+      tag
+    else if rev != null then
+      rev
+    else
+      "HEAD";
+
+  # The version in the name of a tag or branch; a commit's hash is cut short.
+  revToVersion =
+    rev:
+    let
+      base = baseNameOf rev;
+      version = match "([A-Za-z]+[-_. ]?)*([0-9].*)" base;
+    in
+    if match "[a-f0-9]+" base != null then
+      shortRev base
+    else if version != null then
+      elemAt version 1
+    else
+      base;
 in
 {
   inherit
@@ -230,20 +252,15 @@ in
     in
     result.value or (throw result.error);
 
-  # A name that tells sources of one repository apart.
+  # A name for the source of a repository at a revision.
   repoRevToName =
     kind:
     if kind == "full" then
       url: rev: suffix:
-      "${urlToName url}-${revOrTag rev}${if suffix == null then "" else "-${suffix}"}-source"
+      "${urlToName url}-${revToVersion rev}${if suffix == null then "" else "-${suffix}"}-source"
     else if kind == "versioned" then
-      url: rev: suffix:
-      let
-        rev' = revOrTag rev;
-        digits = match "v?([0-9].*)" (baseNameOf rev');
-        version = if digits != null then head digits else if match "[0-9a-f]{40}" rev' != null then shortRev rev' else baseNameOf rev';
-      in
-      "${urlToName url}-${version}${if suffix == null then "" else "-${suffix}"}-source"
+      url: rev: _suffix:
+      "${urlToName url}-${revToVersion rev}-source"
     else if kind == "source" then
       _url: _rev: _suffix:
       "source"

@@ -176,7 +176,8 @@ fn finish(
             }
         }
     }
-    let list: Vec<String> = paths.iter().map(|path| format!("'{}'", dir.print(path))).collect();
+    let mut list: Vec<String> = paths.iter().map(|path| format!("'{}'", dir.print(path))).collect();
+    list.sort();
     Err(BuildError {
         message: format!("build of {} failed", list.join(", ")),
         exit_code,
@@ -378,10 +379,13 @@ impl<'a> Scheduler<'a> {
                     self.changed.wait_for(&mut state, Duration::from_millis(100));
                 }
             };
-            let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.perform(&step)))
-                .unwrap_or_else(|_| {
-                    Err(Failure::misc("a bug in this program stopped the build; please report it"))
-                });
+            let result =
+                std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.perform(&step)))
+                    .unwrap_or_else(|_| {
+                        Err(Failure::misc(
+                            "a bug in this program stopped the build; please report it",
+                        ))
+                    });
             self.done(&step, result, builds);
         }
     }

@@ -14,6 +14,7 @@ pub mod archive;
 pub mod elf;
 mod error;
 pub mod flatten;
+mod gconv;
 pub mod glob;
 pub mod index;
 mod pipeline;

@@ -9,6 +9,7 @@ use crate::elf::edit::{self, NewString};
 use crate::elf::{self, Elf};
 use crate::error::{Error, Result};
 use crate::flatten;
+use crate::gconv;
 use crate::glob;
 use crate::index::{Dependency, Index, Owner};
 use crate::spec::{Env, Kind, Report, Spec};
@@ -355,6 +356,10 @@ fn rewrite_files(
 
 fn change_text(spec: &Spec, path: &str, data: &[u8], index: &Index<'_>) -> Change {
     let mut change = Change::default();
+    if path.ends_with("/gconv-modules.cache") {
+        change.data = gconv::relocate(data, |folder| index.locate(folder));
+        return change;
+    }
     let rewrites = spec
         .text
         .unwrap_or(spec.kind == Kind::Debian || spec.flattens() || !spec.dependencies.is_empty());

@@ -1,5 +1,7 @@
 //! Whole imports: small packages made here, imported, and looked at. Attack archives too.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;

@@ -65,7 +65,10 @@ let
 
 in
 {
-  inherit isFileset empty;
+  inherit empty;
+
+  # Whether the functions here take the value: a file set, or a path that exists.
+  isFileset = v: isFileset v || (isPath v && pathExists v);
 
   # A path that may not exist: then no files.
   maybeMissing =

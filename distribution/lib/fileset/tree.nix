@@ -215,12 +215,13 @@ in
           tree: names:
           if names == [ ] || tree == null || isString tree then tree else at (tree.${head names} or null) (tail names);
       in
-      pathString: _type:
+      pathString: type:
       let
         relative = builtins.substring prefixLength (-1) pathString;
-        names = lib.strings.splitString "/" relative;
+        below = at lifted (lib.strings.splitString "/" relative);
       in
-      hasFiles (root + "/${relative}") (at lifted names);
+      # Below a folder of which everything is taken, the entry is what it is.
+      hasFiles (root + "/${relative}") (if isString below then type else below);
 
   show =
     set:

@@ -55,8 +55,8 @@ let
   mkDouble = v: make type.double v { __toString = self: toString self.value; };
   mkObjectpath = v: make type.string v { __toString = self: "objectpath '${escape self.value}'"; };
   number =
-    type: prefix: v:
-    make type v { __toString = self: "${prefix}${toString self.value}"; };
+    type: v:
+    make type v { __toString = self: "@${self.type} ${toString self.value}"; };
 
   intConstructors = [
     { conversion = "mkInt32"; type = type.int32; min = -2147483648; max = 2147483647; }
@@ -166,11 +166,11 @@ in
       v = mkValue elem;
     in
     mkMaybe v.type v;
-  mkUchar = number type.uchar "byte ";
-  mkInt16 = number type.int16 "int16 ";
-  mkUint16 = number type.uint16 "uint16 ";
-  mkInt32 = number type.int32 "";
-  mkUint32 = number type.uint32 "uint32 ";
-  mkInt64 = number type.int64 "int64 ";
-  mkUint64 = number type.uint64 "uint64 ";
+  mkUchar = number type.uchar;
+  mkInt16 = number type.int16;
+  mkUint16 = number type.uint16;
+  mkInt32 = v: make type.int32 v { __toString = self: toString self.value; };
+  mkUint32 = number type.uint32;
+  mkInt64 = number type.int64;
+  mkUint64 = number type.uint64;
 }

@@ -22,7 +22,11 @@ in
   escape ? false,
 }:
 let
-  text = if escape then lib.strings.escapeXML else (s: s);
+  text =
+    if escape then
+      lib.strings.escapeXML
+    else
+      lib.trivial.warn "Using `lib.generators.toPlist` without `escape = true` is deprecated" (s: s);
   element =
     indent: v:
     if v == null then
@@ -45,22 +49,22 @@ let
       abort "generators.toPlist: failed to convert a ${builtins.typeOf v}";
   array =
     indent: v:
-    concatStringsSep "\n" ([ "${indent}<array>" ] ++ map (element "\t${indent}") v ++ [ "${indent}</array>" ]);
+    "${indent}<array>\n${concatStringsSep "\n" (map (element "\t${indent}") v)}\n${indent}</array>";
   dict =
     indent: v:
-    concatStringsSep "\n" (
-      [ "${indent}<dict>" ]
-      ++ attrValues (
-        mapAttrs (name: value: "\t${indent}<key>${text name}</key>\n${element "\t${indent}" value}") (
-          lib.attrsets.filterAttrs (_: value: value != null) v
+    "${indent}<dict>\n${
+      concatStringsSep "\n" (
+        attrValues (
+          mapAttrs (name: value: "\t${indent}<key>${text name}</key>\n${element "\t${indent}" value}") (
+            lib.attrsets.filterAttrs (_: value: value != null) v
+          )
         )
       )
-      ++ [ "${indent}</dict>" ]
-    );
+    }\n${indent}</dict>";
 in
 v: ''
   <?xml version="1.0" encoding="UTF-8"?>
-  <!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
+  <!DOCTYPE plist PUBLIC "-//Apple Computer//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
   <plist version="1.0">
   ${element "" v}
   </plist>''

@@ -49,12 +49,12 @@ let
     else if v == null then
       "null"
     else if isFloat v then
-      "~${floatToString v}"
+      toJSON v
     else if isPath v then
       toString v
     else if isList v then
       if v == [ ] then "[ ]" else "[${space}${concatStringsSep space (map deeper v)}${end}]"
-    else if isFunction v then
+    else if isFunction v || v ? __functor then
       function v
     else if isAttrs v then
       if allowPrettyValues && v ? __pretty && v ? val then

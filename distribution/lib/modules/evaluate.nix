@@ -146,7 +146,7 @@ let
         else
           deepMerge (
             if unmatched == [ ] then
-              freeformType.emptyValue.value or { }
+              { }
             else
               (merge.mergeDefinitions prefix freeformType (
                 map (def: {

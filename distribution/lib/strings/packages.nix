@@ -60,7 +60,7 @@ let
     "--${if flag then "with" else "without"}-${name}";
 
   # Only these may stand in a store path's name.
-  nameLimit = 211;
+  nameLimit = 207;
 in
 {
   inherit
@@ -104,7 +104,7 @@ in
       len = stringLength clean;
       cut = substring (if len > nameLimit then len - nameLimit else 0) (-1) clean;
     in
-    if stringLength text <= 207 && isOk text != null then
+    if stringLength text <= nameLimit && isOk text != null then
       text
     else if cut == "" then
       "unknown"

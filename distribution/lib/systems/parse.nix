@@ -201,8 +201,8 @@ in
     a.name == b.name
     || (a.name == "x86_64" && b.family == "x86" && b.bits == 32)
     || (a.family == "x86" && b.family == "x86" && a.bits == 32 && b.bits == 32 && a.name >= b.name)
-    || (a.name == "aarch64" && b.family == "arm" && b.bits == 32 && lib.strings.versionAtLeast "8" (b.version or "0"))
-    || (a.family == "arm" && b.family == "arm" && a.bits == 32 && b.bits == 32 && lib.strings.versionAtLeast (a.version or "0") (b.version or "0") && !(a.name == "arm" && b.name != "arm"))
+    || (a.name == "aarch64" && b.name == "armv8a")
+    || (a.family == "arm" && b.family == "arm" && a.bits == 32 && b.bits == 32 && lib.strings.versionOlder (b.version or "0") (a.version or "0"))
     || (a.name == "powerpc64" && b.name == "powerpc")
     || (a.name == "s390x" && b.name == "s390")
     || (a.name == "mips64" && b.name == "mips")

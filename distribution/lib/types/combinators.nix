@@ -245,9 +245,31 @@ let
       check = x: type.check x && extra x;
       ${if type ? explainMismatch then "explainMismatch" else null} = _: "";
     };
+  # What formats such as JSON can write.
+  serializableValueWith =
+    {
+      typeName,
+      nullable ? true,
+    }:
+    let
+      scalar = types.oneOf [
+        types.bool
+        types.int
+        types.float
+        types.str
+        types.path
+        (types.attrsOf value)
+        (types.listOf value)
+      ];
+      value = (if nullable then nullOr scalar else scalar) // {
+        description = "${typeName} value";
+      };
+    in
+    value;
 in
 {
   inherit
+    serializableValueWith
     nullOr
     enum
     either
@@ -256,6 +278,12 @@ in
     functionTo
     addCheck
     ;
+
+  json = serializableValueWith { typeName = "JSON"; };
+  toml = serializableValueWith {
+    typeName = "TOML";
+    nullable = false;
+  };
 
   uniq = unique { message = ""; };
 

@@ -233,6 +233,86 @@ let
           { tags = a.tags // b.tags // merged; };
       };
     };
+  # Named values in an order of their own, with names that may repeat: written as a set, or as a list of sets with one
+  # attribute each. The value is such a list.
+  attrListWith =
+    {
+      elemType,
+      # The value as a set instead: of the list of each name's values.
+      asAttrs ? false,
+      # In the set, what to make of the list of a name's values.
+      mergeAttrValues ? null,
+    }@args:
+    mkOptionType {
+      name = "attrListOf";
+      description = "attribute list of ${
+        optionDescriptionPhrase (class: class == "noun" || class == "composite") elemType
+      }";
+      descriptionClass = "composite";
+      check = v: isAttrs v || isList v;
+      merge =
+        loc: defs:
+        let
+          pairsOf =
+            def:
+            if isAttrs def.value then
+              map (name: {
+                inherit (def) file;
+                inherit name;
+                value = def.value.${name};
+              }) (attrNames def.value)
+            else
+              map (
+                entry:
+                let
+                  names = attrNames entry;
+                in
+                if isAttrs entry && length names == 1 then
+                  {
+                    inherit (def) file;
+                    name = head names;
+                    value = entry.${head names};
+                  }
+                else
+                  throw "A definition for option `${lib.options.showOption loc}' is not of type `attribute list of ${elemType.description}'. Each list element must be a single-key attribute set, but got ${toString (length names)} keys.${
+                    lib.options.showDefs [
+                      {
+                        inherit (def) file;
+                        value = entry;
+                      }
+                    ]
+                  }"
+              ) def.value;
+          pairs = builtins.concatMap pairsOf defs;
+          # Each on its own, as values of one name do not merge; orders and priorities count among all of them.
+          discharged = builtins.concatMap (
+            pair: map (value: pair // { inherit value; }) (lib.modules.dischargeProperties pair.value)
+          ) pairs;
+          final = lib.modules.sortProperties (lib.modules.filterOverrides discharged);
+          values = map (pair: {
+            inherit (pair) name;
+            value = (mergeDefinitions (loc ++ [ pair.name ]) elemType [ { inherit (pair) file value; } ]).mergedValue;
+          }) final;
+        in
+        if asAttrs then
+          mapAttrs (
+            name: group:
+            let
+              list = map (pair: pair.value) group;
+            in
+            if mergeAttrValues == null then list else mergeAttrValues name list
+          ) (builtins.groupBy (pair: pair.name) values)
+        else
+          map (pair: { ${pair.name} = pair.value; }) values;
+      emptyValue.value = if asAttrs then { } else [ ];
+      getSubOptions = prefix: elemType.getSubOptions (prefix ++ [ "<name>" ]);
+      inherit (elemType) getSubModules;
+      substSubModules = m: attrListWith (args // { elemType = elemType.substSubModules m; });
+      functor = base.elemTypeFunctor "attrListOf" { inherit elemType; } (
+        payload: attrListWith (args // { inherit (payload) elemType; })
+      );
+      nestedTypes = { inherit elemType; };
+    };
 in
 {
   inherit
@@ -271,6 +351,6 @@ in
     emptyValue.value = { };
   };
 
-  # An attribute set or list of single-attribute sets, kept in order.
-  attrListOf = elemType: types.attrListWith { inherit elemType; };
+  attrListOf = elemType: attrListWith { inherit elemType; };
+  inherit attrListWith;
 }

@@ -49,7 +49,11 @@ let
       # The submodule without a value, for its options and freeform type. Never forced where only values are asked for.
       plain = evalModules {
         inherit class specialArgs;
-        modules = [ { _module.args.name = mkOptionDefault "‹name›"; } ] ++ modules;
+        modules = [
+          { _module.args.name = mkOptionDefault "‹name›"; }
+          noCheckForDocsModule
+        ]
+        ++ modules;
       };
       freeformType = plain._module.freeformType;
 
@@ -143,6 +147,12 @@ let
       };
     };
 
+  # Options are documented without a value, and so also without the modules that declare what other modules define.
+  noCheckForDocsModule = {
+    _file = "<documentation of a submodule>";
+    config._module.check = lib.modules.mkForce false;
+  };
+
   deferredModuleWith =
     {
       staticModules ? [ ],
@@ -171,7 +181,7 @@ let
     };
 in
 {
-  inherit submoduleWith deferredModuleWith;
+  inherit submoduleWith deferredModuleWith noCheckForDocsModule;
 
   submodule =
     modules:

@@ -26,12 +26,18 @@ stdenvNoCC.mkDerivation {
     done
     source=$image/lib/modules/$modDirVersion
     target=$out/lib/modules/$modDirVersion
-    # the index names the modules by their place, so they are real files beside it; hard links and
-    # reflinks are made where the file system has them
-    cp -r --reflink=auto --no-preserve=mode "$source/." "$target/"
-    depmod -b $out -e -F "$image/System.map" "$modDirVersion" || depmod -b $out "$modDirVersion"
-    # only for building further modules: leads out of the store
-    rm -f "$target/build" "$target/source"
+    # the modules stay where they were imported; only the index of them is made here
+    for entry in "$source"/*; do
+      case ''${entry##*/} in
+        build | source) ;;
+        *) ln -s "$entry" "$target/" ;;
+      esac
+    done
+    depmod -b $out -e -F "$image/System.map" "$modDirVersion"
+    if [ ! -s "$target/modules.dep" ]; then
+      echo "depmod found no modules in $source" >&2
+      exit 1
+    fi
   '';
   passthru = {
     inherit modDirVersion;

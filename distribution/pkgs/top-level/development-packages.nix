@@ -2,7 +2,7 @@
 final: prev:
 let
   inherit (prev) lib;
-  from = import ./from-debian.nix { inherit lib final; };
+  from = import ./from-debian.nix { inherit final prev; };
   program = entry: mainProgram: { inherit entry mainProgram; };
 
   # a library's headers and link names (Debian's -dev package), together with the library: what nixpkgs' buildInputs mean
@@ -68,6 +68,7 @@ from {
   patchelf = program "patchelf" "patchelf";
   perl = program "perl" "perl";
   python3 = program "python3" "python3";
+  ruby = program "ruby" "ruby";
   gnum4 = program "m4" "m4";
   m4 = program "m4" "m4";
   bison = program "bison" "bison";
@@ -85,11 +86,6 @@ from {
   pkg-config = withPkgConfigHook final.debian.pkgconf;
   pkgconf = final.pkg-config;
 
-  zlib = library {
-    pname = "zlib";
-    dev = "zlib1g-dev";
-    runtime = [ "zlib1g" ];
-  };
   openssl-dev = library {
     pname = "openssl-dev";
     dev = "libssl-dev";

@@ -1,26 +1,25 @@
 # Names for users from entries of the lock: a helper of the package layers.
 #
-#   from { name = "entry"; other = { entry = "…"; mainProgram = "…"; license = …; }; }
-# gives packages under nixpkgs' names, each with the meta that the lock cannot know.
-{ lib, final }:
+#   from { name = "entry"; other = { entry = "…"; mainProgram = "…"; passthru = { … }; … }; }
+# gives packages under nixpkgs' names, each with the meta that the lock cannot know. A name whose entry the lock does not have
+# is not in the set, so that `pkgs ? name` tells the truth.
+{ final, prev }:
 let
-  inherit (final) debian;
+  inherit (prev) lib;
+
+  complete = given: if builtins.isString given then { entry = given; } else given;
 
   describe =
-    name: given:
-    let
-      it = if builtins.isString given then { entry = given; } else given;
-      package =
-        debian.${it.entry}
-          or (throw "the package ‘${name}’ is Debian's ‘${it.entry}’, which the lock file does not have");
-      meta = removeAttrs it [
-        "entry"
-        "passthru"
-      ];
-    in
-    package.overrideAttrs (old: {
-      meta = old.meta // meta;
+    name: it:
+    final.debian.${it.entry}.overrideAttrs (old: {
+      meta =
+        old.meta
+        // removeAttrs it [
+          "entry"
+          "passthru"
+        ];
       passthru = old.passthru // it.passthru or { };
     });
 in
-lib.mapAttrs describe
+names:
+lib.mapAttrs describe (lib.filterAttrs (_: it: prev.debian ? ${it.entry}) (lib.mapAttrs (_: complete) names))

@@ -40,6 +40,18 @@ in
   appendOverlays =
     extra: if extra == [ ] then final else again { overlays = args.overlays ++ extra; };
 
+  # a system whose packages are this set: pkgs.nixos { services.nginx.enable = true; … }
+  nixos =
+    configuration:
+    let
+      evaluated = import ../../nixos/lib/eval-config.nix {
+        inherit lib;
+        pkgs = final;
+        modules = lib.toList configuration;
+      };
+    in
+    evaluated.config.system.build // evaluated;
+
   # `path` is where this set was imported from, as nixpkgs has it
   path = ../..;
 

@@ -3,7 +3,7 @@
 final: prev:
 let
   inherit (prev) lib;
-  from = import ./from-debian.nix { inherit lib final; };
+  from = import ./from-debian.nix { inherit final prev; };
   program = entry: mainProgram: { inherit entry mainProgram; };
 in
 from {
@@ -49,7 +49,7 @@ from {
   less = program "less" "less";
   ncurses = "ncurses";
   debianutils = "debianutils";
-  hostname-debian = program "hostname" "hostname";
+  hostname = program "hostname" "hostname";
   man-db = program "man-db" "man";
 
   # accounts and processes
@@ -63,6 +63,7 @@ from {
   psmisc = "psmisc";
   sudo = program "sudo" "sudo";
   pam = "pam";
+  linux-pam = "pam";
 
   # init
   systemd = {
@@ -94,9 +95,21 @@ from {
   openssl = program "openssl" "openssl";
   gnupg = program "gnupg" "gpg";
 
+  # protocols and services by name and number
+  iana-etc = "netbase";
+  dnsutils = program "bind9-dnsutils" "dig";
+  tcpdump = program "tcpdump" "tcpdump";
+  socat = program "socat" "socat";
+  netcat = program "netcat-openbsd" "nc";
+  netcat-openbsd = program "netcat-openbsd" "nc";
+  dig = program "bind9-dnsutils" "dig";
+  iperf3 = program "iperf3" "iperf3";
+
   # servers
+  haproxy = program "haproxy" "haproxy";
   nginx = program "nginx" "nginx";
   postgresql_15 = program "postgresql-15" "postgres";
+  postgresql = program "postgresql-15" "postgres";
   redis = program "redis" "redis-cli";
 
   # file systems and images
@@ -112,7 +125,24 @@ from {
   busybox = program "busybox-static" "busybox";
   bubblewrap = program "bubblewrap" "bwrap";
 
+  fuse3 = program "fuse3" "fusermount3";
+  fuse = program "fuse3" "fusermount3";
+  libcap = program "libcap2-bin" "getcap";
+  uidmap = program "uidmap" "newuidmap";
+  doas = program "opendoas" "doas";
+
   # people's tools
+  bash-completion = "bash-completion";
+  fish = {
+    entry = "fish";
+    mainProgram = "fish";
+    passthru.shellPath = "/bin/fish";
+  };
+  screen = program "screen" "screen";
+  lsof = program "lsof" "lsof";
+  ncdu = program "ncdu" "ncdu";
+  bc = program "bc" "bc";
+  git-lfs = program "git-lfs" "git-lfs";
   git = program "git" "git";
   vim = program "vim" "vim";
   nano = program "nano" "nano";
@@ -125,15 +155,12 @@ from {
   sqlite = program "sqlite3" "sqlite3";
 }
 // {
-  nettools = final.hostname-debian;
-  hostname = final.hostname-debian;
   systemdMinimal = final.systemd;
   systemdLibs = final.systemd;
   udev = final.systemd;
   libudev = final.systemd;
-  postgresql = final.postgresql_15;
-  grub2_efi = final.grub2;
   pkgsStatic = {
+    # static already
     inherit (final) busybox;
   };
 

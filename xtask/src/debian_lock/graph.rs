@@ -64,7 +64,7 @@ impl Graph {
                 graph.entries.entry(key).or_default().debs.push((*name).to_owned());
             }
         }
-        for key in wanted.packages.keys().filter(|key| !graph.entries.contains_key(*key)) {
+        if let Some(key) = wanted.packages.keys().find(|key| !graph.entries.contains_key(*key)) {
             return Err(Error::Resolve(format!(
                 "packages.json has settings for '{key}', which is no store path"
             )));
@@ -228,5 +228,91 @@ impl Graph {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PACKAGES: &str = "Package: a\nVersion: 1\nFilename: pool/a\nSHA256: 0\nSize: 1\nDepends: b\n\n\
+        Package: b\nVersion: 1\nFilename: pool/b\nSHA256: 0\nSize: 1\n\n\
+        Package: c\nVersion: 1\nFilename: pool/c\nSHA256: 0\nSize: 1\n";
+
+    fn names(names: &[&str]) -> BTreeSet<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    fn graph(facts: [Facts; 3], settings: &str) -> Result<Graph> {
+        let file =
+            std::env::temp_dir().join(format!("firn-packages-{}-{:p}", std::process::id(), &facts));
+        std::fs::write(&file, PACKAGES).unwrap();
+        let index = Index::read(&[("debian".to_owned(), file.clone())]);
+        std::fs::remove_file(file).unwrap();
+        let index = index.unwrap();
+        let wanted: Wanted = serde_json::from_str(&format!(
+            r#"{{ "suite": "s", "release": "1", "architecture": "amd64", "roots": ["a", "b", "c"], "drop": [], {settings} }}"#
+        ))
+        .unwrap();
+        let chosen = index.closure(&wanted).unwrap();
+        let facts = ["a", "b", "c"].map(str::to_owned).into_iter().zip(facts).collect();
+        Graph::build(&wanted, &index, &chosen, &facts)
+    }
+
+    fn deps(graph: &Graph, key: &str) -> Vec<String> {
+        graph.entries[key].deps.iter().cloned().collect()
+    }
+
+    const NOTHING: &str = r#""groups": {}, "packages": {}"#;
+
+    #[test]
+    fn what_is_linked_decides_and_what_is_named_gives_way() {
+        let a = Facts {
+            needed: names(&["libb.so.1"]),
+            libraries: names(&["liba.so.1"]),
+            ..Facts::default()
+        };
+        let b = Facts {
+            libraries: names(&["libb.so.1"]),
+            opened: names(&["liba.so.1"]),
+            interpreters: names(&["bin/c"]),
+            ..Facts::default()
+        };
+        let c = Facts { files: names(&["bin/c"]), ..Facts::default() };
+        let graph = graph([a, b, c], NOTHING).unwrap();
+        assert_eq!(deps(&graph, "a"), ["b"]);
+        assert_eq!(deps(&graph, "b"), ["c"]);
+        assert!(deps(&graph, "c").is_empty());
+    }
+
+    #[test]
+    fn packages_linked_both_ways_must_be_grouped() {
+        let a = Facts {
+            needed: names(&["libb.so.1"]),
+            libraries: names(&["liba.so.1"]),
+            ..Facts::default()
+        };
+        let b = Facts {
+            needed: names(&["liba.so.1"]),
+            libraries: names(&["libb.so.1"]),
+            ..Facts::default()
+        };
+        let error =
+            graph([a.clone(), b.clone(), Facts::default()], NOTHING).unwrap_err().to_string();
+        assert!(error.ends_with("a, b"), "{error}");
+        let grouped =
+            r#""groups": { "ab": { "debs": ["a", "b"], "deps": ["c"] } }, "packages": {}"#;
+        let graph = graph([a, b, Facts::default()], grouped).unwrap();
+        assert_eq!(graph.entries.keys().collect::<Vec<_>>(), ["ab", "c"]);
+        assert_eq!(deps(&graph, "ab"), ["c"]);
+    }
+
+    #[test]
+    fn a_listed_dependency_that_closes_a_cycle_is_an_error() {
+        let a = Facts { needed: names(&["libb.so.1"]), ..Facts::default() };
+        let b = Facts { libraries: names(&["libb.so.1"]), ..Facts::default() };
+        let listed = r#""groups": {}, "packages": { "b": { "deps": ["a"] } }"#;
+        let error = graph([a, b, Facts::default()], listed).unwrap_err().to_string();
+        assert!(error.contains("'b' lists the dependency 'a'"), "{error}");
     }
 }

@@ -9,7 +9,7 @@ use firn_build::sandbox::{Launcher, support};
 use firn_build::{BuildError, BuildOptions, BuildResults, DerivedPath, SandboxPath, build_paths};
 use firn_event::{Event, EventSink, Level, Logger, Report};
 use firn_model::content_address::{ContentAddress, Method};
-use firn_model::derivation::{DerivedOutputs, Derivation, DrvHashModulo, Output, hash_modulo};
+use firn_model::derivation::{Derivation, DerivedOutputs, DrvHashModulo, Output, hash_modulo};
 use firn_model::hash::{Hash, HashAlgo};
 use firn_model::store_path::StorePath;
 use firn_store::{LocalStore, Repair, Settings, Store, StoreLayout, StoreOptions};
@@ -162,8 +162,7 @@ impl Drv<'_> {
     /// Computes the output paths and writes the derivation.
     pub fn add(mut self) -> StorePath {
         let dir = self.world.store.store_dir().clone();
-        let hash =
-            hash_modulo(&self.drv, &dir, true, &mut |path| self.world.modulo(path)).unwrap();
+        let hash = hash_modulo(&self.drv, &dir, true, &mut |path| self.world.modulo(path)).unwrap();
         self.drv.fill_output_paths(&dir, &hash).unwrap();
         if let Some(path) = self.drv.output_path(&dir, "out").unwrap() {
             self.drv.env.insert("out".into(), dir.print(&path).into());

@@ -124,8 +124,7 @@ fn parse_args(args: Vec<OsString>) -> Result<Option<(Options, EvalArgs)>, String
         if eval.take(&arg, &mut rest)? {
             continue;
         }
-        let mut value =
-            || rest.next().ok_or_else(|| format!("flag '{arg}' requires an argument"));
+        let mut value = || rest.next().ok_or_else(|| format!("flag '{arg}' requires an argument"));
         match &*arg {
             "--help" => {
                 println!("{HELP}");
@@ -148,7 +147,9 @@ fn parse_args(args: Vec<OsString>) -> Result<Option<(Options, EvalArgs)>, String
             "--check" => options.check = true,
             _ if setting_flag(&mut eval, &arg, &mut value)? => {}
             _ if arg.starts_with('-') => {
-                return Err(format!("unrecognised flag '{arg}'\nTry 'nix-build --help' for more information."));
+                return Err(format!(
+                    "unrecognised flag '{arg}'\nTry 'nix-build --help' for more information."
+                ));
             }
             _ => options.sources.push(arg),
         }
@@ -437,9 +438,8 @@ mod tests {
         let (options, eval) = parse_args(args).unwrap().unwrap();
         assert_eq!(options.sources, ["f.nix"]);
         assert_eq!(options.attrs, ["x"]);
-        let has = |name: &str, value: &str| {
-            eval.settings.iter().any(|(n, v)| n == name && v == value)
-        };
+        let has =
+            |name: &str, value: &str| eval.settings.iter().any(|(n, v)| n == name && v == value);
         assert!(has("max-jobs", "4") && has("keep-going", "true") && has("keep-failed", "true"));
         assert!(has("sandbox", "false") && has("cores", "2"));
         assert!(parse_args(vec!["--nonsense".into()]).is_err());

@@ -25,6 +25,16 @@ pub(crate) fn lookup(set: Set, name: Symbol, cache: &Cache) -> Option<(Value, Op
     lookup_slow(set, name, cache)
 }
 
+/// As [`lookup`], for one element of a path: the cache only knows names that do not change.
+#[inline(always)]
+fn lookup_name(set: Set, symbol: Symbol, name: &Name) -> Option<(Value, Option<usize>)> {
+    if name.dynamic.is_none() {
+        lookup(set, symbol, &name.cache)
+    } else {
+        set.get(symbol).map(|v| (v, None))
+    }
+}
+
 #[inline(never)]
 fn lookup_slow(set: Set, name: Symbol, cache: &Cache) -> Option<(Value, Option<usize>)> {
     match set.shape() {
@@ -326,7 +336,7 @@ impl Vm {
             let Some(set) = v.as_set() else {
                 return self.no_set(select, env, v, pos);
             };
-            let Some((found, slot)) = lookup(set, symbol, &name.cache) else {
+            let Some((found, slot)) = lookup_name(set, symbol, name) else {
                 return match &select.default {
                     Some(default) => self.eval(default, env),
                     None => Err(self.missing(select, set, symbol, env, pos)),
@@ -422,7 +432,7 @@ impl Vm {
         for (i, name) in h.path.iter().enumerate() {
             v = self.force(v, h.pos)?;
             let symbol = self.name(name, env, h.pos)?;
-            let Some((found, _)) = v.as_set().and_then(|s| lookup(s, symbol, &name.cache)) else {
+            let Some((found, _)) = v.as_set().and_then(|s| lookup_name(s, symbol, name)) else {
                 return Ok(Value::FALSE);
             };
             if i == last {

@@ -53,7 +53,7 @@ fn ambiguous_in(vm: &mut Vm, v: Value, out: &mut Vec<u8>, seen: &mut FxHashSet<u
             out.extend_from_slice(b"{ ");
             vm.nested(crate::position::PosId::NONE, |vm| {
                 for (name, value) in set.sorted(&mut vm.heap) {
-                    out.extend_from_slice(name.as_bytes());
+                    identifier_bytes(name.as_bytes(), out);
                     out.extend_from_slice(b" = ");
                     ambiguous_in(vm, value, out, seen)?;
                     out.extend_from_slice(b"; ");

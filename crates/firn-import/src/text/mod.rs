@@ -37,6 +37,8 @@ pub fn is_text(path: &str, data: &[u8]) -> bool {
     data.len() <= MAX_TEXT
         && !SKIPPED.iter().any(|folder| path.starts_with(folder))
         && !path.contains("/doc/")
+        // m4's frozen state counts its bytes.
+        && !path.ends_with(".m4f")
         && memchr::memchr(0, data).is_none()
         && memchr::memchr(b'/', data).is_some()
 }

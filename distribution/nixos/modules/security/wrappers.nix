@@ -95,11 +95,6 @@ let
     ln -sfn "$folder" "$parent/.bin.tmp"
     mv -fT "$parent/.bin.tmp" ${cfg.wrapperDir}
     if [ -n "$old" ] && [ "$old" != "$folder" ]; then rm -rf "$old"; fi
-    # PAM's own module looks for its helper here.
-    if [ ! -L /sbin ]; then
-      mkdir -p /sbin
-      ln -sfn ${cfg.wrapperDir}/unix_chkpwd /sbin/unix_chkpwd
-    fi
   '';
 in
 {

@@ -9,7 +9,7 @@ if [[ -z ${IN_NIX_SHELL:-} && $- != *i* ]]; then
 fi
 
 : "${NIX_LOG_FD:=}"
-: "${outputs:=out}"
+if ! declare -p outputs >/dev/null 2>&1; then outputs=out; fi
 
 # --- messages -------------------------------------------------------------------------------------------------------
 

@@ -11,6 +11,21 @@ _configureSwitches() {
     if [[ -z ${dontPatchShebangsInConfigure:-} && $configureScript == ./* ]]; then patchShebangs --build "$configureScript"; fi
 }
 
+# With several outputs, each kind of file has its own place. setOutputFlags = false is for scripts that are not autoconf's.
+_outputFlags() { # ARRAY
+    local all
+    all=$(getAllOutputNames)
+    if [[ $all != *" "* || -z ${setOutputFlags-1} || ${setOutputFlags-1} == false ]]; then return 0; fi
+    grep -q -e --docdir "$configureScript" 2>/dev/null || return 0
+    local -n _flags=$1
+    _flags+=(
+        "--bindir=${!outputBin}/bin" "--sbindir=${!outputBin}/sbin" "--libdir=${!outputLib}/lib" "--libexecdir=${!outputLib}/libexec"
+        "--includedir=${!outputInclude}/include" "--mandir=${!outputMan}/share/man" "--infodir=${!outputInfo}/share/info"
+        "--docdir=${!outputDoc}/share/doc/${pname:-$name}" "--localedir=${!outputLib}/share/locale"
+    )
+    unset -n _flags
+}
+
 configurePhase() {
     runHook preConfigure
     : "${configureScript=}"
@@ -23,6 +38,7 @@ configurePhase() {
             if [[ $key == *" " ]]; then flags+=("${key% }" "$prefix"); else flags+=("$key$prefix"); fi
         fi
         _configureSwitches
+        _outputFlags flags
         concatTo flags configureFlags configureFlagsArray
         script=($configureScript)
         echoCmd "configure flags" "${flags[@]}"

@@ -20,11 +20,11 @@ _moveSystemdUserUnits() {
     if [[ -z ${dontMoveSystemdUserUnits:-} ]]; then _mergeFolder lib/systemd/user share/systemd/user; fi
 }
 
-# moveToOutput PATTERN OUTPUT moves what matches in every other output there (or deletes it: OUTPUT = REMOVE)
+# moveToOutput PATTERN PATH moves what matches in every other output to the output PATH (or deletes it: PATH = REMOVE)
 moveToOutput() {
     local pattern=$1 target=$2 output found relative
     for output in $(getAllOutputNames); do
-        if [[ $target != REMOVE && ${!output} == "${!target}" ]]; then continue; fi
+        if [[ ${!output} == "$target" ]]; then continue; fi
         # globbing is wanted
         for found in "${!output}"/$pattern; do
             [[ -e $found || -L $found ]] || continue
@@ -33,13 +33,13 @@ moveToOutput() {
                 rm -rf -- "$found"
             else
                 relative=${found#"${!output}"}
-                echo "Moving $found to ${!target}$relative"
-                if [[ -d $found && -d ${!target}$relative ]]; then
-                    cp -a "$found/." "${!target}$relative/"
+                echo "Moving $found to $target$relative"
+                if [[ -d $found && -d $target$relative ]]; then
+                    cp -a "$found/." "$target$relative/"
                     rm -rf -- "$found"
                 else
-                    mkdir -p "${!target}${relative%/*}"
-                    mv -- "$found" "${!target}${relative%/*}/"
+                    mkdir -p "$target${relative%/*}"
+                    mv -- "$found" "$target${relative%/*}/"
                 fi
             fi
             # no empty folders are left behind
@@ -52,25 +52,30 @@ _distributeOutputs() {
     local all
     all=$(getAllOutputNames)
     [[ $all == *" "* ]] || return 0
-    moveToOutput "share/man" "$outputMan"
-    moveToOutput "share/info" "$outputInfo"
-    moveToOutput "share/doc" "$outputDoc"
-    moveToOutput "share/gtk-doc" "$outputDevdoc"
-    moveToOutput "share/devhelp" "$outputDevdoc"
-    if [[ $outputMan != "$outputDevman" ]]; then moveToOutput "share/man/man3" "$outputDevman"; fi
+    moveToOutput "share/man" "${!outputMan}"
+    moveToOutput "share/info" "${!outputInfo}"
+    moveToOutput "share/doc" "${!outputDoc}"
+    moveToOutput "share/gtk-doc" "${!outputDevdoc}"
+    moveToOutput "share/devhelp" "${!outputDevdoc}"
+    if [[ $outputMan != "$outputDevman" ]]; then moveToOutput "share/man/man3" "${!outputDevman}"; fi
     if [[ $outputDev != "$outputBin" || $outputDev != "$outputLib" ]]; then
-        moveToOutput include "$outputInclude"
-        moveToOutput lib/pkgconfig "$outputDev"
-        moveToOutput share/pkgconfig "$outputDev"
-        moveToOutput lib/cmake "$outputDev"
-        moveToOutput share/aclocal "$outputDev"
+        moveToOutput include "${!outputInclude}"
+        moveToOutput lib/pkgconfig "${!outputDev}"
+        moveToOutput share/pkgconfig "${!outputDev}"
+        moveToOutput lib/cmake "${!outputDev}"
+        moveToOutput share/aclocal "${!outputDev}"
     fi
     if [[ $outputBin != "$(_firstOutput out)" ]]; then
-        moveToOutput bin "$outputBin"
-        moveToOutput sbin "$outputBin"
+        moveToOutput bin "${!outputBin}"
+        moveToOutput sbin "${!outputBin}"
     fi
     if [[ $outputLib != "$(_firstOutput out)" ]]; then
-        moveToOutput "lib/*.so*" "$outputLib"
+        moveToOutput "lib/*.so*" "${!outputLib}"
+    fi
+    # pkg-config's files name the headers' place
+    if [[ ${!outputInclude} != "$prefix" ]]; then
+        find "${!outputDev}"/{lib,share}/pkgconfig -name '*.pc' -exec \
+            sed -i "s,^includedir=\(\${prefix}\|$prefix\)/include,includedir=${!outputInclude}/include," {} + 2>/dev/null || true
     fi
     # the headers' users need the libraries
     if [[ ${!outputDev} != "${!outputLib}" && -e ${!outputDev} && -z ${propagatedBuildOutputs+x} ]]; then

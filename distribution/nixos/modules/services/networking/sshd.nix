@@ -396,7 +396,7 @@ in
           user:
           lib.nameValuePair "ssh/authorized_keys.d/${user.name}" {
             mode = "0444";
-            source = utils.textFile "${user.name}-authorized_keys" (keyFileText user);
+            text = keyFileText user;
           }
         ) usersWithKeys
       );
