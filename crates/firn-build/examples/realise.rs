@@ -6,9 +6,15 @@ struct S;
 impl EventSink for S {
     fn event(&self, e: Event) {
         match e {
-            Event::Message { level, text } if level <= Level::Info => eprintln!("{level:?}: {text}"),
+            Event::Message { level, text } if level <= Level::Info => {
+                eprintln!("{level:?}: {text}")
+            }
             Event::Start { text, kind, .. } if kind == ActivityKind::Build => eprintln!("> {text}"),
-            Event::Result { report: Report::BuildLogLine(l), .. } if std::env::var_os("LOGS").is_some() => eprintln!("  | {l}"),
+            Event::Result { report: Report::BuildLogLine(l), .. }
+                if std::env::var_os("LOGS").is_some() =>
+            {
+                eprintln!("  | {l}")
+            }
             _ => {}
         }
     }
@@ -30,6 +36,9 @@ fn main() {
     let logger = Logger::new(std::sync::Arc::new(S));
     match build_paths(&store, &wanted, &options, &logger) {
         Ok(r) => println!("{:?}", r.outputs),
-        Err(e) => { eprintln!("FAILED: {e}"); std::process::exit(1) }
+        Err(e) => {
+            eprintln!("FAILED: {e}");
+            std::process::exit(1)
+        }
     }
 }

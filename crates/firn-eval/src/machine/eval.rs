@@ -483,8 +483,11 @@ impl Vm {
                 return Ok(v);
             }
         }
-        Err(Error::new(Kind::UndefinedVariable, format!("undefined variable '{}'", shown(var.name)))
-            .at(var.pos))
+        Err(Error::new(
+            Kind::UndefinedVariable,
+            format!("undefined variable '{}'", shown(var.name)),
+        )
+        .at(var.pos))
     }
 
     fn list(&mut self, list: &'static List, env: Env) -> Value {

@@ -334,8 +334,7 @@ fn nars_are_believed_only_when_hash_size_and_address_agree() {
 fn contents_that_name_their_own_path_are_addressed_without_it() {
     // made with `nix store make-content-addressed` from a file that contains its path twice
     let case = case();
-    let path =
-        StorePath::from_base_name("0l4nw2ml5i0s21di2458whv8gwmwlv6y-selfref").unwrap();
+    let path = StorePath::from_base_name("0l4nw2ml5i0s21di2458whv8gwmwlv6y-selfref").unwrap();
     let text = format!("/nix/store/{path} xx /nix/store/{path}\n");
     let (mut info, nar) = nar_of(text.as_bytes(), 1);
     assert_eq!(info.nar_hash.to_sri(), "sha256-JGO8Mkwlhftlwt5qTzy59uU7WsBijqGivyzB4jypeoQ=");

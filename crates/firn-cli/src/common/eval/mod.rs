@@ -201,10 +201,8 @@ pub fn parse_nix_path(text: &str) -> Vec<String> {
     let mut entries = Vec::new();
     let mut rest = text;
     while !rest.is_empty() {
-        let value_at = rest
-            .find(['=', ':'])
-            .filter(|i| rest.as_bytes()[*i] == b'=')
-            .map_or(0, |i| i + 1);
+        let value_at =
+            rest.find(['=', ':']).filter(|i| rest.as_bytes()[*i] == b'=').map_or(0, |i| i + 1);
         let from = if is_url(&rest[value_at..]) {
             // The first colon belongs to the URL.
             rest[value_at..].find(':').map_or(rest.len(), |i| value_at + i + 1)
