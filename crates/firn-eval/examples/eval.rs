@@ -43,11 +43,9 @@ fn main() {
         let cwd = std::env::current_dir().unwrap_or_else(|_| "/".into());
         let root = match &file {
             Some(file) => vm.eval_file(&cwd.join(file)),
-            None => vm.eval_text(
-                Origin::String,
-                text.as_deref().unwrap_or("null").as_bytes(),
-                &cwd,
-            ),
+            None => {
+                vm.eval_text(Origin::String, text.as_deref().unwrap_or("null").as_bytes(), &cwd)
+            }
         }?;
         let (v, _) = packages::select(vm, &attr, Set::empty(), root)?;
         if strict {
@@ -55,7 +53,12 @@ fn main() {
         }
         let text = print::ambiguous(vm, v);
         if stats {
-            eprintln!("{:?}, {} MiB, {} derivations", vm.stats, vm.heap.used() >> 20, vm.derivation_count());
+            eprintln!(
+                "{:?}, {} MiB, {} derivations",
+                vm.stats,
+                vm.heap.used() >> 20,
+                vm.derivation_count()
+            );
         }
         text
     });

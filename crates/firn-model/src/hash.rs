@@ -120,6 +120,14 @@ impl FromStr for HashFormat {
     }
 }
 
+/// Reads base-64 as C++ Nix does: padding may be missing, and bits beyond the last byte do not count.
+const LENIENT: base64::engine::GeneralPurpose = base64::engine::GeneralPurpose::new(
+    &base64::alphabet::STANDARD,
+    base64::engine::GeneralPurposeConfig::new()
+        .with_decode_padding_mode(base64::engine::DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
+
 /// A digest and its algorithm.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Hash {
@@ -261,7 +269,7 @@ impl Hash {
         } else if !sri && rest.len() == base32::encoded_len(size) {
             base32::decode(rest)?
         } else if sri || rest.len() == size.div_ceil(3) * 4 {
-            BASE64.decode(rest).map_err(|_| Error::Base64(rest.to_owned()))?
+            LENIENT.decode(rest).map_err(|_| Error::Base64(rest.to_owned()))?
         } else {
             return Err(wrong());
         };

@@ -170,9 +170,16 @@ fn string(sink: &mut dyn Write, text: &str) -> Result<()> {
     sink.write_all(&bytes).map_err(Error::stream("writing an export"))
 }
 
+fn cut(error: std::io::Error) -> Error {
+    match error.kind() {
+        std::io::ErrorKind::UnexpectedEof => Error::Format("unexpected end-of-file".to_owned()),
+        _ => Error::stream("reading an export")(error),
+    }
+}
+
 fn read_number(source: &mut dyn Read) -> Result<u64> {
     let mut bytes = [0; 8];
-    source.read_exact(&mut bytes).map_err(Error::stream("reading an export"))?;
+    source.read_exact(&mut bytes).map_err(cut)?;
     Ok(u64::from_le_bytes(bytes))
 }
 
@@ -182,7 +189,7 @@ fn read_string(source: &mut dyn Read) -> Result<String> {
         return Err(Error::Format(format!("a string of {len} bytes in an export is too long")));
     }
     let mut bytes = vec![0; usize::try_from(len).unwrap_or(0).next_multiple_of(8)];
-    source.read_exact(&mut bytes).map_err(Error::stream("reading an export"))?;
+    source.read_exact(&mut bytes).map_err(cut)?;
     if bytes[usize::try_from(len).unwrap_or(0)..].iter().any(|b| *b != 0) {
         return Err(Error::Format("non-zero padding".to_owned()));
     }

@@ -2,8 +2,12 @@
 
 mod internal;
 mod nix_build;
+mod nix_collect_garbage;
+mod nix_env;
+mod nix_hash;
 mod nix_instantiate;
 mod nix_shell;
+mod nix_store;
 mod nixos_rebuild;
 mod nixos_version;
 mod os;
@@ -25,6 +29,10 @@ struct Command {
 /// All commands, in the order `firn --help` lists them.
 #[rustfmt::skip]
 const COMMANDS: &[Command] = &[
+    Command { names: &["nix-collect-garbage"], about: "delete old generations and what nothing needs", hidden: false, run: nix_collect_garbage::run },
+    Command { names: &["nix-env"], about: "generations of profiles", hidden: false, run: nix_env::run },
+    Command { names: &["nix-hash"], about: "hash files, convert hashes", hidden: false, run: nix_hash::run },
+    Command { names: &["nix-store"], about: "work on the store", hidden: false, run: nix_store::run },
     Command { names: &["nix-build"], about: "build derivations of expressions", hidden: false, run: nix_build::run },
     Command { names: &["nix-instantiate"], about: "make derivations of expressions, or print their values", hidden: false, run: nix_instantiate::run },
     Command { names: &["nix-shell"], about: "start a shell with the environment of a build", hidden: false, run: nix_shell::run },

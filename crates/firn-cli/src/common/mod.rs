@@ -4,7 +4,13 @@ pub mod build;
 pub mod distribution;
 pub mod eval;
 pub mod interrupt;
+pub mod legacy;
+pub mod local_time;
 pub mod store;
+pub mod store_paths;
+
+/// The version of Nix whose behaviour the `nix-…` commands have.
+pub const NIX_VERSION: &str = "2.34.8";
 
 use std::sync::Arc;
 

@@ -11,6 +11,7 @@ use crate::position::PosId;
 use crate::print;
 use crate::shape::{self, Update};
 use crate::value::{self, Env, Function, Provenance, Set, SetBuilder, Str, Thunk, Value, View};
+use firn_syntax::ast::quoted as shown;
 use firn_syntax::{Symbol, sym};
 use std::sync::atomic::Ordering;
 
@@ -171,7 +172,7 @@ impl Vm {
                     Some(v) => self.force(v, s.pos),
                     None => Err(Error::new(
                         Kind::UndefinedVariable,
-                        format!("undefined variable '{}'", s.name),
+                        format!("undefined variable '{}'", shown(s.name)),
                     )
                     .at(s.pos)),
                 }
@@ -214,7 +215,9 @@ impl Vm {
                 }
                 resolved(v)
             }
-            Node::Lambda(lambda) => Function::new(&mut self.heap, lambda, env).value(),
+            Node::Lambda(lambda) if !self.exact => {
+                Function::new(&mut self.heap, lambda, env).value()
+            }
             Node::List(list) if list.elements.is_empty() => value::List::empty().value(),
             Node::Attrs(attrs) if attrs.cheap && !self.exact => {
                 self.plain_attrs(attrs, env).value()
@@ -395,7 +398,7 @@ impl Vm {
             let names: Vec<Symbol> = set.iter(&mut self.heap).map(|(n, _)| n).collect();
             best_matches(names.iter().map(|n| n.as_bytes()), name.as_bytes())
         };
-        let error = Error::new(Kind::Missing, format!("attribute '{name}' missing"))
+        let error = Error::new(Kind::Missing, format!("attribute '{}' missing", shown(name)))
             .at(select.pos)
             .suggest(near);
         self.trace_select(error, select, env, pos)
@@ -419,7 +422,7 @@ impl Vm {
                 path.push('.');
             }
             match self.name(name, env, select.pos) {
-                Ok(symbol) => path.push_str(&symbol.as_str()),
+                Ok(symbol) => path.push_str(&shown(symbol)),
                 Err(_) => path.push_str("\"${…}\""),
             }
         }
@@ -480,8 +483,11 @@ impl Vm {
                 return Ok(v);
             }
         }
-        Err(Error::new(Kind::UndefinedVariable, format!("undefined variable '{}'", var.name))
-            .at(var.pos))
+        Err(Error::new(
+            Kind::UndefinedVariable,
+            format!("undefined variable '{}'", shown(var.name)),
+        )
+        .at(var.pos))
     }
 
     fn list(&mut self, list: &'static List, env: Env) -> Value {
@@ -570,7 +576,8 @@ impl Vm {
             if let Some(before) = before {
                 let at = before.location().map_or_else(String::new, |l| l.to_string());
                 return Err(Error::other(format!(
-                    "dynamic attribute '{name}' already defined at {at}"
+                    "dynamic attribute '{}' already defined at {at}",
+                    shown(name)
                 ))
                 .at(d.pos));
             }

@@ -112,8 +112,16 @@ struct Walker<'a, 'f> {
 
 impl Walker<'_, '_> {
     fn object(&mut self, parent: impl AsFd, name: &CString) -> Result<()> {
-        let stat =
-            dir::stat_at(&parent, name).map_err(Error::os("getting status of", &self.path))?;
+        let stat = match dir::stat_at(&parent, name) {
+            Ok(stat) => stat,
+            Err(rustix::io::Errno::NOENT) => {
+                return Err(Error::Format(format!(
+                    "path '{}' does not exist",
+                    self.path.display()
+                )));
+            }
+            Err(e) => return Err(Error::os("getting status of", &self.path)(e)),
+        };
         match dir::file_type(&stat) {
             FileType::RegularFile => self.file(parent, name),
             FileType::Symlink => {

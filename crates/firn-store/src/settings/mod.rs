@@ -221,22 +221,18 @@ pub const fn system() -> &'static str {
 /// Parses a number with an optional unit (`K`, `M`, `G`, `T`, powers of 1024).
 ///
 /// # Errors
-/// If it is not one, worded for the option or setting `name`.
-pub fn parse_number(name: &str, text: &str) -> Result<u64> {
+/// If it is not one.
+pub fn parse_number(text: &str) -> Result<u64> {
     let wrong = || Error::Usage(format!("'{text}' is not an integer"));
     let (digits, shift) = match text.as_bytes().last().map(u8::to_ascii_uppercase) {
         Some(b'K') => (&text[..text.len() - 1], 10),
         Some(b'M') => (&text[..text.len() - 1], 20),
         Some(b'G') => (&text[..text.len() - 1], 30),
         Some(b'T') => (&text[..text.len() - 1], 40),
-        Some(b'0'..=b'9') => (text, 0),
-        Some(_) if text.starts_with(|c: char| c.is_ascii_digit()) => {
-            return Err(Error::Usage(format!(
-                "invalid unit specifier '{}'",
-                &text[text.len() - text.chars().next_back().map_or(1, char::len_utf8)..]
-            )));
+        Some(unit) if unit.is_ascii_alphabetic() => {
+            return Err(Error::Usage(format!("invalid unit specifier '{}'", unit as char)));
         }
-        _ => return Err(Error::Usage(format!("setting '{name}' has invalid value '{text}'"))),
+        _ => (text, 0),
     };
     let number: u64 = digits.parse().map_err(|_| wrong())?;
     number.checked_mul(1 << shift).ok_or_else(wrong)
@@ -255,7 +251,7 @@ fn normal(setting: &Setting, value: &str) -> Result<String> {
                 )));
             }
         },
-        Kind::Number => match parse_number(name, value) {
+        Kind::Number => match parse_number(value) {
             Ok(number) => number.to_string(),
             Err(_) => {
                 return Err(Error::Usage(format!("setting '{name}' has invalid value '{value}'")));

@@ -7,7 +7,7 @@ mod world;
 pub use args::{AutoArg, EvalArgs};
 pub use world::{Realiser, StoreIo};
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use firn_eval::error::render;
@@ -95,6 +95,11 @@ impl Session {
             && let Some(own) = super::distribution::find()
         {
             path.push(("nixpkgs".into(), own.to_string_lossy().into_owned()));
+        }
+        // the machine's own configuration, as NixOS has it in NIX_PATH
+        let configuration = Path::new("/etc/nixos/configuration.nix");
+        if configuration.exists() {
+            path.push(("nixos-config".into(), configuration.to_string_lossy().into_owned()));
         }
         path
     }
@@ -196,10 +201,8 @@ pub fn parse_nix_path(text: &str) -> Vec<String> {
     let mut entries = Vec::new();
     let mut rest = text;
     while !rest.is_empty() {
-        let value_at = rest
-            .find(['=', ':'])
-            .filter(|i| rest.as_bytes()[*i] == b'=')
-            .map_or(0, |i| i + 1);
+        let value_at =
+            rest.find(['=', ':']).filter(|i| rest.as_bytes()[*i] == b'=').map_or(0, |i| i + 1);
         let from = if is_url(&rest[value_at..]) {
             // The first colon belongs to the URL.
             rest[value_at..].find(':').map_or(rest.len(), |i| value_at + i + 1)
