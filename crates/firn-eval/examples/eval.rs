@@ -5,6 +5,8 @@
 //! cargo run --example eval -- --file default.nix --attr hello.drvPath
 //! ```
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for developers")]
+
 use firn_eval::error::render;
 use firn_eval::io::DryIo;
 use firn_eval::value::Set;

@@ -1,6 +1,8 @@
 //! A process that works on a store is killed at any moment: what is registered must be whole, what is
 //! not must be in nobody's way.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;

@@ -495,7 +495,7 @@ fn rc_file(
     if interactive {
         line(
             r#"if [ -n "$PS1" ] && [ -z "$NIX_SHELL_PRESERVE_PROMPT" ]; then PS1='\n\[\033[1;32m\][nix-shell:\w]\$\[\033[0m\] '; fi"#,
-        )
+        );
     }
     line(
         "if [ \"$(type -t runHook)\" = function ]; then runHook shellHook; elif [ -n \"$shellHook\" ]; then eval \"$shellHook\"; fi",

@@ -98,7 +98,6 @@ pub struct Shared {
     pub(crate) derivations: derived::Derivations,
     /// `builtins.derivation`'s text, evaluated on first use.
     pub(crate) regexes: crate::builtins::RegexCache,
-    pub(crate) started: std::time::SystemTime,
 }
 
 /// One thread's evaluator.

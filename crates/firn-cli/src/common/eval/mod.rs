@@ -5,7 +5,7 @@ mod args;
 mod world;
 
 pub use args::{AutoArg, EvalArgs};
-pub use world::{Realiser, StoreIo};
+pub use world::StoreIo;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -44,18 +44,6 @@ impl Session {
             warn(&warning);
         }
         Ok(Session { settings, environment, args })
-    }
-
-    /// Opens the store that the environment selects.
-    pub fn open_store(&self) -> Result<Arc<LocalStore>, String> {
-        let (layout, warnings) =
-            StoreLayout::detect(&self.environment).map_err(|e| e.to_string())?;
-        for warning in warnings {
-            warn(&warning);
-        }
-        let options = StoreOptions::from_settings(&self.settings, super::simple_logger());
-        let store = LocalStore::open(layout, options).map_err(|e| e.to_string())?;
-        Ok(Arc::new(store))
     }
 
     /// The search path: `-I` options, then `NIX_PATH`, then the user's channels.
