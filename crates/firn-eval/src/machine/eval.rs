@@ -873,9 +873,7 @@ impl Vm {
     #[cold]
     #[inline(never)]
     fn assertion_failed(&mut self, a: &'static crate::compile::Assert, env: Env) -> Error {
-        let mut text = Vec::new();
-        firn_syntax::ast::show(a.source.0, a.source.1, &mut text);
-        let text = String::from_utf8_lossy(&text).into_owned();
+        let text = a.text;
         if let Node::Eq(b) = &a.cond {
             let difference = (|| {
                 let lhs = self.eval(&b.lhs, env)?;

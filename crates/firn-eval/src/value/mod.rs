@@ -95,8 +95,6 @@ impl Value {
     pub const TRUE: Value = immediate(KIND_TRUE, 0);
     /// `false`
     pub const FALSE: Value = immediate(KIND_FALSE, 0);
-    /// A slot that nothing was stored in yet. Not a value of the language.
-    pub(crate) const UNSET: Value = Value(0);
 
     /// A Boolean.
     #[inline(always)]
