@@ -170,10 +170,11 @@ fn finish(
     }
     // The scheduler has told of all but those that nothing else waited for.
     for (root, needs) in &plan.roots {
-        if let Some(failure) = needs.iter().find_map(|step| failed.get(step)) {
-            if paths.contains(root.store_path()) && !is_needed(plan, needs) {
-                logger.message(Level::Error, failure.message.clone());
-            }
+        if let Some(failure) = needs.iter().find_map(|step| failed.get(step))
+            && paths.contains(root.store_path())
+            && !is_needed(plan, needs)
+        {
+            logger.message(Level::Error, failure.message.clone());
         }
     }
     let mut list: Vec<String> = paths.iter().map(|path| format!("'{}'", dir.print(path))).collect();
@@ -478,7 +479,8 @@ impl<'a> Scheduler<'a> {
                 state.unfetched.insert(path.clone());
             }
         }
-        if !self.options.keep_going && !(self.options.fallback && matches!(step, Step::Fetch(_))) {
+        let tried_again = self.options.fallback && matches!(step, Step::Fetch(_));
+        if !(self.options.keep_going || tried_again) {
             self.stop.store(true, Ordering::Relaxed);
         }
         self.fail_one(state, step, failure);

@@ -94,10 +94,10 @@ fn inputs(
     for (input, wanted) in &drv.input_drvs {
         let outputs = store.read_derivation(input)?.output_paths(store.store_dir())?;
         for name in &wanted.outputs {
-            if let Some(Some(path)) = outputs.get(name) {
-                if store.is_valid(path)? {
-                    start.insert(path.clone());
-                }
+            if let Some(Some(path)) = outputs.get(name)
+                && store.is_valid(path)?
+            {
+                start.insert(path.clone());
             }
         }
     }

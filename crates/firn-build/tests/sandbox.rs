@@ -1,7 +1,7 @@
 //! The sandbox as builders meet it. Tests named `inside_…` are the builders: they run in the
 //! sandbox, started by the tests around them.
 
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::print_stderr)]
 
 use std::io::Read;
 use std::net::UdpSocket;

@@ -76,8 +76,9 @@ fn recursion_across_threads_is_found() {
                     scope.spawn(move || {
                         evaluator.run_concurrently(|vm| {
                             let set = v.as_set().expect("a set");
-                            let attr =
-                                set.get(firn_syntax::Symbol::intern(name.as_bytes())).expect("there");
+                            let attr = set
+                                .get(firn_syntax::Symbol::intern(name.as_bytes()))
+                                .expect("there");
                             barrier.wait();
                             vm.force(attr, PosId::NONE).expect_err("recursion").to_string()
                         })

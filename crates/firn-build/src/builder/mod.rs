@@ -73,7 +73,7 @@ struct Temporary(PathBuf);
 impl Drop for Temporary {
     fn drop(&mut self) {
         // Nobody can reach it while it goes, not even through a descriptor of a directory below it.
-        let _ = fs::set_permissions(&self.0, fs::Permissions::from_mode(0));
+        let _ = fs::set_permissions(&self.0, fs::Permissions::from_mode(0o000));
         let _ = delete_path(&self.0);
     }
 }

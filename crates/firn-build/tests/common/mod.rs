@@ -1,6 +1,6 @@
 //! A store in a temporary folder and tiny derivations for it.
 
-#![allow(missing_docs, dead_code)]
+#![allow(missing_docs, dead_code, clippy::unwrap_used, clippy::print_stderr)]
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};

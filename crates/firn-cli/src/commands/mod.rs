@@ -1,13 +1,13 @@
 //! The table of commands; each command is a file of its own.
 
 mod internal;
+mod nix_build;
 mod nix_collect_garbage;
 mod nix_env;
 mod nix_hash;
-mod nix_store;
-mod nix_build;
 mod nix_instantiate;
 mod nix_shell;
+mod nix_store;
 mod nixos_rebuild;
 mod nixos_version;
 mod os;

@@ -309,12 +309,11 @@ fn find_derivation(
             if current_dir().join("shell.nix").exists() { "shell.nix" } else { "default.nix" };
         sources.push(format!("./{file}"));
     }
-    if let ([source], false) = (&sources[..], expr) {
-        if let Ok(path) = bench.store.store_dir().parse(source) {
-            if path.is_derivation() {
-                return Ok(path);
-            }
-        }
+    if let ([source], false) = (&sources[..], expr)
+        && let Ok(path) = bench.store.store_dir().parse(source)
+        && path.is_derivation()
+    {
+        return Ok(path);
     }
     let io: Arc<dyn EvalIo> = Arc::new(bench.io());
     // Expressions can ask whether they are evaluated for a shell.
@@ -493,7 +492,7 @@ fn rc_file(
     if interactive {
         line(
             r#"if [ -n "$PS1" ] && [ -z "$NIX_SHELL_PRESERVE_PROMPT" ]; then PS1='\n\[\033[1;32m\][nix-shell:\w]\$\[\033[0m\] '; fi"#,
-        )
+        );
     }
     line(
         "if [ \"$(type -t runHook)\" = function ]; then runHook shellHook; elif [ -n \"$shellHook\" ]; then eval \"$shellHook\"; fi",

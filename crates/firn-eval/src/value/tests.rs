@@ -79,7 +79,10 @@ fn narrow_updates_are_flat() {
     let b = set(&mut heap, &[("b", 3), ("c", 4)]);
     let u = Set::update(&mut heap, a, b);
     assert!(u.shape().is_some());
-    assert_eq!([int(u.get(sym("a"))), int(u.get(sym("b"))), int(u.get(sym("c")))], [Some(1), Some(3), Some(4)]);
+    assert_eq!(
+        [int(u.get(sym("a"))), int(u.get(sym("b"))), int(u.get(sym("c")))],
+        [Some(1), Some(3), Some(4)]
+    );
 }
 
 #[test]

@@ -331,6 +331,23 @@ fn nars_are_believed_only_when_hash_size_and_address_agree() {
 }
 
 #[test]
+fn contents_that_name_their_own_path_are_addressed_without_it() {
+    // made with `nix store make-content-addressed` from a file that contains its path twice
+    let case = case();
+    let path = StorePath::from_base_name("0l4nw2ml5i0s21di2458whv8gwmwlv6y-selfref").unwrap();
+    let text = format!("/nix/store/{path} xx /nix/store/{path}\n");
+    let (mut info, nar) = nar_of(text.as_bytes(), 1);
+    assert_eq!(info.nar_hash.to_sri(), "sha256-JGO8Mkwlhftlwt5qTzy59uU7WsBijqGivyzB4jypeoQ=");
+    info.path = path.clone();
+    info.references = [path].into();
+    info.ca = Some(
+        "fixed:r:sha256:14h0d9mkcc4gzfy1ll9hsk67643lhb7936fspk0vgdcyzqk54f60".parse().unwrap(),
+    );
+    case.store.add_nar(&info, &mut nar.as_slice(), Repair::No).unwrap();
+    assert!(case.store.path_info(&info.path).unwrap().is_content_addressed(case.store.store_dir()));
+}
+
+#[test]
 fn registration_is_all_or_nothing() {
     let case = case();
     let store = &case.store;

@@ -91,7 +91,7 @@ let
     folder=$(mktemp -d "$parent/wrappers.XXXXXXXXXX")
     chmod a+rx "$folder"
     ${lib.concatMapStrings install enabled}
-    old=$(readlink -f ${cfg.wrapperDir} || true)
+    old=$(readlink ${cfg.wrapperDir} || true)
     ln -sfn "$folder" "$parent/.bin.tmp"
     mv -fT "$parent/.bin.tmp" ${cfg.wrapperDir}
     if [ -n "$old" ] && [ "$old" != "$folder" ]; then rm -rf "$old"; fi

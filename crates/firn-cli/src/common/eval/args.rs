@@ -44,9 +44,8 @@ impl EvalArgs {
         arg: &str,
         rest: &mut dyn Iterator<Item = String>,
     ) -> Result<bool, String> {
-        let mut value = |what: &str| {
-            rest.next().ok_or_else(|| format!("flag '{arg}' requires {what}"))
-        };
+        let mut value =
+            |what: &str| rest.next().ok_or_else(|| format!("flag '{arg}' requires {what}"));
         match arg {
             "--arg" | "--argstr" | "--arg-from-file" => {
                 let name = value("2 arguments")?;
@@ -126,8 +125,19 @@ mod tests {
     #[test]
     fn options_are_taken_with_their_values() {
         let (args, other) = parse(&[
-            "--arg", "a", "1", "-I", "x=/y", "-I/z", "--option", "cores", "2", "--show-trace",
-            "--no-pure-eval", "file.nix", "--strict",
+            "--arg",
+            "a",
+            "1",
+            "-I",
+            "x=/y",
+            "-I/z",
+            "--option",
+            "cores",
+            "2",
+            "--show-trace",
+            "--no-pure-eval",
+            "file.nix",
+            "--strict",
         ]);
         assert_eq!(args.auto_args.len(), 1);
         assert_eq!(args.include, ["x=/y", "/z"]);
