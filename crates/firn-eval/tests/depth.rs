@@ -22,7 +22,9 @@ fn calls() {
 
 #[test]
 fn chains_of_thunks() {
-    overflows("builtins.head (builtins.foldl' (l: i: [ (builtins.head l + i) ]) [ 0 ] (builtins.genList (x: x) 9000000))");
+    overflows(
+        "builtins.head (builtins.foldl' (l: i: [ (builtins.head l + i) ]) [ 0 ] (builtins.genList (x: x) 9000000))",
+    );
 }
 
 #[test]
@@ -49,7 +51,10 @@ fn long_is_not_deep() {
         eval("builtins.foldl' (a: b: a + b) 0 (builtins.genList (x: x) 1000000)").as_deref(),
         Ok("499999500000")
     );
-    assert_eq!(eval("let f = n: if n == 0 then 0 else 1 + f (n - 1); in f 9000").as_deref(), Ok("9000"));
+    assert_eq!(
+        eval("let f = n: if n == 0 then 0 else 1 + f (n - 1); in f 9000").as_deref(),
+        Ok("9000")
+    );
 }
 
 #[test]

@@ -284,8 +284,7 @@ impl Compiler<'_> {
                 ast::show(self.ast, cond, &mut text);
                 let text: &'static str =
                     Box::leak(String::from_utf8_lossy(&text).into_owned().into_boxed_str());
-                let node =
-                    Assert { cond: self.strict(cond)?, body: self.strict(body)?, pos, text };
+                let node = Assert { cond: self.strict(cond)?, body: self.strict(body)?, pos, text };
                 Node::Assert(self.leak(node))
             }
             Expr::Not(e) => {

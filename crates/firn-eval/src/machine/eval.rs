@@ -236,7 +236,11 @@ impl Vm {
                 Some(false) => self.lazy(&n.else_node, env),
                 None => Thunk::new(&mut self.heap, node, env).value(),
             },
-            Node::HasAttr(_) | Node::Not(..) | Node::Eq(_) | Node::NotEq(_) | Node::And(_)
+            Node::HasAttr(_)
+            | Node::Not(..)
+            | Node::Eq(_)
+            | Node::NotEq(_)
+            | Node::And(_)
             | Node::Or(_)
                 if !self.exact =>
             {
