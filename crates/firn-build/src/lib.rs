@@ -1,3 +1,27 @@
 //! Builds: the scheduler, the sandbox and the builders that are built in.
 //!
+//! [`build_paths`] has outputs of derivations in a local store: what is valid stays, what a
+//! [`Substituter`] has is fetched, the rest is built, several at a time, each in its own
+//! [`sandbox`]. [`plan`] says beforehand what would be done.
+//!
 //! Nothing here knows the language.
+
+mod builder;
+pub mod builtin;
+mod derived_path;
+mod drv_options;
+mod error;
+mod options;
+mod plan;
+pub mod sandbox;
+mod scheduler;
+pub mod shell;
+mod substitute;
+
+pub use derived_path::{DerivedPath, OutputsSpec};
+pub use drv_options::{DrvOptions, OutputChecks, Reference};
+pub use error::{BuildError, ExitFlags, Failure, FailureKind};
+pub use options::{BuildOptions, Mode, SandboxMode, SandboxPath};
+pub use plan::{Plan, plan};
+pub use scheduler::{BuildResults, build_paths};
+pub use substitute::{Substitutable, Substituter};

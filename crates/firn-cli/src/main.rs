@@ -2,6 +2,7 @@
 //! runs it. No logic that another front end would need too.
 
 mod commands;
+mod common;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -11,9 +12,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let mut args: Vec<OsString> = std::env::args_os().collect();
-    let name = args.first().map(std::path::PathBuf::from).and_then(|p| {
-        p.file_name().map(|n| n.to_string_lossy().into_owned())
-    });
+    let name = args
+        .first()
+        .map(std::path::PathBuf::from)
+        .and_then(|p| p.file_name().map(|n| n.to_string_lossy().into_owned()));
     if !args.is_empty() {
         args.remove(0);
     }

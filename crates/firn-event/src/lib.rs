@@ -4,6 +4,8 @@
 //! Kinds and numbers are those of C++ Nix's `internal-json` log format, so that a display for one is
 //! a display for both. Nothing here renders: the displays live in `firn-ui`.
 
+pub mod json;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -48,6 +50,31 @@ pub enum ActivityKind {
     PostBuildHook = 110,
     BuildWaiting = 111,
     FetchTree = 112,
+}
+
+impl ActivityKind {
+    /// The kind with this number; unknown numbers are [`ActivityKind::Unknown`].
+    #[must_use]
+    pub fn from_number(number: u64) -> Self {
+        [
+            Self::CopyPath,
+            Self::FileTransfer,
+            Self::Realise,
+            Self::CopyPaths,
+            Self::Builds,
+            Self::Build,
+            Self::OptimiseStore,
+            Self::VerifyPaths,
+            Self::Substitute,
+            Self::QueryPathInfo,
+            Self::PostBuildHook,
+            Self::BuildWaiting,
+            Self::FetchTree,
+        ]
+        .into_iter()
+        .find(|kind| *kind as u64 == number)
+        .unwrap_or(Self::Unknown)
+    }
 }
 
 /// A number or a text that goes with an activity or a result.
@@ -151,6 +178,13 @@ impl Logger {
     #[must_use]
     pub fn silent() -> Self {
         Self::default()
+    }
+
+    /// Hands on an event that was made elsewhere, such as one that a builder sent.
+    pub fn event(&self, event: Event) {
+        if let Some(sink) = &self.sink {
+            sink.event(event);
+        }
     }
 
     /// Reports a message.

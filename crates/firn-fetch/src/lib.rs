@@ -1,3 +1,39 @@
 //! Downloads: URLs, mirrors, retries and progress.
 //!
-//! Nothing here knows what a fetched file means.
+//! [`Downloader`] streams a URL into a [`Sink`]: `http`, `https` and `file`. Transient failures are
+//! tried again with growing pauses, cut transfers go on where they stopped, stalled ones are given
+//! up, TLS is always verified. [`Mirrors`] turns `mirror://` URLs into real ones from what the host
+//! is set up to use, so that no host name need be built in.
+//!
+//! Nothing here knows what a fetched file means, and nothing is cached: whoever wants a file knows
+//! its hash or keeps its validator.
+
+mod client;
+mod download;
+mod error;
+mod mirror;
+mod netrc;
+mod settings;
+mod sink;
+#[cfg(test)]
+mod tests;
+
+pub use download::{Downloaded, Downloader, Request};
+pub use error::{FailureKind, FetchError};
+pub use mirror::Mirrors;
+pub use netrc::Netrc;
+pub use settings::FetchSettings;
+pub use sink::{FileSink, MemorySink, Sink, WriteSink};
+
+/// `url` without user name and password, for messages.
+#[must_use]
+pub fn redact(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return url.to_owned();
+    };
+    let authority_end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    match rest[..authority_end].rfind('@') {
+        Some(at) => format!("{scheme}://{}", &rest[at + 1..]),
+        None => url.to_owned(),
+    }
+}

@@ -2,3 +2,16 @@
 //! printer behind `nix-instantiate --parse`.
 //!
 //! Nothing here evaluates.
+
+pub mod ast;
+pub mod number;
+pub mod parse;
+pub mod scope;
+pub mod source;
+pub mod stack;
+pub mod symbol;
+
+pub use ast::{Ast, Expr, ExprId};
+pub use parse::{Options, ParseError, Warning, parse};
+pub use source::{Origin, Pos, Source};
+pub use symbol::{Symbol, sym};

@@ -1,5 +1,19 @@
 //! The table of commands; each command is a file of its own.
 
+mod internal;
+mod nix_collect_garbage;
+mod nix_env;
+mod nix_hash;
+mod nix_store;
+mod nix_build;
+mod nix_instantiate;
+mod nix_shell;
+mod nixos_rebuild;
+mod nixos_version;
+mod os;
+mod sandbox_child;
+mod system_activate;
+
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -7,11 +21,31 @@ use std::process::ExitCode;
 struct Command {
     names: &'static [&'static str],
     about: &'static str,
+    /// Whether `--help` leaves it out: it is how the program runs itself.
+    hidden: bool,
     run: fn(&str, Vec<OsString>) -> ExitCode,
 }
 
 /// All commands, in the order `firn --help` lists them.
-const COMMANDS: &[Command] = &[];
+#[rustfmt::skip]
+const COMMANDS: &[Command] = &[
+    Command { names: &["nix-collect-garbage"], about: "delete old generations and what nothing needs", hidden: false, run: nix_collect_garbage::run },
+    Command { names: &["nix-env"], about: "generations of profiles", hidden: false, run: nix_env::run },
+    Command { names: &["nix-hash"], about: "hash files, convert hashes", hidden: false, run: nix_hash::run },
+    Command { names: &["nix-store"], about: "work on the store", hidden: false, run: nix_store::run },
+    Command { names: &["nix-build"], about: "build derivations of expressions", hidden: false, run: nix_build::run },
+    Command { names: &["nix-instantiate"], about: "make derivations of expressions, or print their values", hidden: false, run: nix_instantiate::run },
+    Command { names: &["nix-shell"], about: "start a shell with the environment of a build", hidden: false, run: nix_shell::run },
+    Command { names: &["nixos-rebuild"], about: "build a system's configuration and switch to it", hidden: false, run: nixos_rebuild::run },
+    Command { names: &["nixos-version"], about: "print the version of the running system", hidden: false, run: nixos_version::run },
+    Command { names: &["os"], about: "try a system in a container or a virtual machine", hidden: false, run: os::run },
+    Command { names: &["system-activate"], about: "activate a built system on this machine", hidden: false, run: system_activate::run },
+    Command { names: &["__sandbox-child"], about: "", hidden: true, run: sandbox_child::run },
+    Command { names: &["__container-init"], about: "", hidden: true, run: internal::container_init },
+    Command { names: &["__container-exec"], about: "", hidden: true, run: internal::container_exec },
+    Command { names: &["__kvm-probe"], about: "", hidden: true, run: internal::kvm_probe },
+    Command { names: &["__agent"], about: "", hidden: true, run: internal::agent },
+];
 
 /// Runs the command `name`, or the one that `args` begins with if `name` is `firn` itself.
 pub fn dispatch(name: &str, mut args: Vec<OsString>) -> ExitCode {
@@ -39,7 +73,9 @@ pub fn dispatch(name: &str, mut args: Vec<OsString>) -> ExitCode {
             None => {
                 #[expect(clippy::print_stderr, reason = "the command's output")]
                 {
-                    eprintln!("error: '{first}' is not a recognised command\nTry 'firn --help' for a list.");
+                    eprintln!(
+                        "error: '{first}' is not a recognised command\nTry 'firn --help' for a list."
+                    );
                 }
                 ExitCode::FAILURE
             }
@@ -54,7 +90,7 @@ fn find(name: &str) -> Option<&'static Command> {
 #[expect(clippy::print_stdout, reason = "the command's output")]
 fn help() {
     println!("Usage: firn COMMAND [ARGUMENT…]\n\nCommands:");
-    for command in COMMANDS {
+    for command in COMMANDS.iter().filter(|c| !c.hidden) {
         println!("  {:<24} {}", command.names.join(", "), command.about);
     }
 }

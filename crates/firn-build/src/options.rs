@@ -1,0 +1,297 @@
+//! How to build: plain data, mostly from the settings.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use firn_fetch::FetchSettings;
+use firn_store::Settings;
+
+use crate::sandbox::Launcher;
+use crate::substitute::Substituter;
+
+/// `sandbox`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SandboxMode {
+    /// Every build.
+    On,
+    /// Every build but fixed outputs and those that ask not to be (`__noChroot`).
+    Relaxed,
+    /// None.
+    Off,
+}
+
+/// What a build is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// To have the outputs.
+    Normal,
+    /// To see whether valid outputs come out the same again (`--check`).
+    Check,
+}
+
+/// A path of the host that every sandbox has (`sandbox-paths`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SandboxPath {
+    /// Where it appears.
+    pub target: PathBuf,
+    /// What it is on the host.
+    pub source: PathBuf,
+    /// Whether it may be absent.
+    pub optional: bool,
+    /// Whether it cannot be written.
+    pub read_only: bool,
+}
+
+/// How to build.
+#[derive(Clone)]
+pub struct BuildOptions {
+    /// What for.
+    pub mode: Mode,
+    /// How many builders may run at a time; 0 allows none.
+    pub max_jobs: usize,
+    /// How many paths are fetched at a time.
+    pub max_substitution_jobs: usize,
+    /// `NIX_BUILD_CORES`; 0 means all of this machine's.
+    pub cores: usize,
+    /// Go on with what does not depend on a failure.
+    pub keep_going: bool,
+    /// Keep the build directory of failed builds.
+    pub keep_failed: bool,
+    /// Build what could not be fetched.
+    pub fallback: bool,
+    /// How long a build may take; zero for no limit.
+    pub timeout: Duration,
+    /// How long a build may be silent; zero for no limit.
+    pub max_silent_time: Duration,
+    /// How long a log may be, in bytes; 0 for no limit.
+    pub max_log_size: u64,
+    /// How many lines of a failed build's log its error shows.
+    pub log_lines: usize,
+    /// Whether the user sees the logs anyway, so that errors need not repeat them.
+    pub verbose_logs: bool,
+    /// Keep logs.
+    pub keep_log: bool,
+    /// Compress them.
+    pub compress_log: bool,
+    /// `sandbox`
+    pub sandbox: SandboxMode,
+    /// Build without a sandbox where the machine has none.
+    pub sandbox_fallback: bool,
+    /// `sandbox-paths`
+    pub sandbox_paths: Vec<SandboxPath>,
+    /// Where a build's directory appears in the sandbox.
+    pub sandbox_build_dir: PathBuf,
+    /// Size of `/dev/shm` in the sandbox.
+    pub shm_size: String,
+    /// Install the system call filter.
+    pub filter_syscalls: bool,
+    /// Let set-id programs work.
+    pub allow_new_privileges: bool,
+    /// Claim to be Linux 2.6.
+    pub impersonate_linux_26: bool,
+    /// The group whose members builds run as; empty for none.
+    pub build_users_group: String,
+    /// Where build directories are made; by default `builds` in the store's state.
+    pub build_dir: Option<PathBuf>,
+    /// What this machine is.
+    pub system: String,
+    /// What else it can run.
+    pub extra_platforms: BTreeSet<String>,
+    /// What builds may ask for.
+    pub system_features: BTreeSet<String>,
+    /// Host paths that a derivation may ask for (`allowed-impure-host-deps`).
+    pub allowed_host_paths: Vec<PathBuf>,
+    /// `impure-env`
+    pub impure_env: Vec<(String, String)>,
+    /// A program to run after each build.
+    pub post_build_hook: Option<PathBuf>,
+    /// Files with keys to sign outputs with.
+    pub secret_key_files: Vec<PathBuf>,
+    /// Where paths can be had without building; `None` for nowhere.
+    pub substituter: Option<Arc<dyn Substituter>>,
+    /// Ask it even for derivations that would rather be built (`always-allow-substitutes`).
+    pub always_allow_substitutes: bool,
+    /// How to download (for `builtin:fetchurl`).
+    pub fetch: FetchSettings,
+    /// `hashed-mirrors`
+    pub hashed_mirrors: Vec<String>,
+    /// How the sandbox's guard process is started.
+    pub launcher: Launcher,
+    /// Set by whoever wants everything to stop.
+    pub cancel: Arc<AtomicBool>,
+}
+
+impl std::fmt::Debug for BuildOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BuildOptions")
+            .field("mode", &self.mode)
+            .field("max_jobs", &self.max_jobs)
+            .field("cores", &self.cores)
+            .field("sandbox", &self.sandbox)
+            .finish_non_exhaustive()
+    }
+}
+
+impl BuildOptions {
+    /// What the settings say. Downloads use the host's certificates and mirrors.
+    #[must_use]
+    pub fn from_settings(settings: &Settings) -> Self {
+        let seconds = |name| Duration::from_secs(settings.number(name));
+        let path = |name: &str| match settings.text(name) {
+            "" => None,
+            text => Some(PathBuf::from(text)),
+        };
+        let limit = |d: Duration| (!d.is_zero()).then_some(d);
+        let number = |name| usize::try_from(settings.number(name)).unwrap_or(usize::MAX);
+        let mut fetch = FetchSettings::from_host();
+        if let Some(file) = path("ssl-cert-file") {
+            fetch.ca_file = Some(file);
+        }
+        fetch.connect_timeout = limit(seconds("connect-timeout"));
+        fetch.stalled_timeout = limit(seconds("stalled-download-timeout"));
+        fetch.attempts = u32::try_from(settings.number("download-attempts")).unwrap_or(u32::MAX);
+        settings.text("user-agent-suffix").clone_into(&mut fetch.user_agent_suffix);
+        if let Some(file) = path("netrc-file") {
+            fetch = fetch.with_netrc(&file);
+        }
+        let mut sandbox_paths: Vec<SandboxPath> =
+            settings.words("sandbox-paths").iter().map(|w| SandboxPath::parse(w)).collect();
+        if !sandbox_paths.iter().any(|p| p.target.as_os_str() == "/bin/sh") {
+            sandbox_paths.extend(SandboxPath::shell());
+        }
+        Self {
+            mode: Mode::Normal,
+            max_jobs: number("max-jobs"),
+            max_substitution_jobs: number("max-substitution-jobs").max(1),
+            cores: number("cores"),
+            keep_going: settings.bool("keep-going"),
+            keep_failed: settings.bool("keep-failed"),
+            fallback: settings.bool("fallback"),
+            timeout: seconds("timeout"),
+            max_silent_time: seconds("max-silent-time"),
+            max_log_size: settings.number("max-build-log-size"),
+            log_lines: number("log-lines"),
+            verbose_logs: false,
+            keep_log: settings.bool("keep-build-log"),
+            compress_log: settings.bool("compress-build-log"),
+            sandbox: match settings.text("sandbox") {
+                "relaxed" => SandboxMode::Relaxed,
+                "false" | "no" | "0" => SandboxMode::Off,
+                _ => SandboxMode::On,
+            },
+            // On by default for others; here only who asks for it goes without a sandbox unawares.
+            sandbox_fallback: settings
+                .overridden()
+                .any(|(name, value)| name == "sandbox-fallback" && value == "true"),
+            sandbox_paths,
+            sandbox_build_dir: settings.text("sandbox-build-dir").into(),
+            shm_size: settings.text("sandbox-dev-shm-size").to_owned(),
+            filter_syscalls: settings.bool("filter-syscalls"),
+            allow_new_privileges: settings.bool("allow-new-privileges"),
+            impersonate_linux_26: settings.bool("impersonate-linux-26"),
+            build_users_group: settings.text("build-users-group").to_owned(),
+            build_dir: path("build-dir"),
+            system: settings.system().to_owned(),
+            extra_platforms: settings.words("extra-platforms").into_iter().collect(),
+            system_features: settings.words("system-features").into_iter().collect(),
+            allowed_host_paths: settings
+                .words("allowed-impure-host-deps")
+                .into_iter()
+                .map(PathBuf::from)
+                .collect(),
+            impure_env: settings
+                .words("impure-env")
+                .iter()
+                .filter_map(|w| w.split_once('='))
+                .map(|(n, v)| (n.to_owned(), v.to_owned()))
+                .collect(),
+            post_build_hook: path("post-build-hook"),
+            secret_key_files: settings
+                .words("secret-key-files")
+                .into_iter()
+                .map(PathBuf::from)
+                .collect(),
+            substituter: None,
+            always_allow_substitutes: settings.bool("always-allow-substitutes"),
+            fetch,
+            hashed_mirrors: settings.words("hashed-mirrors"),
+            launcher: Launcher::default(),
+            cancel: Arc::default(),
+        }
+    }
+
+    /// The number of cores that a builder is told to use.
+    #[must_use]
+    pub fn effective_cores(&self) -> usize {
+        match self.cores {
+            0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            cores => cores,
+        }
+    }
+}
+
+impl SandboxPath {
+    /// Parses a word of `sandbox-paths`: `TARGET`, `TARGET=SOURCE`, each with `?` behind it if the
+    /// source may be absent.
+    #[must_use]
+    pub fn parse(word: &str) -> Self {
+        let (word, optional) = match word.strip_suffix('?') {
+            Some(word) => (word, true),
+            None => (word, false),
+        };
+        let (target, source) = word.split_once('=').unwrap_or((word, word));
+        Self { target: target.into(), source: source.into(), optional, read_only: false }
+    }
+
+    /// A `/bin/sh` for derivations that count on one: the host's static busybox, if it has one.
+    #[must_use]
+    pub fn shell() -> Option<Self> {
+        ["/bin/busybox", "/usr/bin/busybox", "/bin/busybox.static", "/usr/lib/busybox/bin/busybox"]
+            .iter()
+            .map(PathBuf::from)
+            .find(|path| is_static(path))
+            .map(|source| Self {
+                target: "/bin/sh".into(),
+                source,
+                optional: false,
+                read_only: true,
+            })
+    }
+}
+
+/// Whether a program runs without a loader: an ELF file without an interpreter.
+fn is_static(path: &std::path::Path) -> bool {
+    const PT_INTERP: u32 = 3;
+    let Ok(data) = std::fs::read(path) else { return false };
+    let Some(b"\x7fELF\x02\x01") = data.get(..6) else { return false };
+    let u16_at = |at: usize| Some(u16::from_le_bytes(data.get(at..at + 2)?.try_into().ok()?));
+    let u32_at = |at: usize| Some(u32::from_le_bytes(data.get(at..at + 4)?.try_into().ok()?));
+    let u64_at = |at: usize| Some(u64::from_le_bytes(data.get(at..at + 8)?.try_into().ok()?));
+    let (Some(table), Some(size), Some(count)) = (u64_at(32), u16_at(54), u16_at(56)) else {
+        return false;
+    };
+    let Ok(table) = usize::try_from(table) else { return false };
+    (0..usize::from(count)).all(|n| {
+        table
+            .checked_add(n * usize::from(size))
+            .and_then(u32_at)
+            .is_some_and(|kind| kind != PT_INTERP)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sandbox_paths_have_targets_and_sources() {
+        let path = SandboxPath::parse("/bin/sh=/opt/sh?");
+        assert_eq!(path.target, PathBuf::from("/bin/sh"));
+        assert_eq!(path.source, PathBuf::from("/opt/sh"));
+        assert!(path.optional);
+        assert_eq!(SandboxPath::parse("/x").source, PathBuf::from("/x"));
+    }
+}

@@ -1,0 +1,639 @@
+//! Builds of tiny derivations in a store of their own.
+
+#![allow(missing_docs)]
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::time::{Duration, Instant};
+
+use common::World;
+use firn_build::{BuildOptions, DerivedPath, Mode, SandboxMode, plan};
+use firn_event::Logger;
+use firn_model::content_address::Method;
+use firn_model::hash::{Hash, HashAlgo};
+use firn_store::{LocalStore, Repair, Store, StoreOptions};
+
+macro_rules! world {
+    () => {
+        match World::new() {
+            Some(world) => world,
+            None => return,
+        }
+    };
+}
+
+#[test]
+fn builds_with_the_environment_that_is_documented() {
+    let mut world = world!();
+    world.options.cores = 3;
+    let drv = world
+        .drv(
+            "env",
+            "env > $out; pwd >> $out; cat $bigPath >> $out; stat -c %a . >> $out; echo $0 >> $out",
+        )
+        .env("passAsFile", "big")
+        .env("big", "a big text\n")
+        .env("HOME", "/mine")
+        .env("TMPDIR", "/not/mine")
+        .env("where", "/1rz4g4znpzjwh1xymhjpm42vipw92pr73vdgl6xs1hycac8kf2n9")
+        .add();
+    let text = world.text(&drv);
+    let out =
+        world.store.store_dir().print(&world.build(&[&drv]).unwrap().outputs[0].1["out"].clone());
+    let mut lines: Vec<&str> = text.lines().collect();
+    let tail = lines.split_off(lines.len() - 4);
+    assert_eq!(tail, ["/build", "a big text", "700", "sh"]);
+    let found: BTreeMap<&str, &str> = lines.iter().filter_map(|l| l.split_once('=')).collect();
+    let attr = "/build/.attr-1lak0mvllw8rv9i9ygkglvhqsq19qi9ynl4bi7gbf69ab5nzw89a";
+    let wanted: BTreeMap<&str, &str> = [
+        ("HOME", "/mine"),
+        ("NIX_BUILD_CORES", "3"),
+        ("NIX_BUILD_TOP", "/build"),
+        ("NIX_LOG_FD", "2"),
+        ("NIX_STORE", "/nix/store"),
+        ("PATH", "/path-not-set"),
+        ("PWD", "/build"),
+        ("SHLVL", "1"),
+        ("TEMP", "/build"),
+        ("TEMPDIR", "/build"),
+        ("TERM", "xterm-256color"),
+        ("TMP", "/build"),
+        ("TMPDIR", "/build"),
+        ("bigPath", attr),
+        ("name", "env"),
+        ("out", &out),
+        ("passAsFile", "big"),
+        ("where", &out),
+    ]
+    .into();
+    assert_eq!(found, wanted);
+}
+
+#[test]
+fn a_builder_sees_its_inputs_and_nothing_else() {
+    let world = world!();
+    let other = world.store.add_text("other", b"x", &Default::default(), Repair::No).unwrap();
+    let source = world.store.add_text("source", b"text", &Default::default(), Repair::No).unwrap();
+    let dep = world.drv("dep", "echo dep > $out").add();
+    let dep_out = world.build(&[&dep]).unwrap().outputs[0].1["out"].clone();
+    let dir = world.store.store_dir().clone();
+    let script = format!(
+        "(ls /nix/store; cat {}; cat {}; ls / ; cat /etc/passwd /etc/group /etc/hosts; id -u; ls /dev) > $out",
+        dir.print(&source),
+        dir.print(&dep_out)
+    );
+    let drv = world.drv("look", &script).source(&source).input(&dep).add();
+    let text = world.text(&drv);
+    let mut inputs = [source.base_name(), dep_out.base_name()];
+    inputs.sort_unstable();
+    assert!(text.starts_with(&inputs.join("\n").to_string()) || text.contains(inputs[0]), "{text}");
+    assert!(text.contains(inputs[1]) && !text.contains(other.base_name()), "{text}");
+    assert!(!text.contains(".drv"), "{text}");
+    for part in [
+        "textdep\nbin\nbuild\ndev\netc\nnix\nproc\ntmp\n",
+        "root:x:0:0:Nix build user:/build:/noshell\nnixbld:x:1000:100:Nix build user:/build:/noshell\nnobody:x:65534:65534:Nobody:/:/noshell\n",
+        "root:x:0:\nnixbld:!:100:\nnogroup:x:65534:\n",
+        "127.0.0.1 localhost\n::1 localhost\n1000\n",
+        "null\nptmx\npts\nrandom\nshm\nstderr\nstdin\nstdout\ntty\nurandom\nzero\n",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
+
+#[test]
+fn outputs_are_canonical_and_know_their_references() {
+    let world = world!();
+    let dep = world.drv("dep", "echo dep > $out").add();
+    let dep_out = world.build(&[&dep]).unwrap().outputs[0].1["out"].clone();
+    let script = "mkdir -p $out/d $lib; echo x > $out/d/f; chmod 700 $out/d; chmod 777 $out/d/f; \
+         ln -s /nowhere $out/l; ln $out/d/f $out/h; echo $out $lib > $out/self; echo $dep > $lib/dep; \
+         mkdir $out/empty; chmod 000 $out/empty";
+    let drv = world
+        .drv("multi", script)
+        .output("lib")
+        .env("dep", world.store.store_dir().print(&dep_out))
+        .input(&dep)
+        .add();
+    let outputs = world.build(&[&drv]).unwrap().outputs[0].1.clone();
+    let out = world.store.path_info(&outputs["out"]).unwrap();
+    let lib = world.store.path_info(&outputs["lib"]).unwrap();
+    assert_eq!(out.references, [outputs["out"].clone(), outputs["lib"].clone()].into());
+    assert_eq!(lib.references, [dep_out].into());
+    assert_eq!(out.deriver.as_ref(), Some(&drv));
+    assert!(out.ultimate && out.ca.is_none());
+    let mut nar = firn_model::hash::Hasher::new(HashAlgo::Sha256);
+    world.store.nar_from_path(&outputs["out"], &mut nar).unwrap();
+    assert_eq!(out.nar_size, nar.len());
+    assert_eq!(out.nar_hash, nar.finish());
+    let real = world.store.real_path(&outputs["out"]);
+    for (file, mode) in [("", 0o40555), ("d", 0o40555), ("d/f", 0o100_555), ("empty", 0o40555)] {
+        let meta = std::fs::symlink_metadata(real.join(file)).unwrap();
+        assert_eq!(meta.mode(), mode, "{file}");
+        assert_eq!(meta.mtime(), 1, "{file}");
+        assert_eq!(meta.uid(), rustix::process::geteuid().as_raw());
+    }
+    // Nothing of the build is left beside them.
+    let left: Vec<_> = std::fs::read_dir(&world.store.layout().real_store_dir)
+        .unwrap()
+        .map(|e| e.unwrap().file_name().into_string().unwrap())
+        .filter(|n| n.contains(".chroot") || n.contains(".lock") || n.contains(".tmp"))
+        .collect();
+    assert_eq!(left, [""; 0]);
+    assert_eq!(
+        std::fs::read_dir(world.store.layout().state_dir.join("builds")).unwrap().count(),
+        0
+    );
+}
+
+#[test]
+fn what_is_valid_is_not_built_again_and_logs_are_kept() {
+    let world = world!();
+    let drv = world.drv("once", "echo a line; cat /proc/sys/kernel/random/uuid > $out").add();
+    let first = world.text(&drv);
+    assert_eq!(world.text(&drv), first);
+    assert_eq!(world.log(), "a line\n");
+    let log = world.store.build_log(&drv).unwrap().unwrap();
+    assert_eq!(log, b"a line\n");
+    let options = world.options.clone();
+    let wanted = [DerivedPath::all_outputs(drv)];
+    assert!(plan(&world.store, &wanted, &options, &Logger::silent()).unwrap().is_empty());
+}
+
+#[test]
+fn a_failure_tells_what_failed_and_stops_what_needs_it() {
+    let mut world = world!();
+    let bad = world.drv("bad", "echo hello; echo bye >&2; exit 3").add();
+    let top = world.drv("top", "echo > $out").input(&bad).add();
+    let error = world.build(&[&top]).unwrap_err();
+    let dir = world.store.store_dir();
+    let out = |drv| {
+        let drv = world.store.read_derivation(drv).unwrap();
+        dir.print(&drv.output_path(dir, "out").unwrap().unwrap())
+    };
+    assert_eq!(error.exit_code, 100);
+    assert_eq!(
+        error.message,
+        format!(
+            "Cannot build '{}'.\nReason: 1 dependency failed.\nOutput paths:\n  {}",
+            dir.print(&top),
+            out(&top)
+        )
+    );
+    assert_eq!(
+        world.errors(),
+        [format!(
+            "Cannot build '{0}'.\nReason: builder failed with exit code 3.\nOutput paths:\n  {1}\nLast 2 log lines:\n> hello\n> bye\nFor full logs, run:\n  nix log {0}",
+            dir.print(&bad),
+            out(&bad)
+        )]
+    );
+    assert!(!world.store.real_path(&dir.parse(&out(&bad)).unwrap()).exists());
+
+    world.options.verbose_logs = true;
+    for (script, reason) in [
+        ("exit 7", "builder failed with exit code 7."),
+        ("exec /nothing", "builder failed with exit code 127."),
+    ] {
+        let drv = world.drv("fails", script).add();
+        let error = world.build(&[&drv]).unwrap_err();
+        assert!(error.message.contains(reason), "{error}");
+    }
+    let drv = world.drv("nobuilder", "").builder("/nothing").add();
+    let error = world.build(&[&drv]).unwrap_err();
+    assert!(error.message.contains("builder failed with exit code 1."), "{error}");
+    assert!(world.log().contains("error: executing '/nothing': No such file or directory"));
+}
+
+#[test]
+fn keep_going_builds_what_does_not_need_a_failure() {
+    let mut world = world!();
+    world.options.keep_going = true;
+    world.options.max_jobs = 2;
+    let bad = world.drv("bad", "exit 1").add();
+    let worse = world.drv("worse", "exit 2").add();
+    let good = world.drv("good", "sleep 0.3; echo good > $out").add();
+    let top = world.drv("top", "echo > $out").input(&bad).input(&worse).input(&good).add();
+    let alone = world.drv("alone", "echo alone > $out").add();
+    let error = world.build(&[&top, &alone]).unwrap_err();
+    assert!(error.message.contains("Reason: 2 dependencies failed."), "{error}");
+    assert_eq!(error.failed, [top.clone()]);
+    for drv in [&good, &alone] {
+        assert!(!world.text(drv).is_empty());
+    }
+    let error = world.build(&[&bad, &worse]).unwrap_err();
+    let dir = world.store.store_dir();
+    assert_eq!(error.message, {
+        let mut both = [dir.print(&bad), dir.print(&worse)];
+        both.sort();
+        format!("build of '{}', '{}' failed", both[0], both[1])
+    });
+}
+
+#[test]
+fn outputs_must_be_there_and_of_the_builders_own_making() {
+    let world = world!();
+    for (script, text) in [
+        ("true", "failed to produce output path for output 'out' at \"/nix/store/"),
+        ("mkdir $out; chmod 777 $out", "suspicious ownership or permission on \"/nix/store/"),
+        ("mkfifo $out", "unsupported type"),
+        ("mkdir $out; mkfifo $out/p", "unsupported type"),
+    ] {
+        let drv = world.drv("odd", script).env("script", script).add();
+        let error = world.build(&[&drv]).unwrap_err();
+        assert!(error.message.contains(text), "{script}: {error}");
+        assert_eq!(error.exit_code, 1, "{script}");
+    }
+    let drv = world.drv("cycle", "echo $b > $out; echo $out > $b").output("b").add();
+    let error = world.build(&[&drv]).unwrap_err();
+    assert!(error.message.contains("cycle detected in build of"), "{error}");
+}
+
+#[test]
+fn a_fixed_output_is_what_it_says_or_nothing() {
+    let world = world!();
+    let right = world.drv("right", "echo right > $out").fixed_text("right\n").add();
+    assert_eq!(world.text(&right), "right\n");
+    let out = world.build(&[&right]).unwrap().outputs[0].1["out"].clone();
+    let info = world.store.path_info(&out).unwrap();
+    assert!(info.ca.is_some() && info.references.is_empty());
+
+    let wrong = world.drv("wrong", "echo wrong > $out").fixed_text("right\n").add();
+    let error = world.build(&[&wrong]).unwrap_err();
+    assert_eq!(error.exit_code, 102);
+    let dir = world.store.store_dir();
+    let hash = |text: &str| Hash::digest(HashAlgo::Sha256, text.as_bytes()).to_sri();
+    assert_eq!(
+        error.message,
+        format!(
+            "hash mismatch in fixed-output derivation '{}':\n  specified: {}\n     got:    {}",
+            dir.print(&wrong),
+            hash("right\n"),
+            hash("wrong\n")
+        )
+    );
+    // What came is kept under its own hash, so the corrected derivation has nothing to do.
+    let corrected = world.drv("wrong", "exit 1").fixed_text("wrong\n").add();
+    assert_eq!(world.text(&corrected), "wrong\n");
+
+    let folder = world.drv("folder", "mkdir $out").fixed_text("").add();
+    let error = world.build(&[&folder]).unwrap_err();
+    assert!(error.message.contains("should be a non-executable regular file"), "{error}");
+
+    let nar = Hash::digest(HashAlgo::Sha512, b"no such thing");
+    let drv = world.drv("nar", "mkdir $out").fixed(Method::Nar, nar).add();
+    let error = world.build(&[&drv]).unwrap_err();
+    assert!(error.message.contains("got:    sha512-"), "{error}");
+}
+
+#[test]
+fn references_can_be_forbidden() {
+    let world = world!();
+    let dep = world.drv("dep", "echo dep > $out").add();
+    let dep_out = world.build(&[&dep]).unwrap().outputs[0].1["out"].clone();
+    let dir = world.store.store_dir().clone();
+    let shown = dir.print(&dep_out);
+    for (attribute, value, script, fails) in [
+        ("allowedReferences", "", "echo $dep > $out", true),
+        ("allowedReferences", "", "echo > $out", false),
+        ("allowedReferences", "out", "echo $out > $out", false),
+        ("allowedReferences", "out", "echo $out $dep > $out", true),
+        ("disallowedReferences", &*shown, "echo $dep > $out", true),
+        ("disallowedReferences", &*shown, "echo > $out", false),
+        ("allowedRequisites", "", "echo $out > $out", false),
+        ("disallowedRequisites", &*shown, "echo $dep > $out", true),
+        ("allowedReferences", "nonsense", "echo > $out", true),
+    ] {
+        let drv =
+            world.drv("refs", script).env("dep", &*shown).env(attribute, value).input(&dep).add();
+        let result = world.build(&[&drv]);
+        assert_eq!(result.is_err(), fails, "{attribute} {value} {script}: {result:?}");
+        if let (Err(error), true) = (&result, value != "nonsense") {
+            assert!(
+                error.message.contains("is not allowed to refer to the following paths:\n  /nix"),
+                "{error}"
+            );
+        }
+    }
+}
+
+#[test]
+fn structured_attributes_come_as_files() {
+    let world = world!();
+    let json =
+        r#"{"builder":"/bin/sh","list":["a","b c"],"n":1,"__structuredAttrs":true,"system":"x"}"#;
+    let drv = world
+        .drv("structured", "read j < $NIX_ATTRS_JSON_FILE; out=${j#*\\\"out\\\":\\\"}; out=${out%%\\\"*}; cat .attrs.sh > $out; echo $j >> $out; env >> $out")
+        .env("__json", json)
+        .add();
+    let text = world.text(&drv);
+    assert!(text.contains("declare -a list=('a' 'b c' )\ndeclare n=1\n"), "{text}");
+    assert!(text.contains("declare -A outputs=(['out']='/nix/store/"), "{text}");
+    assert!(text.contains(r#""outputs":{"out":"/nix/store/"#), "{text}");
+    assert!(text.contains("NIX_ATTRS_SH_FILE=/build/.attrs.sh"), "{text}");
+    assert!(!text.contains("\nname="), "attributes are no variables: {text}");
+}
+
+#[test]
+fn closures_are_exported_to_builders() {
+    let world = world!();
+    let a = world.drv("a", "echo a > $out").add();
+    let a_out = world.build(&[&a]).unwrap().outputs[0].1["out"].clone();
+    let dir = world.store.store_dir().clone();
+    let b = world.drv("b", "echo $a > $out").env("a", dir.print(&a_out)).input(&a).add();
+    let b_out = world.build(&[&b]).unwrap().outputs[0].1["out"].clone();
+    let drv = world
+        .drv("graph", "cat graph > $out")
+        .env("exportReferencesGraph", format!("graph {}", dir.print(&b_out)))
+        .input(&b)
+        .add();
+    let (a, b) = (dir.print(&a_out), dir.print(&b_out));
+    let (mut first, mut second) = (format!("{a}\n\n0\n"), format!("{b}\n\n1\n{a}\n"));
+    if a > b {
+        std::mem::swap(&mut first, &mut second);
+    }
+    assert_eq!(world.text(&drv), first + &second);
+    let drv = world
+        .drv("graph", "cat graph > $out")
+        .env("exportReferencesGraph", format!("graph {b}"))
+        .add();
+    let error = world.build(&[&drv]).unwrap_err();
+    assert!(error.message.contains("cannot export references of path"), "{error}");
+}
+
+#[test]
+fn checking_tells_whether_a_build_is_deterministic() {
+    let mut world = world!();
+    let same = world.drv("same", "echo same > $out").add();
+    let random = world.drv("random", "cat /proc/sys/kernel/random/uuid > $out").add();
+    let error = {
+        world.options.mode = Mode::Check;
+        let error = world.build(&[&same]).unwrap_err();
+        world.options.mode = Mode::Normal;
+        error
+    };
+    assert!(error.message.contains("are not valid, so checking is not possible"), "{error}");
+    world.build(&[&same, &random]).unwrap();
+    world.options.mode = Mode::Check;
+    world.build(&[&same]).unwrap();
+    let error = world.build(&[&random]).unwrap_err();
+    assert_eq!(error.exit_code, 104);
+    assert!(error.message.contains("may not be deterministic: output \"/"), "{error}");
+    world.options.keep_failed = true;
+    let error = world.build(&[&random]).unwrap_err();
+    assert!(error.message.contains(".check\""), "{error}");
+}
+
+#[test]
+fn time_limits_end_a_build() {
+    let mut world = world!();
+    world.options.timeout = Duration::from_millis(600);
+    let drv = world.drv("slow", "while true; do echo x; sleep 0.1; done").add();
+    let begin = Instant::now();
+    let error = world.build(&[&drv]).unwrap_err();
+    assert_eq!(error.exit_code, 101);
+    assert!(error.message.starts_with("timed out after"), "{error}");
+    assert!(begin.elapsed() < Duration::from_secs(10));
+
+    world.options.timeout = Duration::ZERO;
+    world.options.max_silent_time = Duration::from_millis(600);
+    let drv = world.drv("silent", "sleep 1000").add();
+    assert_eq!(world.build(&[&drv]).unwrap_err().exit_code, 101);
+
+    world.options.max_silent_time = Duration::ZERO;
+    world.options.max_log_size = 10_000;
+    let drv = world.drv("chatty", "while true; do echo xxxxxxxxxxxxxx; done").add();
+    let error = world.build(&[&drv]).unwrap_err();
+    assert!(error.message.contains("after writing more than 10000 bytes"), "{error}");
+}
+
+#[test]
+fn a_user_can_stop_everything() {
+    let world = world!();
+    let drv = world.drv("slow", "sleep 1000").add();
+    let cancel = world.options.cancel.clone();
+    let begin = Instant::now();
+    std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(300));
+        cancel.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+    let error = world.build(&[&drv]).unwrap_err();
+    assert!(error.interrupted, "{error}");
+    assert!(begin.elapsed() < Duration::from_secs(10));
+}
+
+#[test]
+fn jobs_run_at_the_same_time() {
+    let mut world = world!();
+    world.options.max_jobs = 4;
+    let drvs: Vec<_> =
+        (0..4).map(|n| world.drv(&format!("j{n}"), "sleep 1; echo > $out").add()).collect();
+    let top = drvs.iter().fold(world.drv("top", "echo > $out"), |d, i| d.input(i)).add();
+    let begin = Instant::now();
+    world.build(&[&top]).unwrap();
+    assert!(begin.elapsed() < Duration::from_millis(3500), "{:?}", begin.elapsed());
+
+    world.options.max_jobs = 0;
+    let more = world.drv("more", "echo > $out").add();
+    let error = world.build(&[&more]).unwrap_err();
+    assert!(error.message.starts_with("Unable to start any build"), "{error}");
+}
+
+#[test]
+fn two_processes_do_not_build_the_same() {
+    let world = world!();
+    let drv = world.drv("shared", "sleep 0.5; cat /proc/sys/kernel/random/uuid > $out").add();
+    // Another store object on the same files is what another process has.
+    let second = LocalStore::open(world.store.layout().clone(), StoreOptions::default()).unwrap();
+    let wanted = [DerivedPath::all_outputs(drv.clone())];
+    let options = world.options.clone();
+    let results = std::thread::scope(|scope| {
+        let other = scope.spawn(|| {
+            firn_build::build_paths(&second, &wanted, &options, &Logger::silent()).unwrap()
+        });
+        let first = world.build(&[&drv]).unwrap();
+        (first, other.join().unwrap())
+    });
+    assert_eq!(results.0.outputs, results.1.outputs);
+    let built = |w: &World| w.store.path_info(&results.0.outputs[0].1["out"]).unwrap().nar_hash;
+    assert_eq!(built(&world), second.path_info(&results.0.outputs[0].1["out"]).unwrap().nar_hash);
+}
+
+#[test]
+fn a_failed_build_can_be_kept() {
+    let mut world = world!();
+    world.options.keep_failed = true;
+    let drv = world.drv("kept", "echo trace > file; echo x > $out; exit 1").add();
+    world.build(&[&drv]).unwrap_err();
+    let builds = world.store.layout().state_dir.join("builds");
+    let top = std::fs::read_dir(&builds).unwrap().next().unwrap().unwrap().path();
+    assert_eq!(std::fs::read(top.join("build/file")).unwrap(), b"trace\n");
+    let drv = world.store.read_derivation(&drv).unwrap();
+    let out = drv.output_path(world.store.store_dir(), "out").unwrap().unwrap();
+    assert!(world.store.real_path(&out).exists() && !world.store.is_valid(&out).unwrap());
+}
+
+#[test]
+fn what_cannot_be_built_here_is_refused() {
+    let world = world!();
+    let mut foreign = world.drv("foreign", "");
+    foreign.drv.system = "foo-bar".into();
+    let foreign = foreign.add();
+    let error = world.build(&[&foreign]).unwrap_err();
+    assert_eq!(error.exit_code, 100);
+    assert!(
+        error.message.ends_with(
+            "Reason: platform mismatch\nRequired system: 'foo-bar'\nCurrent system: 'x86_64-linux'"
+        ),
+        "{error}"
+    );
+    let magic = world.drv("magic", "").env("requiredSystemFeatures", "magic").add();
+    let error = world.build(&[&magic]).unwrap_err();
+    assert!(error.message.contains("Required features: {magic}"), "{error}");
+    let open = world.drv("open", "").env("__noChroot", "1").add();
+    let error = world.build(&[&open]).unwrap_err();
+    assert!(error.message.contains("has '__noChroot' set"), "{error}");
+}
+
+#[test]
+fn the_sandbox_fails_closed() {
+    let mut world = world!();
+    // A store whose contents are elsewhere can never be built in without one.
+    world.options.sandbox = SandboxMode::Off;
+    let drv = world.drv("inside", "ls / > $out").add();
+    assert!(world.text(&drv).contains("build\n"));
+    // By default nothing turns it off by itself.
+    assert!(!BuildOptions::from_settings(&firn_store::Settings::new()).sandbox_fallback);
+}
+
+#[test]
+fn a_build_directory_is_private() {
+    let world = world!();
+    let drv = world.drv("private", "sleep 0.7; echo > $out").add();
+    let builds = world.store.layout().state_dir.join("builds");
+    let watcher = std::thread::spawn(move || {
+        for _ in 0..200 {
+            if let Some(Ok(dir)) = std::fs::read_dir(&builds).ok().and_then(|mut d| d.next()) {
+                return dir.metadata().ok().map(|m| m.permissions().mode() & 0o7777);
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        None
+    });
+    world.build(&[&drv]).unwrap();
+    assert_eq!(watcher.join().unwrap(), Some(0o700));
+}
+
+#[test]
+fn built_in_builders_run_in_the_sandbox_too() {
+    let world = world!();
+    let file = world.dir.path().join("download");
+    std::fs::write(&file, "downloaded").unwrap();
+    // A file of the host is not in the sandbox, so it cannot be fetched from there.
+    let drv = world
+        .drv("local", "")
+        .builder("builtin:fetchurl")
+        .env("url", format!("file://{}", file.display()))
+        .fixed_text("downloaded")
+        .add();
+    assert!(world.build(&[&drv]).is_err());
+
+    let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let base = format!("http://{}", server.local_addr().unwrap());
+    std::thread::spawn(move || {
+        use std::io::{Read, Write};
+        for stream in server.incoming() {
+            let mut stream = stream.unwrap();
+            let mut head = [0; 4096];
+            let read = stream.read(&mut head).unwrap();
+            let body = if head[..read].starts_with(b"GET /liar") { "lies" } else { "downloaded" };
+            let answer = format!(
+                "HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+                body.len()
+            );
+            stream.write_all(answer.as_bytes()).unwrap();
+        }
+    });
+    let fetch = |name: &str, url: &str| {
+        world
+            .drv(name, "")
+            .builder("builtin:fetchurl")
+            .env("url", url)
+            .fixed_text("downloaded")
+            .add()
+    };
+    assert_eq!(world.text(&fetch("fetched", &format!("{base}/file"))), "downloaded");
+    let both = format!("{base}/liar {base}/file");
+    assert_eq!(world.text(&fetch("second", &both)), "downloaded");
+    assert!(world.log().contains("has the wrong hash"), "{}", world.log());
+    let error = world.build(&[&fetch("lied", &format!("{base}/liar"))]).unwrap_err();
+    assert!(error.message.starts_with("hash mismatch in fixed-output derivation"), "{error}");
+    let error = world.build(&[&fetch("mirror", "mirror://unknown/x")]).unwrap_err();
+    assert!(error.message.contains("no mirror is known"), "{error}");
+
+    let drv = world.drv("nonsense", "").builder("builtin:nonsense").add();
+    let error = world.build(&[&drv]).unwrap_err();
+    assert!(error.message.contains("unsupported builtin builder 'nonsense'"), "{error}");
+}
+
+#[test]
+fn an_environment_is_built_in() {
+    let world = world!();
+    let a = world.drv("a", "mkdir -p $out/bin; echo a > $out/bin/a").add();
+    let a_out = world.build(&[&a]).unwrap().outputs[0].1["out"].clone();
+    let shown = world.store.store_dir().print(&a_out);
+    let manifest = world.store.add_text("m", b"[]", &Default::default(), Repair::No).unwrap();
+    let drv = world
+        .drv("user-environment", "")
+        .builder("builtin:buildenv")
+        .env("derivations", format!("true 5 1 {shown}"))
+        .env("manifest", world.store.store_dir().print(&manifest))
+        .input(&a)
+        .source(&manifest)
+        .add();
+    let results = world.build(&[&drv]).unwrap();
+    let out = world.store.real_path(&results.outputs[0].1["out"]);
+    assert_eq!(
+        std::fs::read_link(out.join("bin")).unwrap().to_str().unwrap(),
+        format!("{shown}/bin")
+    );
+    assert!(out.join("manifest.nix").symlink_metadata().is_ok());
+}
+
+/// All of this as an ordinary user, when the tests run as root.
+#[test]
+fn works_for_ordinary_users_too() {
+    if !rustix::process::geteuid().is_root() || World::new().is_none() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let open = |path: &std::path::Path, mode| {
+        std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+    };
+    open(dir.path(), 0o755);
+    let copy = |from: &std::path::Path, name: &str| {
+        let to = dir.path().join(name);
+        std::fs::copy(from, &to).unwrap();
+        to
+    };
+    let guard = copy(env!("CARGO_BIN_EXE_firn-sandbox-child").as_ref(), "guard");
+    let exe = copy(&std::env::current_exe().unwrap(), "tests");
+    let tmp = dir.path().join("tmp");
+    std::fs::create_dir(&tmp).unwrap();
+    open(&tmp, 0o1777);
+    let output = std::process::Command::new("setpriv")
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"])
+        .arg(exe)
+        .env("FIRN_TEST_GUARD", guard)
+        .env("TMPDIR", tmp)
+        .current_dir("/")
+        .output();
+    let Ok(output) = output else {
+        eprintln!("SKIPPED: there is no setpriv");
+        return;
+    };
+    let text = String::from_utf8_lossy(&output.stdout).into_owned()
+        + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && !text.contains("SKIPPED"), "{text}");
+}

@@ -1,0 +1,338 @@
+//! `nix-instantiate`: derivations from expressions; or with `--eval` and `--parse` values and syntax.
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use firn_eval::context::ContextBuilder;
+use firn_eval::io::{DryIo, EvalIo};
+use firn_eval::position::PosId;
+use firn_eval::value::Set;
+use firn_eval::{Error, Evaluator, Kind, Vm, packages, print};
+use firn_store::LocalStore;
+use firn_syntax::source::Source;
+use firn_syntax::{Ast, Origin};
+
+use crate::common::eval::{EvalArgs, Session, StoreIo, current_dir};
+
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+enum Output {
+    #[default]
+    Plain,
+    Raw,
+    Xml,
+    Json,
+}
+
+#[derive(Default)]
+struct Options {
+    files: Vec<String>,
+    stdin: bool,
+    expr: bool,
+    find_file: bool,
+    eval: bool,
+    parse: bool,
+    output: Output,
+    location: bool,
+    strict: bool,
+    attrs: Vec<String>,
+    read_write: bool,
+    dry_run: bool,
+    root: Option<PathBuf>,
+}
+
+/// Runs the command.
+pub fn run(_name: &str, args: Vec<OsString>) -> ExitCode {
+    let (options, eval) = match parse_args(args) {
+        Ok(Some(parsed)) => parsed,
+        Ok(None) => return ExitCode::SUCCESS,
+        Err(e) => return fail(&e),
+    };
+    let session = match Session::new(eval) {
+        Ok(session) => session,
+        Err(e) => return fail(&e),
+    };
+    match instantiate(&session, &options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Eval(e)) => {
+            session.report(&e);
+            ExitCode::FAILURE
+        }
+        Err(Failure::Other(e)) => fail(&e),
+    }
+}
+
+enum Failure {
+    Eval(Error),
+    Other(String),
+}
+
+impl From<Error> for Failure {
+    fn from(e: Error) -> Failure {
+        Failure::Eval(e)
+    }
+}
+
+impl From<String> for Failure {
+    fn from(e: String) -> Failure {
+        Failure::Other(e)
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "the command's output")]
+fn fail(error: &str) -> ExitCode {
+    eprintln!("error: {error}");
+    ExitCode::FAILURE
+}
+
+#[expect(clippy::print_stdout, reason = "the command's output")]
+fn parse_args(args: Vec<OsString>) -> Result<Option<(Options, EvalArgs)>, String> {
+    let mut eval = EvalArgs::default();
+    let mut options = Options { location: true, ..Options::default() };
+    let mut rest = args.into_iter().map(|a| a.to_string_lossy().into_owned());
+    while let Some(arg) = rest.next() {
+        if eval.take(&arg, &mut rest)? {
+            continue;
+        }
+        match &*arg {
+            "--help" => {
+                println!("{HELP}");
+                return Ok(None);
+            }
+            "--version" => {
+                println!("nix-instantiate (Nix) {}", firn_eval::builtins::NIX_VERSION);
+                return Ok(None);
+            }
+            "-" => options.stdin = true,
+            "-E" | "--expr" => options.expr = true,
+            "--eval" | "--eval-only" => options.eval = true,
+            "--read-write-mode" => options.read_write = true,
+            "--parse" | "--parse-only" => {
+                options.parse = true;
+                options.eval = true;
+            }
+            "--find-file" => options.find_file = true,
+            "-A" | "--attr" | "--add-root" => {
+                let value =
+                    rest.next().ok_or_else(|| format!("flag '{arg}' requires an argument"))?;
+                if arg == "--add-root" {
+                    options.root = Some(value.into());
+                } else {
+                    options.attrs.push(value);
+                }
+            }
+            "--indirect" => {}
+            "--raw" => options.output = Output::Raw,
+            "--xml" => options.output = Output::Xml,
+            "--json" => options.output = Output::Json,
+            "--no-location" => options.location = false,
+            "--strict" => options.strict = true,
+            "--dry-run" => options.dry_run = true,
+            _ if arg.starts_with('-') => return Err(format!("unrecognised flag '{arg}'")),
+            _ => options.files.push(arg),
+        }
+    }
+    Ok(Some((options, eval)))
+}
+
+fn instantiate(session: &Session, options: &Options) -> Result<(), Failure> {
+    let read_only = (options.eval && !options.read_write) || options.dry_run;
+    let mut settings = session.eval_settings(read_only);
+    // What is printed unevaluated must be just that.
+    settings.exact_laziness = options.eval && !options.strict && options.output == Output::Plain;
+    let mut store = None;
+    let io: Arc<dyn EvalIo> = match session.open_store() {
+        Ok(opened) => {
+            store = Some(Arc::clone(&opened));
+            Arc::new(StoreIo::new(opened))
+        }
+        // Values can be had without a store.
+        Err(_) if read_only => Arc::new(DryIo::default()),
+        Err(e) => return Err(e.into()),
+    };
+    let evaluator = session.evaluator(io, settings);
+    evaluator.run(|vm| work(session, options, store.as_deref(), vm))?;
+    show_stats(&evaluator);
+    Ok(())
+}
+
+fn show_stats(_evaluator: &Evaluator) {}
+
+fn work(
+    session: &Session,
+    options: &Options,
+    store: Option<&LocalStore>,
+    vm: &mut Vm,
+) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    let written = |e: std::io::Error| Failure::Other(format!("writing the output: {e}"));
+    if options.find_file {
+        let search_path = vm.shared.settings.search_path.clone();
+        for name in &options.files {
+            let path = vm.find_file(&search_path, name, PosId::NONE)?;
+            writeln!(out, "{}", path.display()).map_err(written)?;
+        }
+        return Ok(());
+    }
+    let mut texts: Vec<Arc<Ast>> = Vec::new();
+    let cwd = current_dir();
+    let mut files = options.files.clone();
+    if options.stdin {
+        let mut text = Vec::new();
+        std::io::Read::read_to_end(&mut std::io::stdin(), &mut text)
+            .map_err(|e| Failure::Other(format!("reading standard input: {e}")))?;
+        texts.push(vm.parse(Source::new(Origin::Stdin, text), &cwd)?);
+    } else if files.is_empty() && !options.expr {
+        files.push("./default.nix".into());
+    }
+    let args = session.auto_args(vm)?;
+    let mut roots = 0;
+    for ast in texts {
+        process(options, store, vm, &ast, args, &mut roots, &mut out)?;
+    }
+    for file in &files {
+        let ast = if options.expr {
+            vm.parse(Source::new(Origin::String, file.as_bytes()), &cwd)?
+        } else {
+            let path = file_arg(vm, file)?;
+            vm.parse_file(&path)?
+        };
+        process(options, store, vm, &ast, args, &mut roots, &mut out)?;
+    }
+    out.flush().map_err(written)
+}
+
+/// The file that an argument names: a path, or `<name>`.
+fn file_arg(vm: &mut Vm, file: &str) -> Result<PathBuf, Error> {
+    let path = match file.strip_prefix('<').and_then(|f| f.strip_suffix('>')) {
+        Some(name) => {
+            let search_path = vm.shared.settings.search_path.clone();
+            vm.find_file(&search_path, name, PosId::NONE)?
+        }
+        None => {
+            let joined = current_dir().join(file);
+            let bytes = firn_eval::paths::canonical(joined.as_os_str().as_encoded_bytes());
+            Path::new(<std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(&bytes))
+                .to_owned()
+        }
+    };
+    vm.resolve_expr_path(&path)
+}
+
+fn process(
+    options: &Options,
+    store: Option<&LocalStore>,
+    vm: &mut Vm,
+    ast: &Arc<Ast>,
+    args: Set,
+    roots: &mut u32,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let written = |e: std::io::Error| Failure::Other(format!("writing the output: {e}"));
+    if options.parse {
+        let mut text = Vec::new();
+        vm.check_scopes(ast)?;
+        firn_syntax::ast::show(ast, ast.root(), &mut text);
+        text.push(b'\n');
+        return out.write_all(&text).map_err(written);
+    }
+    let root = vm.eval_ast(ast)?;
+    let none = vec![String::new()];
+    let attrs = if options.attrs.is_empty() { &none } else { &options.attrs };
+    for path in attrs {
+        let (v, pos) = packages::select(vm, path, args, root)?;
+        if options.eval {
+            let v = if args.is_empty() { v } else { vm.auto_call(args, v)? };
+            let mut context = ContextBuilder::new();
+            let text = match options.output {
+                Output::Raw => print::raw(vm, v)?,
+                Output::Xml => {
+                    print::to_xml(vm, v, options.strict, options.location, &mut context, pos)?
+                }
+                Output::Json => {
+                    let mut text = Vec::new();
+                    print::json::to_json(
+                        vm,
+                        v,
+                        pos,
+                        &mut context,
+                        true,
+                        options.strict,
+                        &mut text,
+                    )?;
+                    text.push(b'\n');
+                    text
+                }
+                Output::Plain => {
+                    if options.strict {
+                        vm.force_deep(v)?;
+                    }
+                    let mut text = print::ambiguous(vm, v)?;
+                    text.push(b'\n');
+                    text
+                }
+            };
+            out.write_all(&text).map_err(written)?;
+            continue;
+        }
+        for found in packages::derivations(vm, v, args, false)? {
+            let path = found.package.drv_path(vm)?;
+            let mut shown = vm.store_dir().print(&path);
+            let output = found.package.output_name(vm)?;
+            if output.is_empty() {
+                return Err(Error::new(
+                    Kind::Other,
+                    format!("derivation '{shown}' lacks an 'outputName' attribute"),
+                )
+                .into());
+            }
+            match (&options.root, store) {
+                (Some(root), Some(store)) => {
+                    *roots += 1;
+                    let mut name = current_dir().join(root).into_os_string();
+                    if *roots > 1 {
+                        name.push(format!("-{roots}"));
+                    }
+                    let link = store
+                        .add_perm_root(&path, Path::new(&name))
+                        .map_err(|e| Failure::Other(e.to_string()))?;
+                    shown = link.display().to_string();
+                }
+                _ => gc_warning(),
+            }
+            let suffix = if output == "out" { String::new() } else { format!("!{output}") };
+            writeln!(out, "{shown}{suffix}").map_err(written)?;
+        }
+    }
+    Ok(())
+}
+
+#[expect(clippy::print_stderr, reason = "the command's output")]
+fn gc_warning() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        eprintln!(
+            "warning: you did not specify '--add-root'; the result might be removed by the garbage collector"
+        );
+    });
+}
+
+const HELP: &str = "Usage: nix-instantiate [OPTION…] [FILE…]
+
+Makes store derivations of expressions and prints their paths. Without files, ./default.nix.
+
+  -E, --expr            the arguments are expressions, not files
+  -A, --attr PATH       only this attribute
+  --arg NAME EXPR       argument for functions
+  --argstr NAME TEXT    the same, as a string
+  -I PATH               add to the search path
+  --eval                print values instead
+    --strict            evaluated completely
+    --json, --xml, --raw
+    --read-write-mode   with writing to the store
+  --parse               print the syntax
+  --find-file           print where <…> would be found
+  --add-root PATH       link to the result from here, so that it stays
+  --show-trace          show all steps that led to an error";

@@ -1,0 +1,192 @@
+//! `--realise`, `--repair-path`: what needs builds or downloads.
+
+use std::path::PathBuf;
+
+use firn_build::{BuildOptions, DerivedPath, Mode, OutputsSpec, build_paths, plan};
+use firn_event::Level;
+use firn_model::store_path::StorePath;
+use firn_store::{LocalStore, Store as _};
+
+use super::Call;
+use crate::common::legacy::{Common, Failure, Outcome, fail, usage};
+use crate::common::store_paths::{follow_links, follow_links_with_outputs};
+
+/// A path to realise; for a derivation the outputs, all if empty.
+pub type Target = (StorePath, Vec<String>);
+
+pub fn realise(store: &LocalStore, call: &mut Call<'_>) -> Outcome {
+    let (mut dry_run, mut check, mut ignore_unknown) = (false, false, false);
+    for flag in &call.flags {
+        match flag.as_str() {
+            "--dry-run" => dry_run = true,
+            "--check" => check = true,
+            "--ignore-unknown" => ignore_unknown = true,
+            "--repair" => return fail("building again in place ('--repair') is not supported"),
+            _ => return usage(format!("unknown flag '{flag}'")),
+        }
+    }
+    let mut targets = Vec::new();
+    for arg in &call.args {
+        targets.push(follow_links_with_outputs(store, arg)?);
+    }
+    let mut options = call.common.build_options();
+    if check {
+        options.mode = Mode::Check;
+    }
+    let logger = call.common.logger();
+    let plan = plan(store, &derived(&targets), &options, &logger)?;
+    if ignore_unknown {
+        targets.retain(|(path, _)| !plan.unknown.contains(path));
+    }
+    if call.common.settings.bool("print-missing") {
+        for line in plan.describe(store.store_dir()) {
+            logger.message(Level::Info, line);
+        }
+    }
+    if dry_run {
+        return Ok(());
+    }
+    build_with(store, call.common, &targets, &options)?;
+    if ignore_unknown {
+        return Ok(());
+    }
+    let mut number = 0;
+    for target in &targets {
+        for path in rooted(store, call, target, &mut number)? {
+            if !call.no_output {
+                writeln!(call.out, "{}", path.display())?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The results of a target, after making roots for them if that was asked for.
+fn rooted(
+    store: &LocalStore,
+    call: &Call<'_>,
+    (path, wanted): &Target,
+    number: &mut u32,
+) -> Outcome<Vec<PathBuf>> {
+    *number += 1;
+    let results = if path.is_derivation() {
+        outputs(store, path, wanted)?
+    } else {
+        vec![(String::new(), path.clone())]
+    };
+    let mut shown = Vec::new();
+    for (output, result) in results {
+        let Some(root) = &call.root else {
+            if call.common.gc_warning && *number == 1 && shown.is_empty() {
+                call.common.logger().warn(
+                    "you did not specify '--add-root'; the result might be removed by the garbage collector",
+                );
+            }
+            shown.push(store.store_dir().print(&result).into());
+            continue;
+        };
+        let mut link = root.clone().into_os_string();
+        if *number > 1 {
+            link.push(format!("-{number}"));
+        }
+        if !output.is_empty() && output != "out" {
+            link.push(format!("-{output}"));
+        }
+        shown.push(store.add_perm_root(&result, link.as_ref())?);
+    }
+    shown.sort_unstable();
+    Ok(shown)
+}
+
+fn outputs(
+    store: &LocalStore,
+    drv: &StorePath,
+    wanted: &[String],
+) -> Outcome<Vec<(String, StorePath)>> {
+    let all = store
+        .read_derivation(drv)?
+        .output_paths(store.store_dir())
+        .map_err(|e| Failure::Message(e.to_string()))?;
+    let printed = store.store_dir().print(drv);
+    if let Some(missing) = wanted.iter().find(|w| !all.contains_key(*w)) {
+        return fail(format!("derivation '{printed}' does not have an output named '{missing}'"));
+    }
+    let mut found = Vec::new();
+    for (name, path) in all {
+        if !wanted.is_empty() && !wanted.contains(&name) {
+            continue;
+        }
+        match path {
+            Some(path) => found.push((name, path)),
+            None => return fail(format!("output '{name}' of '{printed}' is not known")),
+        }
+    }
+    Ok(found)
+}
+
+fn derived(targets: &[Target]) -> Vec<DerivedPath> {
+    targets
+        .iter()
+        .map(|(path, outputs)| match outputs {
+            _ if !path.is_derivation() => DerivedPath::Opaque(path.clone()),
+            outputs if outputs.is_empty() => DerivedPath::all_outputs(path.clone()),
+            outputs => DerivedPath::Built {
+                drv: path.clone(),
+                outputs: OutputsSpec::Names(outputs.iter().cloned().collect()),
+            },
+        })
+        .collect()
+}
+
+/// Makes sure that all targets are valid.
+pub fn build(store: &LocalStore, common: &Common, targets: &[Target]) -> Outcome {
+    build_with(store, common, targets, &common.build_options())
+}
+
+fn build_with(
+    store: &LocalStore,
+    common: &Common,
+    targets: &[Target],
+    options: &BuildOptions,
+) -> Outcome {
+    let logger = common.logger();
+    match build_paths(store, &derived(targets), options, &logger) {
+        Ok(_) => Ok(()),
+        Err(e) => {
+            logger.message(Level::Error, e.message);
+            Err(Failure::Exit(e.exit_code))
+        }
+    }
+}
+
+/// Gets a path's contents again.
+pub fn repair(store: &LocalStore, _common: &Common, path: &StorePath) -> firn_store::Result<()> {
+    Err(firn_store::Error::Format(format!(
+        "cannot repair path '{}'",
+        store.store_dir().print(path)
+    )))
+}
+
+pub fn repair_path(store: &LocalStore, call: &mut Call<'_>) -> Outcome {
+    call.no_flags()?;
+    for arg in &call.args {
+        repair(store, call.common, &follow_links(store, arg)?)?;
+    }
+    Ok(())
+}
+
+/// Makes sure that one path is valid.
+pub fn ensure(store: &LocalStore, common: &Common, path: &StorePath) -> Outcome {
+    build(store, common, &[(path.clone(), Vec::new())])
+}
+
+/// Builds a derivation; gives its output `out`, or its first.
+pub fn realise_one(store: &LocalStore, common: &Common, drv: &StorePath) -> Outcome<StorePath> {
+    build(store, common, &[(drv.clone(), Vec::new())])?;
+    let mut found = outputs(store, drv, &[])?;
+    let at = found.iter().position(|(name, _)| name == "out").unwrap_or(0);
+    if found.is_empty() {
+        return fail(format!("derivation '{drv}' has no outputs"));
+    }
+    Ok(found.swap_remove(at).1)
+}

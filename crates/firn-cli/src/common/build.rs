@@ -1,0 +1,195 @@
+//! What commands that build share: the store, the settings of builds, the display, and an evaluator's
+//! world that can build and download.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use firn_build::{BuildError, BuildOptions, BuildResults, DerivedPath, Mode, build_paths, plan};
+use firn_eval::context::DerivedPath as EvalPath;
+use firn_eval::io::Fetch;
+use firn_event::{Level, Logger};
+use firn_fetch::{Downloader, FetchSettings};
+use firn_model::content_address::{ContentAddress, Method};
+use firn_model::hash::HashAlgo;
+use firn_model::store_path::{References, StorePath};
+use firn_store::layout::StoreLayout;
+use firn_store::{LocalStore, Repair, Store, StoreOptions};
+use firn_ui::{Display, DisplayOptions, LogFormat};
+
+use super::eval::{EvalArgs, Session, StoreIo};
+
+/// How a command shows what it does, from its options.
+pub fn display_options(args: &EvalArgs, logs: Option<bool>) -> Result<DisplayOptions, String> {
+    let format = args.settings.iter().rev().find(|(name, _)| name == "log-format");
+    let format = match format {
+        Some((_, text)) => Some(text.parse::<LogFormat>()?),
+        None => None,
+    };
+    let verbosity = match args.verbosity {
+        i32::MIN..=-3 => Level::Error,
+        -2 => Level::Warn,
+        -1 => Level::Notice,
+        0 => Level::Info,
+        1 => Level::Talkative,
+        2 => Level::Chatty,
+        3 | 4 => Level::Debug,
+        _ => Level::Vomit,
+    };
+    Ok(DisplayOptions { format, verbosity, print_build_logs: logs })
+}
+
+/// A store to build in, and everything needed for it.
+pub struct Workbench {
+    /// The store.
+    pub store: Arc<LocalStore>,
+    /// How to build.
+    pub options: BuildOptions,
+    /// What shows it.
+    pub display: Display,
+}
+
+impl Workbench {
+    /// Opens the store that the environment selects, and begins to show what happens.
+    pub fn open(session: &Session, show: DisplayOptions) -> Result<Self, String> {
+        let display = Display::start(show);
+        let (layout, warnings) =
+            StoreLayout::detect(&session.environment).map_err(|e| e.to_string())?;
+        for warning in warnings {
+            display.logger().warn(warning);
+        }
+        let store_options =
+            StoreOptions::from_settings(&session.settings, display.logger().clone());
+        let store = LocalStore::open(layout, store_options).map_err(|e| e.to_string())?;
+        let mut options = BuildOptions::from_settings(&session.settings);
+        options.verbose_logs = show.shows_logs();
+        options.cancel = super::interrupt::flag();
+        Ok(Self { store: Arc::new(store), options, display })
+    }
+
+    /// Where messages go.
+    pub fn logger(&self) -> &Logger {
+        self.display.logger()
+    }
+
+    /// The evaluator's world: this store, with builds and downloads while evaluating.
+    pub fn io(&self) -> StoreIo {
+        let (store, options) = (self.store.clone(), self.options.clone());
+        let logger = self.logger().clone();
+        let realise = move |wanted: &[(EvalPath, Box<str>)]| {
+            let options = BuildOptions { mode: Mode::Normal, ..options.clone() };
+            realise(&store, &options, &logger, wanted)
+        };
+        let (store, fetch) = (self.store.clone(), self.options.fetch.clone());
+        let logger = self.logger().clone();
+        let fetch = move |what: &Fetch<'_>| fetch_into(&store, &fetch, &logger, what);
+        StoreIo::new(self.store.clone())
+            .with_realiser(Box::new(realise))
+            .with_fetcher(Box::new(fetch))
+    }
+
+    /// Tells what would be built and fetched for `wanted`.
+    pub fn show_plan(&self, wanted: &[DerivedPath]) -> Result<(), BuildError> {
+        let options = BuildOptions { mode: Mode::Normal, ..self.options.clone() };
+        let plan = plan(&self.store, wanted, &options, self.logger())?;
+        for line in plan.describe(self.store.store_dir()) {
+            self.logger().message(Level::Info, line);
+        }
+        Ok(())
+    }
+
+    /// Tells what will be built, and builds it.
+    pub fn build(&self, wanted: &[DerivedPath]) -> Result<BuildResults, BuildError> {
+        self.show_plan(wanted)?;
+        build_paths(&self.store, wanted, &self.options, self.logger())
+    }
+}
+
+/// Builds what evaluation needs to read.
+fn realise(
+    store: &LocalStore,
+    options: &BuildOptions,
+    logger: &Logger,
+    wanted: &[(EvalPath, Box<str>)],
+) -> Result<Vec<StorePath>, String> {
+    let mut found = Vec::new();
+    for (drv, output) in wanted {
+        let EvalPath::Opaque(drv) = drv else {
+            return Err("derivations that are outputs of derivations cannot be built".into());
+        };
+        let wanted = [DerivedPath::output(drv.clone(), output)];
+        let results = build_paths(store, &wanted, options, logger).map_err(|e| e.message)?;
+        let outputs = results.outputs.into_iter().next().map(|(_, outputs)| outputs);
+        match outputs.and_then(|mut outputs| outputs.remove(&**output)) {
+            Some(path) => found.push(path),
+            None => {
+                return Err(format!(
+                    "derivation '{}' does not have an output '{output}'",
+                    store.store_dir().print(drv)
+                ));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Downloads what evaluation asks for, unless its hash says that it is there.
+fn fetch_into(
+    store: &LocalStore,
+    settings: &FetchSettings,
+    logger: &Logger,
+    what: &Fetch<'_>,
+) -> Result<StorePath, String> {
+    let text = |e: &dyn std::fmt::Display| e.to_string();
+    let method = if what.unpack { Method::Nar } else { Method::Flat };
+    if let Some(hash) = what.hash {
+        let ca = ContentAddress { method, hash };
+        let path = store
+            .store_dir()
+            .make_fixed_output_path(what.name, &ca, &References::default())
+            .map_err(|e| text(&e))?;
+        if store.is_valid(&path).map_err(|e| text(&e))? {
+            store.add_temp_root(&path).map_err(|e| text(&e))?;
+            return Ok(path);
+        }
+    }
+    let urls = settings.mirrors.resolve(what.url).map_err(|e| text(&e))?;
+    let downloader = Downloader::new(settings.clone(), logger.clone()).map_err(|e| text(&e))?;
+    let dir = tempfile::tempdir().map_err(|e| format!("making a temporary folder: {e}"))?;
+    let file = dir.path().join("file");
+    let wanted = what.hash.as_ref().filter(|_| !what.unpack);
+    downloader.download_file(&urls, &file, wanted, 0).map_err(|e| text(&e))?;
+    let source = if what.unpack {
+        let out = dir.path().join("unpacked");
+        std::fs::create_dir(&out).map_err(|e| text(&e))?;
+        firn_build::builtin::unpack_tarball(&file, &out).map_err(|e| text(&e))?;
+        only_entry(&out)?
+    } else {
+        file
+    };
+    let algo = what.hash.as_ref().map_or(HashAlgo::Sha256, firn_model::Hash::algo);
+    let path = store
+        .add_path(what.name, &source, method, algo, None, &BTreeSet::new(), Repair::No)
+        .map_err(|e| text(&e))?;
+    if let Some(wanted) = what.hash {
+        let info = store.path_info(&path).map_err(|e| text(&e))?;
+        if let Some(got) = info.ca.as_ref().filter(|ca| ca.hash != wanted) {
+            return Err(format!(
+                "hash mismatch in file downloaded from '{}':\n  specified: {}\n  got:       {}",
+                what.url,
+                wanted.to_sri(),
+                got.hash.to_sri()
+            ));
+        }
+    }
+    Ok(path)
+}
+
+/// The one folder in a tarball.
+fn only_entry(dir: &Path) -> Result<std::path::PathBuf, String> {
+    let mut entries = std::fs::read_dir(dir).map_err(|e| e.to_string())?;
+    match (entries.next(), entries.next()) {
+        (Some(Ok(entry)), None) if entry.path().is_dir() => Ok(entry.path()),
+        _ => Err("the tarball does not contain one top-level folder".into()),
+    }
+}

@@ -1,0 +1,229 @@
+//! What commands that evaluate share: their options, settings, the search path, and the evaluator on the
+//! user's store.
+
+mod args;
+mod world;
+
+pub use args::{AutoArg, EvalArgs};
+pub use world::{Realiser, StoreIo};
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use firn_eval::error::render;
+use firn_eval::io::EvalIo;
+use firn_eval::value::{Set, SetBuilder};
+use firn_eval::{Error, Evaluator, Vm};
+use firn_store::layout::{Environment, StoreLayout};
+use firn_store::settings::Settings;
+use firn_store::{LocalStore, StoreOptions};
+use firn_syntax::{Origin, Symbol};
+
+/// Everything needed to evaluate: settings, and the store when it is opened.
+pub struct Session {
+    /// The settings, with those of the command line.
+    pub settings: Settings,
+    /// The environment.
+    pub environment: Environment,
+    /// What the command line said.
+    pub args: EvalArgs,
+}
+
+impl Session {
+    /// Loads the settings and adds the command line's.
+    pub fn new(args: EvalArgs) -> Result<Session, String> {
+        let environment = Environment::current();
+        let (mut settings, warnings) = Settings::load(&environment).map_err(|e| e.to_string())?;
+        for (name, value) in &args.settings {
+            let known = settings.set(name, value).map_err(|e| e.to_string())?;
+            if !known {
+                warn(&format!("unknown setting '{name}'"));
+            }
+        }
+        for warning in warnings {
+            warn(&warning);
+        }
+        Ok(Session { settings, environment, args })
+    }
+
+    /// Opens the store that the environment selects.
+    pub fn open_store(&self) -> Result<Arc<LocalStore>, String> {
+        let (layout, warnings) =
+            StoreLayout::detect(&self.environment).map_err(|e| e.to_string())?;
+        for warning in warnings {
+            warn(&warning);
+        }
+        let options = StoreOptions::from_settings(&self.settings, super::simple_logger());
+        let store = LocalStore::open(layout, options).map_err(|e| e.to_string())?;
+        Ok(Arc::new(store))
+    }
+
+    /// The search path: `-I` options, then `NIX_PATH`, then the user's channels.
+    pub fn search_path(&self) -> Vec<(String, String)> {
+        let mut path: Vec<(String, String)> =
+            self.args.include.iter().map(|e| split_entry(e)).collect();
+        if let Some(text) = self.environment.string("NIX_PATH") {
+            path.extend(parse_nix_path(&text).iter().map(|e| split_entry(e)));
+        } else {
+            let configured = self.settings.words("nix-path");
+            if configured.is_empty() {
+                path.extend(self.default_search_path());
+            } else {
+                path.extend(configured.iter().map(|e| split_entry(e)));
+            }
+        }
+        path
+    }
+
+    fn default_search_path(&self) -> Vec<(String, String)> {
+        let mut path = Vec::new();
+        let mut add = |prefix: &str, location: PathBuf| {
+            if location.exists() {
+                path.push((prefix.to_owned(), location.to_string_lossy().into_owned()));
+            }
+        };
+        if let Ok(home) = self.environment.home() {
+            add("", home.join(".nix-defexpr/channels"));
+        }
+        let channels = StoreLayout::from_environment(&self.environment)
+            .map(|layout| layout.profiles_dir().join("per-user/root/channels"));
+        if let Ok(channels) = channels {
+            add("nixpkgs", channels.join("nixpkgs"));
+            add("", channels);
+        }
+        if !path.iter().any(|(prefix, _)| prefix == "nixpkgs")
+            && let Some(own) = super::distribution::find()
+        {
+            path.push(("nixpkgs".into(), own.to_string_lossy().into_owned()));
+        }
+        path
+    }
+
+    /// The evaluator's settings.
+    pub fn eval_settings(&self, read_only: bool) -> firn_eval::Settings {
+        let s = &self.settings;
+        let system = match s.text("eval-system") {
+            "" => s.system(),
+            other => other,
+        };
+        firn_eval::Settings {
+            restrict: s.bool("restrict-eval"),
+            pure: s.bool("pure-eval"),
+            allow_import_from_derivation: s.bool("allow-import-from-derivation"),
+            max_call_depth: u32::try_from(s.number("max-call-depth")).unwrap_or(u32::MAX),
+            system: system.to_owned(),
+            show_trace: self.args.show_trace || s.bool("show-trace"),
+            trace_verbose: s.bool("trace-verbose"),
+            abort_on_warn: s.bool("abort-on-warn")
+                || matches!(
+                    self.environment.string("NIX_ABORT_ON_WARN").as_deref(),
+                    Some("1" | "yes" | "true")
+                ),
+            read_only,
+            search_path: self.search_path(),
+            features: s.words("experimental-features"),
+            exact_laziness: false,
+        }
+    }
+
+    /// An evaluator on a world.
+    pub fn evaluator(&self, io: Arc<dyn EvalIo>, settings: firn_eval::Settings) -> Evaluator {
+        Evaluator::new(io, settings)
+    }
+
+    /// The set of the `--arg` and `--argstr` options.
+    pub fn auto_args(&self, vm: &mut Vm) -> Result<Set, Error> {
+        let mut set = SetBuilder::default();
+        let cwd = current_dir();
+        for (name, arg) in self.args.auto_args.iter().rev() {
+            let value = match arg {
+                AutoArg::Expr(text) => vm.eval_text(Origin::String, text.as_bytes(), &cwd)?,
+                AutoArg::Text(text) => vm.string(text),
+                AutoArg::File(path) => match std::fs::read(path) {
+                    Ok(text) => vm.string(text),
+                    Err(e) => {
+                        return Err(firn_eval::io::tree::file_error("opening file", path, &e));
+                    }
+                },
+            };
+            set.push(Symbol::intern(name.as_bytes()), value);
+        }
+        Ok(set.finish(&mut vm.heap))
+    }
+
+    /// How errors are shown.
+    pub fn render_options(&self) -> render::Options {
+        render::Options {
+            show_trace: self.args.show_trace || self.settings.bool("show-trace"),
+            colors: std::io::IsTerminal::is_terminal(&std::io::stderr())
+                && std::env::var_os("NO_COLOR").is_none(),
+        }
+    }
+
+    /// Shows an evaluation's error.
+    #[expect(clippy::print_stderr, reason = "the command's output")]
+    pub fn report(&self, error: &Error) {
+        eprintln!("{}", render::render(error, self.render_options()));
+    }
+}
+
+/// The present folder.
+pub fn current_dir() -> PathBuf {
+    std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"))
+}
+
+#[expect(clippy::print_stderr, reason = "the command's output")]
+fn warn(text: &str) {
+    eprintln!("warning: {text}");
+}
+
+fn split_entry(entry: &str) -> (String, String) {
+    match entry.split_once('=') {
+        Some((prefix, location)) => (prefix.into(), location.into()),
+        None => (String::new(), entry.into()),
+    }
+}
+
+/// The entries of `NIX_PATH`: separated by colons, but for those of URLs.
+pub fn parse_nix_path(text: &str) -> Vec<String> {
+    let is_url = |s: &str| {
+        s.starts_with("channel:")
+            || s.starts_with("flake:")
+            || s.split_once("://").is_some_and(|(scheme, _)| {
+                matches!(scheme, "http" | "https" | "file" | "channel" | "git" | "s3" | "ssh")
+            })
+    };
+    let mut entries = Vec::new();
+    let mut rest = text;
+    while !rest.is_empty() {
+        let value_at = rest
+            .find(['=', ':'])
+            .filter(|i| rest.as_bytes()[*i] == b'=')
+            .map_or(0, |i| i + 1);
+        let from = if is_url(&rest[value_at..]) {
+            // The first colon belongs to the URL.
+            rest[value_at..].find(':').map_or(rest.len(), |i| value_at + i + 1)
+        } else {
+            value_at
+        };
+        let end = rest[from..].find(':').map_or(rest.len(), |i| from + i);
+        entries.push(rest[..end].to_owned());
+        rest = rest.get(end + 1..).unwrap_or_default();
+    }
+    entries
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colons_of_urls_do_not_separate() {
+        assert_eq!(parse_nix_path("a=/b:/c"), ["a=/b", "/c"]);
+        assert_eq!(
+            parse_nix_path("nixpkgs=https://example.org/a.tar.gz:foo=channel:x:/y"),
+            ["nixpkgs=https://example.org/a.tar.gz", "foo=channel:x", "/y"]
+        );
+        assert!(parse_nix_path("").is_empty());
+    }
+}

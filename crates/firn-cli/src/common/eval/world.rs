@@ -1,0 +1,205 @@
+//! The evaluator's world on the user's store.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use firn_eval::context::DerivedPath;
+use firn_eval::io::{AddPath, EvalIo, Fetch, FileKind, Filter, computed_path};
+use firn_eval::{Error, Kind, Result};
+use firn_model::{Derivation, Hash, HashAlgo, StoreDir, StorePath};
+use firn_store::{ClosureOptions, LocalStore, Repair, Store};
+
+/// Builds outputs while evaluating, and says where they are, in the order asked for.
+pub type Realiser =
+    dyn Fn(&[(DerivedPath, Box<str>)]) -> std::result::Result<Vec<StorePath>, String> + Send + Sync;
+
+/// Fetches a file while evaluating.
+pub type Fetcher = dyn Fn(&Fetch<'_>) -> std::result::Result<StorePath, String> + Send + Sync;
+
+/// Files of this machine and a local store.
+pub struct StoreIo {
+    store: Arc<LocalStore>,
+    /// The store's folder as it is called, and where it really is, if that differs.
+    moved: Option<(PathBuf, PathBuf)>,
+    realiser: Option<Box<Realiser>>,
+    fetcher: Option<Box<Fetcher>>,
+}
+
+impl StoreIo {
+    /// A world on this store, without builds and downloads.
+    pub fn new(store: Arc<LocalStore>) -> StoreIo {
+        let logical = PathBuf::from(store.store_dir().as_str());
+        let real = store.layout().real_store_dir.clone();
+        let moved = (logical != real).then_some((logical, real));
+        StoreIo { store, moved, realiser: None, fetcher: None }
+    }
+
+    /// Lets evaluation build.
+    pub fn with_realiser(mut self, realiser: Box<Realiser>) -> StoreIo {
+        self.realiser = Some(realiser);
+        self
+    }
+
+    /// Lets evaluation download.
+    pub fn with_fetcher(mut self, fetcher: Box<Fetcher>) -> StoreIo {
+        self.fetcher = Some(fetcher);
+        self
+    }
+}
+
+fn store_error(e: impl std::fmt::Display) -> Error {
+    Error::new(Kind::Io, e.to_string())
+}
+
+impl EvalIo for StoreIo {
+    fn store_dir(&self) -> &StoreDir {
+        self.store.store_dir()
+    }
+
+    fn real(&self, path: &Path) -> PathBuf {
+        if let Some((logical, real)) = &self.moved
+            && let Ok(rest) = path.strip_prefix(logical)
+        {
+            let inside = real.join(rest);
+            if inside.symlink_metadata().is_ok() {
+                return inside;
+            }
+        }
+        path.to_owned()
+    }
+
+    fn add_path(&self, what: &AddPath<'_>, filter: Option<Filter<'_>>) -> Result<StorePath> {
+        if what.dry {
+            return computed_path(self, what, filter);
+        }
+        let source = self.real(what.path);
+        // An error of the filter passes through the store as it is.
+        let mut raised = None;
+        let added = match filter {
+            None => self.store.add_path(
+                what.name,
+                &source,
+                what.method,
+                what.algo,
+                None,
+                what.references,
+                Repair::No,
+            ),
+            Some(filter) => {
+                let mut ask = |path: &Path, kind: firn_store::FileKind| {
+                    let kind = match kind {
+                        firn_store::FileKind::Regular => FileKind::Regular,
+                        firn_store::FileKind::Directory => FileKind::Directory,
+                        firn_store::FileKind::Symlink => FileKind::Symlink,
+                        firn_store::FileKind::Unknown => FileKind::Other,
+                    };
+                    filter(path, kind).map_err(|e| {
+                        let text = e.to_string();
+                        raised = Some(e);
+                        text.into()
+                    })
+                };
+                self.store.add_path(
+                    what.name,
+                    &source,
+                    what.method,
+                    what.algo,
+                    Some(&mut ask),
+                    what.references,
+                    Repair::No,
+                )
+            }
+        };
+        match (added, raised) {
+            (_, Some(e)) => Err(e),
+            (added, None) => added.map_err(store_error),
+        }
+    }
+
+    fn add_text(
+        &self,
+        name: &str,
+        text: &[u8],
+        references: &BTreeSet<StorePath>,
+        dry: bool,
+    ) -> Result<StorePath> {
+        if dry {
+            let hash = Hash::digest(HashAlgo::Sha256, text);
+            return self.store_dir().make_text_path(name, &hash, references).map_err(store_error);
+        }
+        self.store.add_text(name, text, references, Repair::No).map_err(store_error)
+    }
+
+    fn write_derivation(&self, derivation: &Derivation, path: &StorePath) -> Result<()> {
+        self.store.add_temp_root(path).map_err(store_error)?;
+        if self.store.is_valid(path).map_err(store_error)? {
+            return Ok(());
+        }
+        let written = self.store.add_derivation(derivation, Repair::No).map_err(store_error)?;
+        debug_assert_eq!(&written, path);
+        Ok(())
+    }
+
+    fn read_derivation(&self, path: &StorePath) -> Result<Derivation> {
+        self.store.read_derivation(path).map_err(store_error)
+    }
+
+    fn is_valid(&self, path: &StorePath) -> bool {
+        self.store.is_valid(path).unwrap_or(false)
+    }
+
+    fn ensure(&self, path: &StorePath) -> Result<()> {
+        if self.is_valid(path) {
+            return Ok(());
+        }
+        Err(Error::new(
+            Kind::Io,
+            format!("path '{}' does not exist and cannot be created", self.store_dir().print(path)),
+        ))
+    }
+
+    fn references(&self, path: &StorePath) -> BTreeSet<StorePath> {
+        match self.store.query_path_info(path) {
+            Ok(Some(info)) => info.references.clone(),
+            _ => BTreeSet::new(),
+        }
+    }
+
+    fn closure(&self, path: &StorePath) -> Result<BTreeSet<StorePath>> {
+        self.store
+            .compute_closure(&BTreeSet::from([path.clone()]), ClosureOptions::default())
+            .map_err(store_error)
+    }
+
+    fn realise(&self, outputs: &[(DerivedPath, Box<str>)]) -> Result<Vec<StorePath>> {
+        match &self.realiser {
+            Some(realiser) => realiser(outputs)
+                .map_err(|e| Error::new(Kind::ImportFromDerivation, e)),
+            None => {
+                let first = outputs.first().map_or_else(String::new, |(drv, output)| {
+                    format!("{}^{output}", drv.print(self.store_dir()))
+                });
+                Err(Error::new(
+                    Kind::ImportFromDerivation,
+                    format!("cannot build '{first}' during evaluation: this command does not build"),
+                ))
+            }
+        }
+    }
+
+    fn fetch(&self, what: &Fetch<'_>) -> Result<StorePath> {
+        match &self.fetcher {
+            Some(fetcher) => fetcher(what).map_err(|e| Error::new(Kind::Io, e)),
+            None => Err(Error::new(
+                Kind::Io,
+                format!("cannot fetch '{}': this command does not download", what.url),
+            )),
+        }
+    }
+
+    #[expect(clippy::print_stderr, reason = "the command's output")]
+    fn message(&self, text: &[u8]) {
+        eprintln!("{}", String::from_utf8_lossy(text));
+    }
+}

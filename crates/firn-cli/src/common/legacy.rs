@@ -1,0 +1,451 @@
+//! The command line that all `nix-…` commands share: flags, settings as flags, errors, messages.
+//!
+//! Defined in the Nix manual, "Common Options". A command gets its own flags and arguments through a
+//! closure; everything else has been dealt with by then.
+
+use std::cell::OnceCell;
+use std::collections::VecDeque;
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use firn_build::BuildOptions;
+use firn_event::{Event, EventSink, Level, Logger};
+use firn_store::layout::{Environment, Location, canonical, locate};
+use firn_store::settings::{self, Kind};
+use firn_store::{LocalStore, Settings, StoreOptions};
+use firn_ui::{Display, DisplayOptions, LogFormat};
+
+/// Why a command ends early.
+#[derive(Debug)]
+pub enum Failure {
+    /// It was called wrongly.
+    Usage(String),
+    /// Something failed.
+    Message(String),
+    /// It ends with this status and has said why.
+    Exit(u8),
+}
+
+/// A result of a command or a step of it.
+pub type Outcome<T = ()> = Result<T, Failure>;
+
+impl From<firn_store::Error> for Failure {
+    fn from(error: firn_store::Error) -> Self {
+        match error {
+            firn_store::Error::Usage(text) => Self::Usage(text),
+            other => Self::Message(other.to_string()),
+        }
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        if error.kind() == std::io::ErrorKind::BrokenPipe {
+            return Self::Exit(1);
+        }
+        Self::Message(format!(
+            "writing to standard output: {}",
+            firn_store::error::errno_text(&error)
+        ))
+    }
+}
+
+/// A failure that is an error message.
+pub fn fail<T>(text: impl Into<String>) -> Outcome<T> {
+    Err(Failure::Message(text.into()))
+}
+
+/// A failure because of how the command was called.
+pub fn usage<T>(text: impl Into<String>) -> Outcome<T> {
+    Err(Failure::Usage(text.into()))
+}
+
+/// What the common flags and the settings files say.
+pub struct Common {
+    /// The command's name.
+    pub program: String,
+    /// The environment.
+    pub env: Environment,
+    /// All settings.
+    pub settings: Settings,
+    /// `--store`.
+    pub store: Option<String>,
+    /// `-v`, `--quiet`.
+    pub verbosity: Level,
+    /// `--readonly-mode`.
+    pub read_only: bool,
+    /// Whether `--no-gc-warning` was not given.
+    pub gc_warning: bool,
+    /// Whether `--no-build-output` was not given.
+    pub build_output: bool,
+    /// `--log-format`.
+    pub log_format: Option<LogFormat>,
+    /// What shows messages and progress, once something has asked for it.
+    display: OnceCell<Display>,
+}
+
+/// The arguments that are still to be read.
+pub struct Arguments {
+    rest: VecDeque<String>,
+}
+
+impl Arguments {
+    /// The argument that `flag` needs.
+    pub fn value(&mut self, flag: &str) -> Outcome<String> {
+        self.rest
+            .pop_front()
+            .ok_or_else(|| Failure::Usage(format!("'{flag}' requires an argument")))
+    }
+
+    /// The arguments that a common flag needs.
+    fn values<const N: usize>(&mut self, flag: &str) -> Outcome<[String; N]> {
+        let there = self.rest.len();
+        if there < N {
+            return usage(format!(
+                "flag '{flag}' requires {N} argument(s), but only {there} were given"
+            ));
+        }
+        Ok(std::array::from_fn(|_| self.rest.pop_front().unwrap_or_default()))
+    }
+}
+
+/// What a command makes of one of its arguments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// It is one of its own.
+    Yes,
+    /// It knows nothing like that.
+    No,
+}
+
+impl Common {
+    /// Reads settings and arguments; `own` gets those that are not common to all commands.
+    pub fn parse(
+        program: &str,
+        args: Vec<OsString>,
+        mut own: impl FnMut(&mut Self, &str, &mut Arguments) -> Outcome<Taken>,
+    ) -> Outcome<Self> {
+        let env = Environment::current();
+        let (settings, warnings) = Settings::load(&env)?;
+        let mut common = Self {
+            program: program.to_owned(),
+            env,
+            settings,
+            store: None,
+            verbosity: Level::Info,
+            read_only: false,
+            gc_warning: true,
+            build_output: true,
+            log_format: None,
+            display: OnceCell::new(),
+        };
+        for warning in warnings {
+            stderr_logger(Level::Info).warn(warning);
+        }
+        let mut rest = VecDeque::new();
+        for arg in args {
+            match arg.into_string() {
+                Ok(arg) => rest.push_back(arg),
+                Err(arg) => return fail(format!("argument {arg:?} is not valid UTF-8")),
+            }
+        }
+        let mut args = Arguments { rest };
+        let mut only_arguments = false;
+        while let Some(arg) = args.rest.pop_front() {
+            if !only_arguments && arg == "--" {
+                only_arguments = true;
+                continue;
+            }
+            let arg = if only_arguments { arg } else { split_short(arg, &mut args.rest) };
+            if !only_arguments && arg.starts_with('-') && common.take(&arg, &mut args)? {
+                continue;
+            }
+            if own(&mut common, &arg, &mut args)? == Taken::No {
+                return if arg.starts_with('-') {
+                    usage(format!("unrecognised flag '{arg}'"))
+                } else {
+                    usage(format!("unexpected argument '{arg}'"))
+                };
+            }
+        }
+        Ok(common)
+    }
+
+    /// Takes a flag that is common to all commands.
+    fn take(&mut self, flag: &str, args: &mut Arguments) -> Outcome<bool> {
+        match flag {
+            "-v" | "--verbose" => self.verbosity = louder(self.verbosity),
+            "--quiet" => self.verbosity = quieter(self.verbosity),
+            "--debug" => self.verbosity = Level::Debug,
+            "--option" => {
+                let [name, value] = args.values(flag)?;
+                match self.settings.set(&name, &value) {
+                    Ok(true) => {}
+                    Ok(false) => {
+                        stderr_logger(self.verbosity).warn(format!("unknown setting '{name}'"));
+                    }
+                    Err(e) => stderr_logger(self.verbosity).warn(e.to_string()),
+                }
+            }
+            "--log-format" => {
+                let [format] = args.values(flag)?;
+                self.log_format = Some(format.parse().map_err(Failure::Usage)?);
+            }
+            "-j" | "--max-jobs" => {
+                let [jobs] = args.values(flag)?;
+                self.settings.set("max-jobs", &jobs)?;
+            }
+            "-Q" | "--no-build-output" => self.build_output = false,
+            "-K" => self.set("keep-failed", "true")?,
+            "-k" => self.set("keep-going", "true")?,
+            "--readonly-mode" => self.read_only = true,
+            "--no-gc-warning" => self.gc_warning = false,
+            "--store" => {
+                let [store] = args.values(flag)?;
+                self.store = Some(store);
+            }
+            _ => return self.take_setting(flag, args),
+        }
+        Ok(true)
+    }
+
+    /// Takes a setting as a flag: `--NAME VALUE`, `--extra-NAME VALUE`, `--NAME`, `--no-NAME`.
+    fn take_setting(&mut self, flag: &str, args: &mut Arguments) -> Outcome<bool> {
+        let Some(name) = flag.strip_prefix("--") else { return Ok(false) };
+        if name == "system" && self.program == "nix-env" {
+            return Ok(false);
+        }
+        if let Some(setting) = settings::find(name) {
+            match setting.kind {
+                Kind::Bool | Kind::Sandbox => self.set(setting.name, "true")?,
+                _ => {
+                    let [value] = args.values(flag)?;
+                    if matches!(setting.name, "cores" | "timeout" | "max-silent-time") {
+                        settings::parse_number(&value)?;
+                    }
+                    self.set(setting.name, &value)?;
+                }
+            }
+            return Ok(true);
+        }
+        if let Some(setting) = name.strip_prefix("no-").and_then(settings::find)
+            && matches!(setting.kind, Kind::Bool | Kind::Sandbox)
+        {
+            self.set(setting.name, "false")?;
+            return Ok(true);
+        }
+        if name
+            .strip_prefix("extra-")
+            .and_then(settings::find)
+            .is_some_and(|s| s.kind == Kind::Words)
+        {
+            let [value] = args.values(flag)?;
+            self.set(name, &value)?;
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    fn set(&mut self, name: &str, value: &str) -> Outcome {
+        self.settings.set(name, value)?;
+        Ok(())
+    }
+
+    /// A logger that shows on standard error what the verbosity lets through.
+    pub fn logger(&self) -> Logger {
+        self.display.get_or_init(|| self.start_display()).logger().clone()
+    }
+
+    fn start_display(&self) -> Display {
+        Display::start(DisplayOptions {
+            format: Some(self.log_format.unwrap_or(LogFormat::Raw)),
+            verbosity: self.verbosity,
+            print_build_logs: (!self.build_output).then_some(false),
+        })
+    }
+
+    /// How builds are done.
+    pub fn build_options(&self) -> BuildOptions {
+        let mut options = BuildOptions::from_settings(&self.settings);
+        options.cancel = super::interrupt::flag();
+        options.verbose_logs = self.build_output && self.log_format != Some(LogFormat::Bar);
+        options
+    }
+
+    /// Opens the local store that flags, settings and environment select.
+    pub fn open_store(&self) -> Outcome<LocalStore> {
+        let from_settings = Some(self.settings.text("store")).filter(|s| *s != "auto");
+        let uri = self.store.as_deref().or(match self.env.nonempty("NIX_REMOTE") {
+            Some(_) => None,
+            None => from_settings,
+        });
+        let located = locate(&self.env, uri)?;
+        let logger = self.logger();
+        for warning in located.warnings {
+            logger.warn(warning);
+        }
+        match located.store {
+            Location::Local { layout, read_only } => {
+                let mut options = StoreOptions::from_settings(&self.settings, logger);
+                options.read_only = read_only;
+                Ok(LocalStore::open(layout, options)?)
+            }
+            Location::Daemon { .. } | Location::Other(_) => {
+                fail("you don't have sufficient rights to use this command")
+            }
+        }
+    }
+}
+
+/// Runs a command and turns its outcome into an exit status.
+pub fn run(program: &str, main: impl FnOnce(&mut dyn Write) -> Outcome) -> ExitCode {
+    // Nix has no privacy: what it makes is readable by everybody
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+    let mut out = std::io::BufWriter::with_capacity(64 * 1024, std::io::stdout());
+    let outcome = main(&mut out).and_then(|()| Ok(out.flush()?));
+    let _ = out.flush();
+    let say = |text: &str| stderr_logger(Level::Error).message(Level::Error, text);
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Exit(status)) => ExitCode::from(status),
+        Err(Failure::Message(text)) => {
+            say(&text);
+            ExitCode::FAILURE
+        }
+        Err(Failure::Usage(text)) => {
+            say(&format!("{text}\nTry '{program} --help' for more information."));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A logger that writes messages up to `verbosity` to standard error, with colours on a terminal.
+pub fn stderr_logger(verbosity: Level) -> Logger {
+    struct Stderr {
+        verbosity: Level,
+        colours: bool,
+    }
+    impl EventSink for Stderr {
+        fn event(&self, event: Event) {
+            let Event::Message { level, text } = event else { return };
+            if level > self.verbosity {
+                return;
+            }
+            let (word, colour) = match level {
+                Level::Error => ("error:", "\x1b[31;1m"),
+                Level::Warn => ("warning:", "\x1b[35;1m"),
+                _ => ("", ""),
+            };
+            let line = match (word, self.colours) {
+                ("", _) => format!("{text}\n"),
+                (word, true) => format!("{colour}{word}\x1b[0m {text}\n"),
+                (word, false) => format!("{word} {text}\n"),
+            };
+            // one write, so that lines of several threads do not mix; nobody can be told of failure
+            let _ = std::io::stderr().write_all(line.as_bytes());
+        }
+    }
+    let colours = rustix::termios::isatty(std::io::stderr())
+        && std::env::var_os("NO_COLOR").is_none()
+        && std::env::var_os("TERM").is_none_or(|t| t != "dumb");
+    Logger::new(Arc::new(Stderr { verbosity, colours }))
+}
+
+/// Turns `-abc` into `-a -b -c` and `-j3` into `-j 3`.
+fn split_short(arg: String, rest: &mut VecDeque<String>) -> String {
+    let bytes = arg.as_bytes();
+    if bytes.len() <= 2 || bytes[0] != b'-' || !bytes[1].is_ascii_alphabetic() {
+        return arg;
+    }
+    let mut parts = Vec::new();
+    for (at, c) in arg.char_indices().skip(2) {
+        if c.is_ascii_alphabetic() {
+            parts.push(format!("-{c}"));
+        } else {
+            parts.push(arg[at..].to_owned());
+            break;
+        }
+    }
+    for part in parts.into_iter().rev() {
+        rest.push_front(part);
+    }
+    arg[..2].to_owned()
+}
+
+const LEVELS: [Level; 8] = [
+    Level::Error,
+    Level::Warn,
+    Level::Notice,
+    Level::Info,
+    Level::Talkative,
+    Level::Chatty,
+    Level::Debug,
+    Level::Vomit,
+];
+
+fn louder(level: Level) -> Level {
+    LEVELS[(level as usize + 1).min(LEVELS.len() - 1)]
+}
+
+fn quieter(level: Level) -> Level {
+    LEVELS[(level as usize).saturating_sub(1)]
+}
+
+/// The full path of `path`, without `.`, `..` and double slashes.
+pub fn absolute(path: impl AsRef<Path>) -> Outcome<PathBuf> {
+    let path = std::path::absolute(path.as_ref())
+        .map_err(|e| Failure::Message(format!("cannot get the current directory: {e}")))?;
+    Ok(canonical(path.as_os_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(args: &[&str]) -> Outcome<(Common, Vec<String>)> {
+        let mut own = Vec::new();
+        let args = args.iter().map(OsString::from).collect();
+        let common = Common::parse("nix-test", args, |_, arg, _| {
+            own.push(arg.to_owned());
+            Ok(if arg == "--unknown" || arg == "extra" { Taken::No } else { Taken::Yes })
+        })?;
+        Ok((common, own))
+    }
+
+    #[test]
+    fn short_flags_can_be_joined() {
+        let (common, own) = parse(&["-qvR", "-j3", "-x"]).unwrap();
+        assert_eq!(own, ["-q", "-R", "-x"]);
+        assert_eq!(common.settings.number("max-jobs"), 3);
+        assert_eq!(common.verbosity, Level::Talkative);
+    }
+
+    #[test]
+    fn settings_are_flags() {
+        let (common, own) =
+            parse(&["--keep-outputs", "--no-keep-derivations", "--cores", "7", "--", "--cores"])
+                .unwrap();
+        assert!(common.settings.bool("keep-outputs"));
+        assert!(!common.settings.bool("keep-derivations"));
+        assert_eq!(common.settings.number("cores"), 7);
+        assert_eq!(own, ["--cores"]);
+    }
+
+    #[test]
+    fn mistakes_are_told() {
+        let message = |args: &[&str]| match parse(args) {
+            Err(Failure::Usage(text)) => text,
+            _ => panic!("no usage error"),
+        };
+        assert_eq!(message(&["--unknown"]), "unrecognised flag '--unknown'");
+        assert_eq!(message(&["extra"]), "unexpected argument 'extra'");
+        assert_eq!(message(&["-j"]), "flag '-j' requires 1 argument(s), but only 0 were given");
+        assert_eq!(
+            message(&["--option", "x"]),
+            "flag '--option' requires 2 argument(s), but only 1 were given"
+        );
+    }
+}

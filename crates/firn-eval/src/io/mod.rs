@@ -1,0 +1,213 @@
+//! What evaluation needs from the world: files, the store, the environment.
+//!
+//! The machine reaches all of it through [`EvalIo`]. [`DryIo`] is the implementation without a store: it
+//! computes store paths and writes nothing.
+
+mod dry;
+pub mod tree;
+
+pub use dry::{DryIo, computed_path};
+
+use crate::context::DerivedPath;
+use crate::error::Result;
+use firn_model::{Derivation, HashAlgo, Method, StoreDir, StorePath};
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// What a directory entry is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum FileKind {
+    /// A regular file.
+    Regular,
+    /// A directory.
+    Directory,
+    /// A symbolic link.
+    Symlink,
+    /// A device, socket or pipe.
+    Other,
+}
+
+impl FileKind {
+    /// As `builtins.readFileType` names it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            FileKind::Regular => "regular",
+            FileKind::Directory => "directory",
+            FileKind::Symlink => "symlink",
+            FileKind::Other => "unknown",
+        }
+    }
+}
+
+impl From<std::fs::FileType> for FileKind {
+    fn from(t: std::fs::FileType) -> FileKind {
+        if t.is_file() {
+            FileKind::Regular
+        } else if t.is_dir() {
+            FileKind::Directory
+        } else if t.is_symlink() {
+            FileKind::Symlink
+        } else {
+            FileKind::Other
+        }
+    }
+}
+
+/// Decides which files of a tree are taken: called for each entry below the root, parents first, in the
+/// order of names.
+pub type Filter<'a> = &'a mut dyn FnMut(&Path, FileKind) -> Result<bool>;
+
+/// A file or tree to put into the store.
+pub struct AddPath<'a> {
+    /// The name in the store.
+    pub name: &'a str,
+    /// What to add; a symlink is added as one.
+    pub path: &'a Path,
+    /// How its address is computed.
+    pub method: Method,
+    /// The hash of the address.
+    pub algo: HashAlgo,
+    /// What it refers to in the store.
+    pub references: &'a BTreeSet<StorePath>,
+    /// Only compute the path.
+    pub dry: bool,
+}
+
+/// A file to fetch.
+#[derive(Clone, Debug)]
+pub struct Fetch<'a> {
+    /// Where from.
+    pub url: &'a str,
+    /// The name in the store.
+    pub name: &'a str,
+    /// Whether to unpack it.
+    pub unpack: bool,
+    /// What the file (or the unpacked tree's NAR) must hash to.
+    pub hash: Option<firn_model::Hash>,
+}
+
+/// The world, as evaluation sees it. File names are absolute.
+pub trait EvalIo: Send + Sync {
+    /// The store's directory.
+    fn store_dir(&self) -> &StoreDir;
+
+    /// The whole contents of a file. Follows symlinks.
+    ///
+    /// # Errors
+    /// As the operating system reports them.
+    fn read_file(&self, path: &Path) -> io::Result<Vec<u8>> {
+        std::fs::read(self.real(path))
+    }
+
+    /// What is there, without following a symlink; `None` where there is nothing.
+    ///
+    /// # Errors
+    /// As the operating system reports them, but for what means that there is nothing.
+    fn kind(&self, path: &Path) -> io::Result<Option<FileKind>> {
+        match std::fs::symlink_metadata(self.real(path)) {
+            Ok(meta) => Ok(Some(meta.file_type().into())),
+            Err(e)
+                if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
+            {
+                Ok(None)
+            }
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Where a symlink points.
+    ///
+    /// # Errors
+    /// As the operating system reports them.
+    fn read_link(&self, path: &Path) -> io::Result<PathBuf> {
+        std::fs::read_link(self.real(path))
+    }
+
+    /// The entries of a directory, in any order.
+    ///
+    /// # Errors
+    /// As the operating system reports them.
+    fn read_dir(&self, path: &Path) -> io::Result<Vec<(OsString, FileKind)>> {
+        std::fs::read_dir(self.real(path))?
+            .map(|entry| {
+                let entry = entry?;
+                Ok((entry.file_name(), entry.file_type()?.into()))
+            })
+            .collect()
+    }
+
+    /// Where a path of the store really is, if the store is not at its logical place.
+    fn real(&self, path: &Path) -> PathBuf {
+        path.to_owned()
+    }
+
+    /// Puts a file or tree into the store.
+    ///
+    /// # Errors
+    /// What reading, the filter or the store raise.
+    fn add_path(&self, what: &AddPath<'_>, filter: Option<Filter<'_>>) -> Result<StorePath>;
+
+    /// Puts a text into the store.
+    ///
+    /// # Errors
+    /// A bad name, or what the store raises.
+    fn add_text(
+        &self,
+        name: &str,
+        text: &[u8],
+        references: &BTreeSet<StorePath>,
+        dry: bool,
+    ) -> Result<StorePath>;
+
+    /// Writes a derivation, whose path is known already, unless it is there.
+    ///
+    /// # Errors
+    /// What the store raises.
+    fn write_derivation(&self, derivation: &Derivation, path: &StorePath) -> Result<()>;
+
+    /// Reads a derivation from the store.
+    ///
+    /// # Errors
+    /// If it is not there or damaged.
+    fn read_derivation(&self, path: &StorePath) -> Result<Derivation>;
+
+    /// Whether a path is in the store.
+    fn is_valid(&self, path: &StorePath) -> bool;
+
+    /// Gets a path from a substituter if it is not in the store.
+    ///
+    /// # Errors
+    /// If that cannot be.
+    fn ensure(&self, path: &StorePath) -> Result<()>;
+
+    /// What a path in the store refers to; empty if that is not known.
+    fn references(&self, path: &StorePath) -> BTreeSet<StorePath>;
+
+    /// All that a path needs, itself included.
+    ///
+    /// # Errors
+    /// If it is not in the store.
+    fn closure(&self, path: &StorePath) -> Result<BTreeSet<StorePath>>;
+
+    /// Builds outputs of derivations, and says where they are.
+    ///
+    /// # Errors
+    /// If building is not possible here, or fails.
+    fn realise(&self, outputs: &[(DerivedPath, Box<str>)]) -> Result<Vec<StorePath>>;
+
+    /// Fetches a file into the store.
+    ///
+    /// # Errors
+    /// If fetching is not possible here, or fails.
+    fn fetch(&self, what: &Fetch<'_>) -> Result<StorePath>;
+
+    /// An environment variable.
+    fn env(&self, name: &str) -> Option<OsString> {
+        std::env::var_os(name)
+    }
+
+    /// Shows a message of the program: `trace: …`, warnings.
+    fn message(&self, text: &[u8]);
+}

@@ -1,0 +1,118 @@
+//! Forcing thunks, also while other threads do.
+
+use super::Vm;
+use crate::error::{Error, Kind, Result};
+use crate::position::PosId;
+use crate::value::{State, Thunk, Value};
+use parking_lot::{Condvar, Mutex};
+use std::time::Duration;
+
+impl Vm {
+    /// The value, evaluated if it was not.
+    #[inline(always)]
+    pub fn force(&mut self, value: Value, pos: PosId) -> Result<Value> {
+        match value.as_thunk() {
+            None => Ok(value),
+            Some(thunk) => self.force_thunk(thunk, pos),
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn force_thunk(&mut self, thunk: Thunk, pos: PosId) -> Result<Value> {
+        match thunk.done() {
+            Some(value) => Ok(value),
+            None => self.run_thunk(thunk, pos),
+        }
+    }
+
+    #[inline(never)]
+    fn run_thunk(&mut self, thunk: Thunk, pos: PosId) -> Result<Value> {
+        loop {
+            let word = thunk.state_word();
+            let result = match thunk.state() {
+                State::Done(value) => return Ok(value),
+                State::Busy(owner) => {
+                    self.wait(thunk, owner, pos)?;
+                    continue;
+                }
+                State::Code(node) => {
+                    self.check_stack(pos)?;
+                    if !thunk.claim(word, self.thread, self.concurrent) {
+                        continue;
+                    }
+                    self.eval(node, thunk.env())
+                }
+                State::Apply(n) => {
+                    self.check_stack(pos)?;
+                    if !thunk.claim(word, self.thread, self.concurrent) {
+                        continue;
+                    }
+                    let (function, args) = thunk.application(n);
+                    self.apply(function, args, pos)
+                }
+            };
+            self.stats.thunks += 1;
+            return match result {
+                Ok(value) => {
+                    debug_assert!(!value.is_thunk());
+                    thunk.finish(value.0);
+                    if self.concurrent {
+                        wake();
+                    }
+                    Ok(value)
+                }
+                Err(error) => {
+                    // As it was, so that another attempt gives the same error.
+                    thunk.finish(word);
+                    if self.concurrent {
+                        wake();
+                    }
+                    Err(if error.kind() == Kind::InfiniteRecursion {
+                        error.or_at(pos)
+                    } else {
+                        error
+                    })
+                }
+            };
+        }
+    }
+
+    /// Waits until another thread is done with a thunk.
+    #[cold]
+    fn wait(&mut self, thunk: Thunk, owner: u32, pos: PosId) -> Result<()> {
+        let recursion =
+            || Error::new(Kind::InfiniteRecursion, "infinite recursion encountered").at(pos);
+        if owner == self.thread {
+            return Err(recursion());
+        }
+        let mut waits = WAITS.lock();
+        loop {
+            match thunk.state() {
+                State::Busy(now) if now == owner => {}
+                _ => break,
+            }
+            // Who waits for whom: a circle that comes back to us is an infinite recursion.
+            let mut at = owner;
+            while let Some((_, next)) = waits.iter().find(|(waiter, _)| *waiter == at) {
+                at = *next;
+                if at == self.thread {
+                    return Err(recursion());
+                }
+            }
+            waits.push((self.thread, owner));
+            // The timeout covers a wake-up between the look at the state and the wait.
+            WOKEN.wait_for(&mut waits, Duration::from_millis(1));
+            waits.retain(|(waiter, _)| *waiter != self.thread);
+        }
+        Ok(())
+    }
+}
+
+/// Threads that wait, each with the thread it waits for.
+static WAITS: Mutex<Vec<(u32, u32)>> = Mutex::new(Vec::new());
+static WOKEN: Condvar = Condvar::new();
+
+#[inline]
+fn wake() {
+    WOKEN.notify_all();
+}

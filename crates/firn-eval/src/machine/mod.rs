@@ -1,0 +1,222 @@
+//! The machine: what runs nodes and makes values of them.
+//!
+//! A [`Vm`] belongs to one thread and has that thread's heap; what all threads share is in [`Shared`].
+//! Nothing here knows where files and the store are: that is behind [`crate::io::EvalIo`].
+
+mod call;
+mod coerce;
+mod compare;
+mod deep;
+pub(crate) mod derived;
+mod eval;
+mod files;
+mod force;
+mod run;
+
+pub use coerce::Text;
+pub use compare::Ordering3;
+pub(crate) use derived::Known;
+pub use files::FileKindCache;
+pub use run::{Evaluator, STACK_BYTES};
+
+use crate::compile::Globals;
+use crate::context::Context;
+use crate::error::{Error, Kind, Result};
+use crate::heap::Heap;
+use crate::io::EvalIo;
+use crate::position::PosId;
+use crate::value::{SetBuilder, Str, Value};
+use firn_model::StoreDir;
+use firn_syntax::source::Origin;
+use firn_syntax::{Symbol, sym};
+use std::sync::Arc;
+
+/// What changes how evaluation goes.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// No access outside the search path and the store (`restrict-eval`).
+    pub restrict: bool,
+    /// No access to anything that is not fixed by a hash (`pure-eval`).
+    pub pure: bool,
+    /// Whether evaluation may build (`allow-import-from-derivation`).
+    pub allow_import_from_derivation: bool,
+    /// Nested calls beyond which evaluation stops (`max-call-depth`).
+    pub max_call_depth: u32,
+    /// What `builtins.currentSystem` is (`eval-system`).
+    pub system: String,
+    /// Steps of calls in errors too (`--show-trace`).
+    pub show_trace: bool,
+    /// Whether `builtins.traceVerbose` prints (`trace-verbose`).
+    pub trace_verbose: bool,
+    /// Whether `builtins.warn` ends evaluation (`abort-on-warn`).
+    pub abort_on_warn: bool,
+    /// Whether derivations are only computed and not written (`--eval` without `--read-write-mode`).
+    pub read_only: bool,
+    /// The search path behind `<…>`: prefix and location.
+    pub search_path: Vec<(String, String)>,
+    /// Enabled experimental features.
+    pub features: Vec<String>,
+    /// Whether values that are printed unevaluated must be as unevaluated as C++ Nix leaves them. Costs time.
+    pub exact_laziness: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            restrict: false,
+            pure: false,
+            allow_import_from_derivation: true,
+            max_call_depth: 10_000,
+            system: format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS),
+            show_trace: false,
+            trace_verbose: false,
+            abort_on_warn: false,
+            read_only: true,
+            search_path: Vec::new(),
+            features: Vec::new(),
+            exact_laziness: false,
+        }
+    }
+}
+
+impl Settings {
+    /// Whether an experimental feature is enabled.
+    pub fn has_feature(&self, name: &str) -> bool {
+        self.features.iter().any(|f| f == name)
+    }
+}
+
+/// What all threads of an evaluation share.
+pub struct Shared {
+    /// Files, store, environment.
+    pub io: Arc<dyn EvalIo>,
+    /// Settings.
+    pub settings: Settings,
+    /// What global names mean.
+    pub globals: Globals,
+    pub(crate) files: files::Files,
+    pub(crate) derivations: derived::Derivations,
+    /// `builtins.derivation`'s text, evaluated on first use.
+    pub(crate) regexes: crate::builtins::RegexCache,
+    pub(crate) started: std::time::SystemTime,
+}
+
+/// One thread's evaluator.
+pub struct Vm {
+    /// Where this thread's values are made.
+    pub heap: Heap,
+    /// What is common to all threads.
+    pub shared: Arc<Shared>,
+    depth: u32,
+    max_depth: u32,
+    stack_limit: usize,
+    thread: u32,
+    /// Whether other threads evaluate at the same time.
+    concurrent: bool,
+    exact: bool,
+    show_trace: bool,
+    /// Counters, for `NIX_SHOW_STATS` and profiling.
+    pub stats: Stats,
+}
+
+/// What was done.
+#[derive(Default, Clone, Debug)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct Stats {
+    pub calls: u64,
+    pub builtin_calls: u64,
+    pub thunks: u64,
+    pub updates: u64,
+    pub update_words: u64,
+}
+
+/// An address in the present stack frame.
+#[inline(always)]
+fn stack_address() -> usize {
+    let here = 0u8;
+    std::hint::black_box(&raw const here) as usize
+}
+
+impl Vm {
+    /// The store's directory.
+    pub fn store_dir(&self) -> &StoreDir {
+        self.shared.io.store_dir()
+    }
+
+    /// A string value without context.
+    pub fn string(&mut self, bytes: impl AsRef<[u8]>) -> Value {
+        Str::new(&mut self.heap, bytes.as_ref()).value()
+    }
+
+    /// A string value with a context.
+    pub fn string_with(&mut self, bytes: impl AsRef<[u8]>, context: Option<Context>) -> Value {
+        Str::with_context(&mut self.heap, bytes.as_ref(), context).value()
+    }
+
+    /// A name as a string value.
+    pub fn symbol_string(&mut self, symbol: Symbol) -> Value {
+        Str::of_symbol(&mut self.heap, symbol).value()
+    }
+
+    /// An integer value.
+    #[inline(always)]
+    pub fn int(&mut self, i: i64) -> Value {
+        Value::int(&mut self.heap, i)
+    }
+
+    /// Counts a level of calls.
+    #[inline(always)]
+    pub(crate) fn enter(&mut self, pos: PosId) -> Result<()> {
+        self.depth += 1;
+        if self.depth > self.max_depth {
+            self.depth -= 1;
+            return Err(stack_overflow().at(pos));
+        }
+        self.check_stack(pos)
+    }
+
+    #[inline(always)]
+    pub(crate) fn leave(&mut self) {
+        self.depth -= 1;
+    }
+
+    /// An error if the native stack is nearly used up. Every recursion passes here now and then.
+    #[inline(always)]
+    pub(crate) fn check_stack(&self, pos: PosId) -> Result<()> {
+        if stack_address() < self.stack_limit { Err(stack_overflow().at(pos)) } else { Ok(()) }
+    }
+
+    /// Runs one level of a recursion that counts as a call, as walks over values do.
+    pub(crate) fn nested<T>(
+        &mut self,
+        pos: PosId,
+        level: impl FnOnce(&mut Vm) -> Result<T>,
+    ) -> Result<T> {
+        self.enter(pos)?;
+        let result = level(self);
+        self.leave();
+        result
+    }
+}
+
+#[cold]
+fn stack_overflow() -> Error {
+    Error::new(Kind::StackOverflow, "stack overflow; max-call-depth exceeded")
+}
+
+/// What a thunk became, or the thunk itself.
+pub(crate) fn looked_at(v: Value) -> Value {
+    eval::resolved(v)
+}
+
+/// `__curPos` and `unsafeGetAttrPos`: a set of file, line and column, or null where there is no file.
+pub(crate) fn position_value(heap: &mut Heap, pos: PosId) -> Value {
+    let Some(at) = pos.location() else { return Value::NULL };
+    let Origin::Path(path) = at.source.origin() else { return Value::NULL };
+    let mut set = SetBuilder::with_capacity(3);
+    let file = Str::new(heap, std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str())).value();
+    set.push(sym::FILE, file);
+    set.push(sym::LINE, Value::int(heap, i64::from(at.line)));
+    set.push(sym::COLUMN, Value::int(heap, i64::from(at.column)));
+    set.finish(heap).value()
+}

@@ -1,0 +1,103 @@
+//! Starting evaluation: the shared state, and threads with a large stack.
+
+use super::{Settings, Shared, Stats, Vm, stack_address};
+use crate::builtins;
+use crate::heap::Heap;
+use crate::io::EvalIo;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// The native stack of an evaluating thread. Pages that are never touched cost nothing.
+pub const STACK_BYTES: usize = 1 << 30;
+
+/// What is left of the stack when evaluation stops with an error: room for making the error.
+const STACK_MARGIN: usize = 1 << 20;
+
+static THREADS: AtomicU32 = AtomicU32::new(1);
+
+/// An evaluation: files, settings and builtins, to be run on one or more threads.
+pub struct Evaluator {
+    shared: Arc<Shared>,
+}
+
+impl Evaluator {
+    /// An evaluator of this world.
+    pub fn new(io: Arc<dyn EvalIo>, settings: Settings) -> Evaluator {
+        let mut heap = Heap::new();
+        let globals = builtins::globals(&mut heap, &settings, io.store_dir());
+        let shared = Shared {
+            io,
+            settings,
+            globals,
+            files: super::files::Files::default(),
+            derivations: super::derived::Derivations::default(),
+            regexes: builtins::RegexCache::default(),
+            started: std::time::SystemTime::now(),
+        };
+        Evaluator { shared: Arc::new(shared) }
+    }
+
+    /// The state that all threads share.
+    pub fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Runs `work` on a thread of its own with a large stack.
+    ///
+    /// # Panics
+    /// If `work` does, or if the thread cannot be started.
+    pub fn run<R: Send>(&self, work: impl FnOnce(&mut Vm) -> R + Send) -> R {
+        self.spawn(false, work)
+    }
+
+    /// As [`Evaluator::run`], while other threads do the same.
+    ///
+    /// # Panics
+    /// As [`Evaluator::run`].
+    pub fn run_concurrently<R: Send>(&self, work: impl FnOnce(&mut Vm) -> R + Send) -> R {
+        self.spawn(true, work)
+    }
+
+    fn spawn<R: Send>(&self, concurrent: bool, work: impl FnOnce(&mut Vm) -> R + Send) -> R {
+        let shared = Arc::clone(&self.shared);
+        let work = std::sync::Mutex::new(Some(work));
+        let body = |size: usize| {
+            let work = work.lock().ok().and_then(|mut w| w.take());
+            let work = work.unwrap_or_else(|| unreachable!("each thread starts once"));
+            let mut vm = Vm {
+                heap: Heap::new(),
+                depth: 0,
+                max_depth: shared.settings.max_call_depth,
+                stack_limit: stack_address() - size + STACK_MARGIN,
+                thread: THREADS.fetch_add(1, Ordering::Relaxed),
+                concurrent,
+                exact: shared.settings.exact_laziness,
+                show_trace: shared.settings.show_trace,
+                stats: Stats::default(),
+                shared,
+            };
+            work(&mut vm)
+        };
+        let body = std::sync::Mutex::new(Some(body));
+        std::thread::scope(|scope| {
+            // Smaller stacks where the system does not give a large one.
+            for shift in 0..5 {
+                let size = STACK_BYTES >> shift;
+                let builder = std::thread::Builder::new().name("evaluator".into()).stack_size(size);
+                let body = &body;
+                let run = move || {
+                    let body = body.lock().ok().and_then(|mut b| b.take());
+                    body.unwrap_or_else(|| unreachable!("each thread starts once"))(size)
+                };
+                match builder.spawn_scoped(scope, run) {
+                    Ok(thread) => {
+                        return thread.join().unwrap_or_else(|e| std::panic::resume_unwind(e));
+                    }
+                    Err(_) if shift < 4 => {}
+                    Err(e) => panic!("cannot start a thread for evaluation: {e}"),
+                }
+            }
+            unreachable!("the last attempt returns or panics")
+        })
+    }
+}

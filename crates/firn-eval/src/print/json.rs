@@ -1,0 +1,204 @@
+//! Values as JSON, byte for byte as C++ Nix writes it.
+
+use crate::context::ContextBuilder;
+use crate::error::{Error, Result};
+use crate::machine::Vm;
+use crate::position::PosId;
+use crate::value::{Value, View};
+use firn_syntax::sym;
+
+/// Appends a value, with everything in it, as JSON. Paths are put into the store if `copy` is set.
+///
+/// # Errors
+/// What evaluation raises; functions; strings that are not UTF-8.
+pub fn to_json(
+    vm: &mut Vm,
+    v: Value,
+    pos: PosId,
+    context: &mut ContextBuilder,
+    copy: bool,
+    strict: bool,
+    out: &mut Vec<u8>,
+) -> Result<()> {
+    vm.nested(pos, |vm| to_json_in(vm, v, pos, context, copy, strict, out))
+}
+
+fn to_json_in(
+    vm: &mut Vm,
+    v: Value,
+    pos: PosId,
+    context: &mut ContextBuilder,
+    copy: bool,
+    strict: bool,
+    out: &mut Vec<u8>,
+) -> Result<()> {
+    let v = if strict { vm.force(v, pos)? } else { crate::machine::looked_at(v) };
+    match v.view() {
+        View::Int(i) => out.extend_from_slice(i.to_string().as_bytes()),
+        View::Bool(b) => out.extend_from_slice(if b { b"true" } else { b"false" }),
+        View::Null => out.extend_from_slice(b"null"),
+        View::Float(f) => out.extend_from_slice(float(f).as_bytes()),
+        View::Str(s) => {
+            context.add(s.context());
+            string(s.bytes(), out)?;
+        }
+        View::Path(p) => {
+            if copy {
+                let path = vm.copy_to_store(p.bytes(), context)?;
+                string(vm.store_dir().print(&path).as_bytes(), out)?;
+            } else {
+                string(p.bytes(), out)?;
+            }
+        }
+        View::Set(set) => {
+            if let Some(text) = vm.set_to_string(pos, v, set, context, false, false)? {
+                return string(&text, out);
+            }
+            if let Some(path) = set.get(sym::OUT_PATH) {
+                let at = set.position(sym::OUT_PATH);
+                return to_json(vm, path, at, context, copy, strict, out);
+            }
+            out.push(b'{');
+            for (i, (name, value)) in set.sorted(&mut vm.heap).enumerate() {
+                if i > 0 {
+                    out.push(b',');
+                }
+                string(name.as_bytes(), out)?;
+                out.push(b':');
+                to_json(vm, value, PosId::NONE, context, copy, strict, out).map_err(|e| {
+                    e.trace(set.position(name), format!("while evaluating attribute '{name}'"))
+                })?;
+            }
+            out.push(b'}');
+        }
+        View::List(list) => {
+            out.push(b'[');
+            for (i, value) in list.iter().enumerate() {
+                if i > 0 {
+                    out.push(b',');
+                }
+                to_json(vm, value, pos, context, copy, strict, out).map_err(|e| {
+                    e.trace(pos, format!("while evaluating list element at index {i}"))
+                })?;
+            }
+            out.push(b']');
+        }
+        View::Function(_)
+        | View::Partial(_)
+        | View::Builtin(_)
+        | View::Applied(_)
+        | View::Thunk(_) => {
+            return Err(
+                Error::type_error(format!("cannot convert {} to JSON", v.describe())).at(pos)
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Appends a string with quotes.
+///
+/// # Errors
+/// If it is not UTF-8.
+pub fn string(bytes: &[u8], out: &mut Vec<u8>) -> Result<()> {
+    if let Err(e) = std::str::from_utf8(bytes) {
+        let at = e.valid_up_to() + e.error_len().unwrap_or(0).saturating_sub(1);
+        let at = at.min(bytes.len() - 1);
+        return Err(Error::other(match e.error_len() {
+            Some(_) => format!(
+                "JSON serialization error: [json.exception.type_error.316] invalid UTF-8 byte at index {at}: 0x{:02X}",
+                bytes[at]
+            ),
+            None => format!(
+                "JSON serialization error: [json.exception.type_error.316] incomplete UTF-8 string; last byte: 0x{:02X}",
+                bytes[bytes.len() - 1]
+            ),
+        }));
+    }
+    out.push(b'"');
+    let mut start = 0;
+    for (i, b) in bytes.iter().enumerate() {
+        let escape: &[u8] = match b {
+            b'"' => b"\\\"",
+            b'\\' => b"\\\\",
+            b'\n' => b"\\n",
+            b'\r' => b"\\r",
+            b'\t' => b"\\t",
+            0x08 => b"\\b",
+            0x0c => b"\\f",
+            0..0x20 => {
+                out.extend_from_slice(&bytes[start..i]);
+                out.extend_from_slice(format!("\\u{b:04x}").as_bytes());
+                start = i + 1;
+                continue;
+            }
+            _ => continue,
+        };
+        out.extend_from_slice(&bytes[start..i]);
+        out.extend_from_slice(escape);
+        start = i + 1;
+    }
+    out.extend_from_slice(&bytes[start..]);
+    out.push(b'"');
+    Ok(())
+}
+
+/// The shortest digits that give the same number back, with a point or an exponent; `null` for what JSON has
+/// no numbers for.
+pub fn float(f: f64) -> String {
+    if !f.is_finite() {
+        return "null".into();
+    }
+    if f == 0.0 {
+        return if f.is_sign_negative() { "-0.0" } else { "0.0" }.into();
+    }
+    let scientific = format!("{:e}", f.abs());
+    let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    let digits: String = digits.chars().filter(char::is_ascii_digit).collect();
+    let sign = if f < 0.0 { "-" } else { "" };
+    let n = digits.len() as i32;
+    // The decimal point stands after `point` digits.
+    let point = exponent + 1;
+    if n <= point && point <= 15 {
+        format!("{sign}{digits}{}.0", "0".repeat((point - n) as usize))
+    } else if 0 < point && point <= 15 {
+        format!("{sign}{}.{}", &digits[..point as usize], &digits[point as usize..])
+    } else if -4 < point && point <= 0 {
+        format!("{sign}0.{}{digits}", "0".repeat(-point as usize))
+    } else {
+        let rest = if n > 1 { format!(".{}", &digits[1..]) } else { String::new() };
+        let e = if exponent < 0 { '-' } else { '+' };
+        format!("{sign}{}{rest}e{e}{:02}", &digits[..1], exponent.abs())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn floats_are_shortest() {
+        for (f, text) in [
+            (1.0, "1.0"),
+            (0.1, "0.1"),
+            (-2.5, "-2.5"),
+            (1e15, "1e+15"),
+            (1e14, "100000000000000.0"),
+            (1.5e300, "1.5e+300"),
+            (1e-4, "0.0001"),
+            (1e-5, "1e-05"),
+            (123456.789, "123456.789"),
+        ] {
+            assert_eq!(float(f), text);
+        }
+    }
+
+    #[test]
+    fn strings_are_escaped() {
+        let mut out = Vec::new();
+        string("a\"\\\n\u{1}é".as_bytes(), &mut out).expect("UTF-8");
+        assert_eq!(String::from_utf8(out).expect("UTF-8"), "\"a\\\"\\\\\\n\\u0001é\"");
+        assert!(string(b"a\xff", &mut Vec::new()).is_err());
+    }
+}

@@ -1,0 +1,59 @@
+//! The HTTP client: TLS roots, proxies, time limits.
+
+use std::sync::Arc;
+
+use ureq::Agent;
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, TlsProvider};
+
+use crate::error::FetchError;
+use crate::settings::FetchSettings;
+
+/// Makes the client that all downloads of one [`Downloader`](crate::Downloader) share.
+pub(crate) fn agent(settings: &FetchSettings) -> Result<Agent, FetchError> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let tls = TlsConfig::builder()
+        .provider(TlsProvider::Rustls)
+        .unversioned_rustls_crypto_provider(provider)
+        .root_certs(roots(settings)?)
+        .build();
+    let suffix = &settings.user_agent_suffix;
+    let space = if suffix.is_empty() { "" } else { " " };
+    let config = Agent::config_builder()
+        .tls_config(tls)
+        .http_status_as_error(false)
+        .max_redirects(10)
+        .user_agent(format!("firn/{}{space}{suffix}", env!("CARGO_PKG_VERSION")))
+        .timeout_connect(settings.connect_timeout)
+        .timeout_recv_response(settings.stalled_timeout)
+        .timeout_per_read(settings.stalled_timeout)
+        .timeout_per_write(settings.stalled_timeout)
+        .max_idle_connections(32)
+        .max_idle_connections_per_host(16)
+        .accept_encoding("identity")
+        .build();
+    Ok(Agent::new_with_config(config))
+}
+
+fn roots(settings: &FetchSettings) -> Result<RootCerts, FetchError> {
+    let path = settings.ca_file.clone().or_else(FetchSettings::host_ca_file);
+    let bad = |reason: String| FetchError::Certificates {
+        path: path.clone().unwrap_or_default(),
+        reason,
+    };
+    let pem = match (&settings.ca_data, &path) {
+        (Some(data), _) => data.clone(),
+        (None, Some(path)) => std::fs::read(path).map_err(|e| bad(e.to_string()))?,
+        // Plain HTTP still works; HTTPS then fails with an unknown issuer.
+        (None, None) => Vec::new(),
+    };
+    let mut certificates: Vec<Certificate<'static>> = Vec::new();
+    for item in ureq::tls::parse_pem(&pem) {
+        if let PemItem::Certificate(certificate) = item.map_err(|e| bad(e.to_string()))? {
+            certificates.push(certificate);
+        }
+    }
+    if certificates.is_empty() && !pem.is_empty() {
+        return Err(bad("there is no certificate in it".into()));
+    }
+    Ok(RootCerts::Specific(Arc::new(certificates)))
+}

@@ -1,0 +1,570 @@
+//! One download: attempts, pauses, resumption, checks.
+
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use firn_event::{Activity, ActivityKind, Field, Level, Logger};
+use firn_model::hash::Hash;
+
+use crate::error::{FailureKind, FetchError};
+use crate::redact;
+use crate::settings::FetchSettings;
+use crate::sink::{FileSink, Sink};
+
+/// How much of an error page goes into the message, in bytes.
+const ERROR_BODY_LIMIT: usize = 1024;
+/// How often progress is reported.
+const PROGRESS_EVERY: Duration = Duration::from_millis(100);
+
+/// What to ask for.
+#[derive(Debug, Clone, Default)]
+pub struct Request {
+    /// An `http`, `https` or `file` URL.
+    pub url: String,
+    /// The validator of what the caller already has (`If-None-Match`).
+    pub expected_etag: Option<String>,
+    /// More header fields.
+    pub headers: Vec<(String, String)>,
+    /// Set by whoever wants the transfer to stop.
+    pub cancel: Option<Arc<AtomicBool>>,
+}
+
+impl Request {
+    /// Asks for `url`.
+    #[must_use]
+    pub fn new(url: impl Into<String>) -> Self {
+        Self { url: url.into(), ..Self::default() }
+    }
+}
+
+/// What a download brought.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Downloaded {
+    /// The URL after redirections.
+    pub url: String,
+    /// The validator for the next time.
+    pub etag: Option<String>,
+    /// `Last-Modified` as the server wrote it.
+    pub last_modified: Option<String>,
+    /// `Content-Type` as the server wrote it.
+    pub content_type: Option<String>,
+    /// The target of a `Link: <…>; rel="immutable"` field (the lockable tarball protocol).
+    pub immutable_url: Option<String>,
+    /// The server said that what the caller has is still right (304); the sink got nothing.
+    pub not_modified: bool,
+    /// Bytes that went into the sink.
+    pub size: u64,
+}
+
+/// Downloads; cheap to share between threads, keeps connections open.
+#[derive(Debug, Clone)]
+pub struct Downloader {
+    agent: ureq::Agent,
+    settings: Arc<FetchSettings>,
+    logger: Logger,
+}
+
+/// How far the attempts at one download have come.
+#[derive(Default)]
+struct State {
+    written: u64,
+    /// The strong validator of what was written so far.
+    etag: Option<String>,
+    result: Downloaded,
+}
+
+impl Downloader {
+    /// A downloader with these settings, which reports to `logger`.
+    ///
+    /// # Errors
+    /// When the certificates cannot be read.
+    pub fn new(settings: FetchSettings, logger: Logger) -> Result<Self, FetchError> {
+        let agent = crate::client::agent(&settings)?;
+        Ok(Self { agent, settings: Arc::new(settings), logger })
+    }
+
+    /// The settings it was made with.
+    #[must_use]
+    pub fn settings(&self) -> &FetchSettings {
+        &self.settings
+    }
+
+    /// Streams `request` into `sink`. `parent` is the activity that this is part of, 0 for none.
+    ///
+    /// # Errors
+    /// After the last attempt, or at once where another attempt cannot help.
+    pub fn download(
+        &self,
+        request: &Request,
+        sink: &mut dyn Sink,
+        parent: u64,
+    ) -> Result<Downloaded, FetchError> {
+        let shown = redact(&request.url);
+        let activity = self.logger.start(
+            ActivityKind::FileTransfer,
+            Level::Talkative,
+            format!("downloading '{shown}'"),
+            vec![Field::Text(shown.clone())],
+            parent,
+        );
+        if let Some(path) = request.url.strip_prefix("file://") {
+            return self.copy_file(request, path, sink, &activity);
+        }
+        let mut state = State::default();
+        let mut attempt = 1;
+        loop {
+            let error = match self.attempt(request, sink, &mut state, &activity) {
+                Ok(()) => {
+                    activity.progress(state.written, state.written);
+                    state.result.size = state.written;
+                    return Ok(state.result);
+                }
+                Err(error) => error,
+            };
+            let FetchError::Transfer { kind: FailureKind::Transient, retry_after, .. } = &error
+            else {
+                return Err(error);
+            };
+            if attempt >= self.settings.attempts.max(1) {
+                return Err(error);
+            }
+            let pause = self.pause(attempt, *retry_after);
+            let from = if state.written > 0 {
+                format!(" from offset {}", state.written)
+            } else {
+                String::new()
+            };
+            self.logger.warn(format!("{error}; retrying{from} in {} ms", pause.as_millis()));
+            self.sleep(request, pause)?;
+            attempt += 1;
+        }
+    }
+
+    /// Downloads into a new file at `path`, trying `urls` one after the other until one brings
+    /// what `wanted` says. With no `wanted` the first that answers wins. Returns the hash.
+    ///
+    /// # Errors
+    /// With what every URL said; then there is no file at `path`.
+    pub fn download_file(
+        &self,
+        urls: &[String],
+        path: &Path,
+        wanted: Option<&Hash>,
+        parent: u64,
+    ) -> Result<Downloaded, FetchError> {
+        let mut tried = Vec::new();
+        for url in urls {
+            let sink_error = |source| FetchError::Sink {
+                url: format!("{} to {}", redact(url), path.display()),
+                source,
+            };
+            let file = File::create(path).map_err(sink_error)?;
+            let mut sink = FileSink::new(file, wanted.map(Hash::algo));
+            let error = match self.download(&Request::new(url.clone()), &mut sink, parent) {
+                Ok(done) => match (wanted, sink.finish().1) {
+                    (Some(wanted), Some(got)) if *wanted != got => FetchError::WrongHash {
+                        url: redact(url),
+                        wanted: wanted.to_sri(),
+                        got: got.to_sri(),
+                    },
+                    _ => return Ok(done),
+                },
+                Err(error) => error,
+            };
+            std::fs::remove_file(path).map_err(sink_error)?;
+            if error.kind() == FailureKind::Interrupted {
+                return Err(error);
+            }
+            tried.push(error);
+            if let (Some(last), true) = (tried.last(), tried.len() < urls.len()) {
+                self.logger.warn(format!("{last}; trying the next mirror"));
+            }
+        }
+        match tried.len() {
+            1 => Err(tried.remove(0)),
+            _ => Err(FetchError::AllMirrorsFailed {
+                wanted: urls.first().map(|u| redact(u)).unwrap_or_default(),
+                tried,
+            }),
+        }
+    }
+
+    fn pause(&self, attempt: u32, asked: Option<Duration>) -> Duration {
+        let base = self.settings.retry_pause.saturating_mul(1 << (attempt - 1).min(10));
+        // A little spread, so that many clients do not come back at the same moment.
+        let spread = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .map_or(0, |t| t.subsec_nanos() % 400);
+        let pause = base + base * spread / 1000;
+        pause.max(asked.unwrap_or_default()).min(self.settings.longest_pause)
+    }
+
+    fn sleep(&self, request: &Request, pause: Duration) -> Result<(), FetchError> {
+        let until = Instant::now() + pause;
+        loop {
+            check_cancelled(request)?;
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(());
+            }
+            std::thread::sleep(left.min(Duration::from_millis(50)));
+        }
+    }
+
+    fn attempt(
+        &self,
+        request: &Request,
+        sink: &mut dyn Sink,
+        state: &mut State,
+        activity: &Activity,
+    ) -> Result<(), FetchError> {
+        check_cancelled(request)?;
+        let shown = redact(&request.url);
+        let failed = |kind, reason: String| FetchError::Transfer {
+            url: shown.clone(),
+            reason,
+            kind,
+            retry_after: None,
+        };
+        let response = self.send(request, state)?;
+        let status = response.status().as_u16();
+        let header = |name: &str| {
+            response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned)
+        };
+        if status == 304 && request.expected_etag.is_some() {
+            state.result.etag = header("etag").or_else(|| request.expected_etag.clone());
+            state.result.not_modified = true;
+            return Ok(());
+        }
+        if status == 416 && state.written > 0 {
+            // Everything had already arrived, or the file changed; from the start then.
+            restart(sink, state, &shown)?;
+            return Err(failed(FailureKind::Transient, "the server refused to resume".into()));
+        }
+        if !(200..300).contains(&status) {
+            return Err(status_error(response, &shown));
+        }
+        let etag = header("etag");
+        if state.written > 0 && status != 206 {
+            let same = etag.is_some() && etag == state.etag;
+            if !restart(sink, state, &shown)? {
+                let hint = if same { "it cannot resume" } else { "the file changed" };
+                return Err(failed(
+                    FailureKind::Permanent,
+                    format!("the transfer was cut and the server began anew ({hint})"),
+                ));
+            }
+        }
+        if status == 206 {
+            let start = header("content-range").as_deref().and_then(range_start);
+            if start != Some(state.written) {
+                return Err(failed(
+                    FailureKind::Permanent,
+                    format!("the server answered with another range than {}-", state.written),
+                ));
+            }
+        }
+        let expected = header("content-length").and_then(|l| l.parse::<u64>().ok());
+        let expected = expected.map(|rest| state.written + rest);
+        state.result = Downloaded {
+            url: ureq::ResponseExt::get_uri(&response).to_string(),
+            last_modified: header("last-modified"),
+            content_type: header("content-type"),
+            immutable_url: header("link").as_deref().and_then(immutable_link),
+            etag: etag.clone(),
+            ..Downloaded::default()
+        };
+        state.etag = etag.filter(|e| !e.starts_with("W/"));
+
+        let mut reader = response.into_body().into_reader();
+        let mut buffer = vec![0; 128 * 1024];
+        let mut reported = Instant::now();
+        loop {
+            check_cancelled(request)?;
+            let read = match reader.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(read) => read,
+                Err(e) if e.kind() == ErrorKind::Interrupted => continue,
+                Err(e) => return Err(failed(FailureKind::Transient, stream_error(&e))),
+            };
+            sink.take(&buffer[..read])
+                .map_err(|source| FetchError::Sink { url: shown.clone(), source })?;
+            state.written += read as u64;
+            if reported.elapsed() >= PROGRESS_EVERY {
+                activity.progress(state.written, expected.unwrap_or(0));
+                reported = Instant::now();
+            }
+        }
+        match expected {
+            Some(expected) if expected != state.written => Err(failed(
+                FailureKind::Transient,
+                format!("the transfer was cut after {} of {expected} bytes", state.written),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn send(
+        &self,
+        request: &Request,
+        state: &State,
+    ) -> Result<ureq::http::Response<ureq::Body>, FetchError> {
+        let shown = redact(&request.url);
+        let bad = |reason: String| FetchError::BadUrl { url: shown.clone(), reason };
+        let mut url = url::Url::parse(&request.url).map_err(|e| bad(e.to_string()))?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(bad(format!("the scheme '{}' is not supported", url.scheme())));
+        }
+        let credentials = if !url.username().is_empty() || url.password().is_some() {
+            let decode = |s: &str| percent_decode(s);
+            Some((decode(url.username()), decode(url.password().unwrap_or_default())))
+        } else {
+            url.host_str()
+                .and_then(|h| self.settings.netrc.credentials(h))
+                .map(|(u, p)| (u.to_owned(), p.to_owned()))
+        };
+        // The server must see the URL as it was given, not as this parser would write it.
+        let target = if url.username().is_empty() && url.password().is_none() {
+            request.url.clone()
+        } else {
+            let _ = url.set_username("");
+            let _ = url.set_password(None);
+            url.to_string()
+        };
+        let mut builder = self.agent.get(target.split('#').next().unwrap_or_default());
+        if let Some((user, password)) = credentials {
+            builder = builder.header("authorization", basic(&user, &password));
+        }
+        for (name, value) in &request.headers {
+            builder = builder.header(name, value);
+        }
+        if state.written > 0 {
+            builder = builder.header("range", format!("bytes={}-", state.written));
+            if let Some(etag) = &state.etag {
+                builder = builder.header("if-range", etag);
+            }
+        } else if let Some(etag) = &request.expected_etag {
+            builder = builder.header("if-none-match", etag);
+        }
+        builder.call().map_err(|error| {
+            let kind = match &error {
+                ureq::Error::BadUri(_)
+                | ureq::Error::Http(_)
+                | ureq::Error::TooManyRedirects
+                | ureq::Error::RedirectFailed
+                | ureq::Error::InvalidProxyUrl
+                | ureq::Error::Tls(_) => FailureKind::Permanent,
+                ureq::Error::Io(e) if is_certificate_error(e) => FailureKind::Permanent,
+                ureq::Error::Rustls(e) if e.to_string().contains("certificate") => {
+                    FailureKind::Permanent
+                }
+                _ => FailureKind::Transient,
+            };
+            FetchError::Transfer {
+                url: shown.clone(),
+                reason: explain(&error),
+                kind,
+                retry_after: None,
+            }
+        })
+    }
+
+    fn copy_file(
+        &self,
+        request: &Request,
+        path: &str,
+        sink: &mut dyn Sink,
+        activity: &Activity,
+    ) -> Result<Downloaded, FetchError> {
+        let failed = |kind, reason: String| FetchError::Transfer {
+            url: request.url.clone(),
+            reason,
+            kind,
+            retry_after: None,
+        };
+        let path = percent_decode(path.strip_prefix("localhost").unwrap_or(path));
+        let mut file = File::open(&path).map_err(|e| match e.kind() {
+            ErrorKind::NotFound | ErrorKind::NotADirectory => {
+                failed(FailureKind::NotFound, "there is no such file".into())
+            }
+            ErrorKind::PermissionDenied => {
+                failed(FailureKind::Forbidden, "it may not be read".into())
+            }
+            _ => failed(FailureKind::Permanent, e.to_string()),
+        })?;
+        let mut buffer = vec![0; 128 * 1024];
+        let mut size = 0;
+        loop {
+            check_cancelled(request)?;
+            let read = match file.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(read) => read,
+                Err(e) if e.kind() == ErrorKind::Interrupted => continue,
+                Err(e) => return Err(failed(FailureKind::Permanent, e.to_string())),
+            };
+            sink.take(&buffer[..read])
+                .map_err(|source| FetchError::Sink { url: request.url.clone(), source })?;
+            size += read as u64;
+        }
+        activity.progress(size, size);
+        Ok(Downloaded { url: request.url.clone(), size, ..Downloaded::default() })
+    }
+}
+
+fn restart(sink: &mut dyn Sink, state: &mut State, shown: &str) -> Result<bool, FetchError> {
+    let done = sink.restart().map_err(|source| FetchError::Sink { url: shown.into(), source })?;
+    if done {
+        state.written = 0;
+        state.etag = None;
+    }
+    Ok(done)
+}
+
+fn check_cancelled(request: &Request) -> Result<(), FetchError> {
+    match &request.cancel {
+        Some(flag) if flag.load(Ordering::Relaxed) => Err(FetchError::Transfer {
+            url: redact(&request.url),
+            reason: "the download was interrupted".into(),
+            kind: FailureKind::Interrupted,
+            retry_after: None,
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn status_error(response: ureq::http::Response<ureq::Body>, shown: &str) -> FetchError {
+    let status = response.status().as_u16();
+    let kind = match status {
+        404 | 410 => FailureKind::NotFound,
+        401 | 403 | 407 => FailureKind::Forbidden,
+        408 | 429 => FailureKind::Transient,
+        501 | 505 | 511 => FailureKind::Permanent,
+        500..=599 => FailureKind::Transient,
+        _ => FailureKind::Permanent,
+    };
+    let retry_after = response
+        .headers()
+        .get("retry-after")
+        .and_then(|v| v.to_str().ok())
+        .and_then(|v| v.trim().parse().ok())
+        .map(Duration::from_secs)
+        // "Too many requests" without a time: clearly longer than for a hiccup.
+        .or((status == 429).then_some(Duration::from_secs(10)));
+    let mut body = Vec::new();
+    let _ = response.into_body().into_reader().take(ERROR_BODY_LIMIT as u64).read_to_end(&mut body);
+    let mut reason = format!("HTTP error {status}");
+    match kind {
+        FailureKind::Forbidden if status == 407 => {
+            reason.push_str(" (the proxy wants credentials)")
+        }
+        FailureKind::Forbidden => {
+            reason.push_str(" (credentials are missing or refused; see 'netrc-file')");
+        }
+        _ => {}
+    }
+    let body = String::from_utf8_lossy(&body);
+    let body = body.trim();
+    if !body.is_empty() {
+        reason.push_str("\n\nresponse body:\n\n");
+        reason.extend(body.chars().filter(|c| *c == '\n' || *c == '\t' || !c.is_control()));
+    }
+    FetchError::Transfer { url: shown.into(), reason, kind, retry_after }
+}
+
+fn explain(error: &ureq::Error) -> String {
+    match error {
+        ureq::Error::HostNotFound => "the host's name cannot be resolved".into(),
+        ureq::Error::ConnectionFailed => "the connection failed".into(),
+        ureq::Error::Timeout(what) => format!("timed out ({what})"),
+        ureq::Error::Io(e) if is_certificate_error(e) => {
+            format!("{e}; is 'ssl-cert-file' right?")
+        }
+        ureq::Error::Io(e) => e.to_string(),
+        other => other.to_string(),
+    }
+}
+
+fn is_certificate_error(error: &std::io::Error) -> bool {
+    error.kind() == ErrorKind::InvalidData && error.to_string().contains("certificate")
+}
+
+fn stream_error(error: &std::io::Error) -> String {
+    format!("the transfer was cut: {error}")
+}
+
+/// The first byte of `bytes 100-199/200`.
+fn range_start(value: &str) -> Option<u64> {
+    value.trim().strip_prefix("bytes")?.trim_start().split('-').next()?.parse().ok()
+}
+
+fn immutable_link(value: &str) -> Option<String> {
+    value.split(',').find_map(|link| {
+        let (target, parameters) = link.trim().strip_prefix('<')?.split_once('>')?;
+        let immutable = parameters.split(';').any(|p| {
+            p.trim().strip_prefix("rel=").is_some_and(|rel| rel.trim_matches('"') == "immutable")
+        });
+        immutable.then(|| target.to_owned())
+    })
+}
+
+fn basic(user: &str, password: &str) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let bytes = format!("{user}:{password}").into_bytes();
+    let mut text = String::from("Basic ");
+    for chunk in bytes.chunks(3) {
+        let word = chunk.iter().fold(0u32, |word, b| (word << 8) | u32::from(*b))
+            << (8 * (3 - chunk.len()));
+        for i in 0..4 {
+            if i <= chunk.len() {
+                text.push(ALPHABET[(word >> (18 - 6 * i) & 63) as usize] as char);
+            } else {
+                text.push('=');
+            }
+        }
+    }
+    text
+}
+
+fn percent_decode(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let hex = (bytes[at] == b'%')
+            .then(|| text.get(at + 1..at + 3))
+            .flatten()
+            .and_then(|h| u8::from_str_radix(h, 16).ok());
+        match hex {
+            Some(byte) => {
+                out.push(byte);
+                at += 3;
+            }
+            None => {
+                out.push(bytes[at]);
+                at += 1;
+            }
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+#[cfg(test)]
+mod units {
+    use super::*;
+
+    #[test]
+    fn header_values() {
+        assert_eq!(range_start("bytes 5-9/10"), Some(5));
+        assert_eq!(basic("Aladdin", "open sesame"), "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
+        assert_eq!(basic("a", "b"), "Basic YTpi");
+        assert_eq!(
+            immutable_link("<https://a/x>; rel=\"canonical\", <https://a/y>; rel=\"immutable\""),
+            Some("https://a/y".into())
+        );
+        assert_eq!(percent_decode("/a%20b%2"), "/a b%2");
+    }
+}

@@ -1,0 +1,332 @@
+//! Downloads against a server that misbehaves as real ones do.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use firn_event::{Event, EventSink, Logger};
+use firn_model::hash::{Hash, HashAlgo};
+
+use crate::*;
+
+/// Answers the n-th request with the n-th script entry (the last one for all later requests).
+struct Server {
+    base: String,
+    requests: Arc<Mutex<Vec<String>>>,
+}
+
+impl Server {
+    fn new(answers: Vec<Vec<u8>>) -> Self {
+        Self::with_pause(answers, Duration::ZERO)
+    }
+
+    /// Waits with an open connection after each answer.
+    fn with_pause(answers: Vec<Vec<u8>>, pause: Duration) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let seen = requests.clone();
+        std::thread::spawn(move || {
+            for (n, stream) in listener.incoming().enumerate() {
+                let answer = answers[n.min(answers.len() - 1)].clone();
+                let Ok(stream) = stream else { return };
+                seen.lock().unwrap().push(read_head(&stream));
+                std::thread::spawn(move || {
+                    let mut stream = stream;
+                    let _ = stream.write_all(&answer);
+                    std::thread::sleep(pause);
+                });
+            }
+        });
+        Self { base, requests }
+    }
+
+    fn url(&self) -> String {
+        format!("{}/file", self.base)
+    }
+
+    fn requests(&self) -> Vec<String> {
+        self.requests.lock().unwrap().clone()
+    }
+}
+
+fn read_head(stream: &TcpStream) -> String {
+    let mut head = String::new();
+    let mut reader = BufReader::new(stream);
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line).unwrap_or(0) == 0 || line == "\r\n" {
+            return head.to_lowercase();
+        }
+        head.push_str(&line);
+    }
+}
+
+fn answer(status: &str, headers: &str, body: &str, length: usize) -> Vec<u8> {
+    format!(
+        "HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n{headers}\r\n{body}"
+    )
+    .into_bytes()
+}
+
+fn ok(body: &str) -> Vec<u8> {
+    answer("200 OK", "", body, body.len())
+}
+
+#[derive(Default)]
+struct Kept(Mutex<Vec<Event>>);
+impl EventSink for Kept {
+    fn event(&self, event: Event) {
+        self.0.lock().unwrap().push(event);
+    }
+}
+
+fn settings() -> FetchSettings {
+    FetchSettings {
+        retry_pause: Duration::from_millis(1),
+        stalled_timeout: Some(Duration::from_millis(300)),
+        ..FetchSettings::default()
+    }
+}
+
+fn get(url: &str, settings: FetchSettings) -> (Result<Downloaded, FetchError>, String, String) {
+    let kept = Arc::new(Kept::default());
+    let downloader = Downloader::new(settings, Logger::new(kept.clone())).unwrap();
+    let mut sink = MemorySink::default();
+    let result = downloader.download(&Request::new(url), &mut sink, 0);
+    let log = format!("{:?}", kept.0.lock().unwrap());
+    (result, String::from_utf8(sink.bytes).unwrap(), log)
+}
+
+#[test]
+fn brings_a_file_as_it_is() {
+    let server = Server::new(vec![answer(
+        "200 OK",
+        "etag: \"v1\"\r\ncontent-encoding: gzip\r\n",
+        "not really gzip",
+        15,
+    )]);
+    let (result, body, _) = get(&server.url(), settings());
+    let result = result.unwrap();
+    assert_eq!(body, "not really gzip", "nothing is unpacked on the way");
+    assert_eq!(result.etag.as_deref(), Some("\"v1\""));
+    assert_eq!(result.size, 15);
+    assert!(server.requests()[0].contains("accept-encoding: identity"));
+}
+
+#[test]
+fn goes_on_where_a_transfer_was_cut() {
+    let server = Server::new(vec![
+        answer("200 OK", "etag: \"v1\"\r\n", "01234", 10),
+        answer(
+            "206 Partial Content",
+            "content-range: bytes 5-9/10\r\netag: \"v1\"\r\n",
+            "56789",
+            5,
+        ),
+    ]);
+    let (result, body, log) = get(&server.url(), settings());
+    assert_eq!(result.unwrap().size, 10);
+    assert_eq!(body, "0123456789");
+    assert!(server.requests()[1].contains("range: bytes=5-"));
+    assert!(server.requests()[1].contains("if-range: \"v1\""));
+    assert!(log.contains("retrying from offset 5"), "{log}");
+}
+
+#[test]
+fn begins_again_when_the_file_changed_meanwhile() {
+    let server = Server::new(vec![
+        answer("200 OK", "etag: \"v1\"\r\n", "01234", 10),
+        answer("200 OK", "etag: \"v2\"\r\n", "abc", 3),
+    ]);
+    let (result, body, _) = get(&server.url(), settings());
+    assert_eq!(result.unwrap().size, 3);
+    assert_eq!(body, "abc");
+}
+
+#[test]
+fn a_sink_that_cannot_go_back_gets_no_mixture() {
+    let server = Server::new(vec![
+        answer("200 OK", "etag: \"v1\"\r\n", "01234", 10),
+        answer("200 OK", "etag: \"v2\"\r\n", "abc", 3),
+    ]);
+    let downloader = Downloader::new(settings(), Logger::silent()).unwrap();
+    let mut sink = WriteSink(Vec::new());
+    let error = downloader.download(&Request::new(server.url()), &mut sink, 0).unwrap_err();
+    assert!(error.to_string().contains("the file changed"), "{error}");
+    assert_eq!(sink.0, b"01234");
+}
+
+#[test]
+fn a_wrong_range_is_refused() {
+    let server = Server::new(vec![
+        answer("200 OK", "", "01234", 10),
+        answer("206 Partial Content", "content-range: bytes 0-4/10\r\n", "01234", 5),
+    ]);
+    let (result, ..) = get(&server.url(), settings());
+    assert!(result.unwrap_err().to_string().contains("another range"));
+}
+
+#[test]
+fn waits_as_long_as_the_server_asks() {
+    let server = Server::new(vec![
+        answer("503 Service Unavailable", "retry-after: 1\r\n", "", 0),
+        ok("fine"),
+    ]);
+    let begin = Instant::now();
+    let (result, body, _) = get(&server.url(), settings());
+    result.unwrap();
+    assert_eq!(body, "fine");
+    assert!(begin.elapsed() >= Duration::from_secs(1));
+}
+
+#[test]
+fn gives_up_after_the_last_attempt() {
+    let server = Server::new(vec![answer("500 Internal Server Error", "", "oh no", 5)]);
+    let (result, ..) = get(&server.url(), settings());
+    let error = result.unwrap_err();
+    assert_eq!(server.requests().len(), 5);
+    assert_eq!(
+        error.to_string(),
+        format!("unable to download '{}': HTTP error 500\n\nresponse body:\n\noh no", server.url())
+    );
+}
+
+#[test]
+fn a_refusal_is_not_an_absence_and_is_not_repeated() {
+    for (status, kind) in [
+        ("401 Unauthorized", FailureKind::Forbidden),
+        ("403 Forbidden", FailureKind::Forbidden),
+        ("407 Proxy Authentication Required", FailureKind::Forbidden),
+        ("404 Not Found", FailureKind::NotFound),
+        ("410 Gone", FailureKind::NotFound),
+        ("418 Teapot", FailureKind::Permanent),
+    ] {
+        let server = Server::new(vec![answer(status, "", "", 0)]);
+        let (result, ..) = get(&server.url(), settings());
+        assert_eq!(result.unwrap_err().kind(), kind, "{status}");
+        assert_eq!(server.requests().len(), 1, "{status}");
+    }
+}
+
+#[test]
+fn a_stalled_transfer_is_cut_and_tried_again() {
+    let server = Server::with_pause(vec![answer("200 OK", "", "01", 4)], Duration::from_secs(20));
+    let begin = Instant::now();
+    let (result, ..) = get(&server.url(), FetchSettings { attempts: 2, ..settings() });
+    let error = result.unwrap_err();
+    assert_eq!(error.kind(), FailureKind::Transient, "{error}");
+    assert!(begin.elapsed() < Duration::from_secs(5));
+    assert_eq!(server.requests().len(), 2);
+}
+
+#[test]
+fn credentials_go_to_the_server_and_nowhere_else() {
+    let server = Server::new(vec![answer("403 Forbidden", "", "", 0)]);
+    let url = server.url().replace("http://", "http://user:s3cret@");
+    let (result, _, log) = get(&url, settings());
+    let error = result.unwrap_err().to_string();
+    assert!(server.requests()[0].contains("authorization: basic dxnlcjpzm2nyzxq="));
+    assert!(!error.contains("s3cret") && !log.contains("s3cret"), "{error} {log}");
+    assert!(!server.requests()[0].contains("s3cret"));
+
+    let server = Server::new(vec![ok("x")]);
+    let netrc = Netrc::parse("machine 127.0.0.1 login u password p");
+    let (result, ..) = get(&server.url(), FetchSettings { netrc, ..settings() });
+    result.unwrap();
+    assert!(server.requests()[0].contains("authorization: basic dtpw"));
+}
+
+#[test]
+fn credentials_do_not_follow_a_redirection() {
+    let target = Server::new(vec![ok("there")]);
+    let server =
+        Server::new(vec![answer("302 Found", &format!("location: {}\r\n", target.url()), "", 0)]);
+    let url = server.url().replace("http://", "http://user:s3cret@");
+    let (result, body, _) = get(&url, settings());
+    assert_eq!(result.unwrap().url, target.url());
+    assert_eq!(body, "there");
+    assert!(!target.requests()[0].contains("authorization"));
+}
+
+#[test]
+fn a_validator_saves_the_transfer() {
+    let server = Server::new(vec![answer("304 Not Modified", "etag: \"v1\"\r\n", "", 0)]);
+    let downloader = Downloader::new(settings(), Logger::silent()).unwrap();
+    let mut sink = MemorySink::default();
+    let request = Request { expected_etag: Some("\"v1\"".into()), ..Request::new(server.url()) };
+    assert!(downloader.download(&request, &mut sink, 0).unwrap().not_modified);
+    assert!(server.requests()[0].contains("if-none-match: \"v1\""));
+}
+
+#[test]
+fn a_lying_mirror_is_passed_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let (liar, dead, good) = (
+        Server::new(vec![ok("evil")]),
+        Server::new(vec![answer("404 Not Found", "", "", 0)]),
+        Server::new(vec![ok("good")]),
+    );
+    let wanted = Hash::digest(HashAlgo::Sha256, b"good");
+    let downloader = Downloader::new(settings(), Logger::silent()).unwrap();
+    let path = dir.path().join("file");
+    let urls = [liar.url(), dead.url(), good.url()];
+    downloader.download_file(&urls, &path, Some(&wanted), 0).unwrap();
+    assert_eq!(std::fs::read(&path).unwrap(), b"good");
+
+    let error = downloader.download_file(&urls[..2], &path, Some(&wanted), 0).unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("wrong hash") && text.contains("HTTP error 404"), "{text}");
+    assert!(text.contains(&liar.url()) && text.contains(&dead.url()), "{text}");
+    assert!(!path.exists(), "nothing wrong is left behind");
+}
+
+#[test]
+fn files_have_urls_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a b");
+    std::fs::write(&path, "text").unwrap();
+    let url = format!("file://{}", path.display()).replace(' ', "%20");
+    let (result, body, _) = get(&url, settings());
+    assert_eq!(result.unwrap().size, 4);
+    assert_eq!(body, "text");
+    let (result, ..) = get("file:///nowhere/at/all", settings());
+    assert_eq!(result.unwrap_err().kind(), FailureKind::NotFound);
+}
+
+#[test]
+fn what_is_no_url_is_said_to_be_none() {
+    for url in ["", "nonsense", "gopher://x/y"] {
+        let (result, ..) = get(url, settings());
+        assert!(matches!(result, Err(FetchError::BadUrl { .. })), "{url}");
+    }
+    let (result, ..) = get("http://127.0.0.1:1/x", FetchSettings { attempts: 1, ..settings() });
+    assert_eq!(result.unwrap_err().kind(), FailureKind::Transient);
+}
+
+#[test]
+fn a_download_can_be_stopped() {
+    let server = Server::with_pause(vec![answer("200 OK", "", "01", 4)], Duration::from_secs(20));
+    let downloader = Downloader::new(
+        FetchSettings { stalled_timeout: Some(Duration::from_millis(100)), ..settings() },
+        Logger::silent(),
+    )
+    .unwrap();
+    let cancel = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let request = Request { cancel: Some(cancel.clone()), ..Request::new(server.url()) };
+    let stopper = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(50));
+        cancel.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+    let error = downloader.download(&request, &mut MemorySink::default(), 0).unwrap_err();
+    stopper.join().unwrap();
+    assert_eq!(error.kind(), FailureKind::Interrupted);
+}
+
+#[test]
+fn messages_name_no_passwords() {
+    assert_eq!(redact("https://u:p@h/x@y?z"), "https://h/x@y?z");
+    assert_eq!(redact("https://h/x"), "https://h/x");
+    assert_eq!(redact("plain"), "plain");
+}

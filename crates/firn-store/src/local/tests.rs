@@ -1,0 +1,819 @@
+use std::collections::BTreeSet;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use firn_model::content_address::{ContentAddress, Method};
+use firn_model::derivation::{Derivation, Output};
+use firn_model::hash::{Hash, HashAlgo};
+use firn_model::path_info::PathInfo;
+use firn_model::store_path::StorePath;
+
+use super::gc::{Action, GcOptions, render_size};
+use super::*;
+use crate::fs::hash_path;
+use crate::store::{ClosureOptions, Repair, Store as _};
+
+struct Case {
+    dir: tempfile::TempDir,
+    store: LocalStore,
+}
+
+fn case_with(change: impl FnOnce(&mut StoreOptions)) -> Case {
+    let dir = tempfile::tempdir().unwrap();
+    let mut options = StoreOptions { reserved_space: 4096, ..StoreOptions::default() };
+    change(&mut options);
+    let root = dir.path().canonicalize().unwrap();
+    let store = LocalStore::open(StoreLayout::in_root(&root), options).unwrap();
+    Case { dir, store }
+}
+
+fn case() -> Case {
+    case_with(|_| {})
+}
+
+impl Case {
+    fn text(&self, name: &str, references: &[&StorePath]) -> StorePath {
+        let references = references.iter().map(|p| (*p).clone()).collect();
+        self.store.add_text(name, name.as_bytes(), &references, Repair::No).unwrap()
+    }
+
+    /// Another process that has this store open has no temporary roots of ours.
+    fn reopened(&self) -> LocalStore {
+        LocalStore::open(self.store.layout.clone(), self.store.options.clone()).unwrap()
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Forgets the temporary roots of this process.
+    fn without_temp_roots(self) -> Self {
+        let Self { dir, store } = self;
+        let (layout, options) = (store.layout.clone(), store.options.clone());
+        drop(store);
+        Self { dir, store: LocalStore::open(layout, options).unwrap() }
+    }
+
+    fn gc(&self, action: Action) -> BTreeSet<String> {
+        self.store.collect_garbage(&GcOptions { action, ..GcOptions::default() }).unwrap().paths
+    }
+
+    fn printed(&self, paths: &[&StorePath]) -> BTreeSet<String> {
+        paths.iter().map(|p| self.store.print(p)).collect()
+    }
+}
+
+#[test]
+fn text_is_where_its_hash_says_and_knows_its_references() {
+    let case = case();
+    let a = case.text("a", &[]);
+    let b = case.text("b", &[&a]);
+    let info = case.store.path_info(&b).unwrap();
+    assert_eq!(info.references, [a.clone()].into());
+    assert!(info.is_content_addressed(case.store.store_dir()));
+    assert!(info.registration_time > 1_600_000_000);
+    let real = case.store.real_path(&b);
+    assert_eq!(std::fs::read(&real).unwrap(), b"b");
+    assert_eq!((info.nar_hash, info.nar_size), hash_path(&real, HashAlgo::Sha256).unwrap());
+    assert_eq!(case.store.query_referrers(&a).unwrap(), [b.clone()].into());
+    // adding it again changes nothing
+    assert_eq!(case.text("b", &[&a]), b);
+    assert_eq!(case.store.query_path_from_hash_part(b.hash_part()).unwrap(), Some(b));
+    assert_eq!(case.store.query_path_from_hash_part(&"0".repeat(32)).unwrap(), None);
+}
+
+#[test]
+fn a_reference_must_be_valid() {
+    let case = case();
+    let missing = StorePath::from_parts(&[9; 20], "missing").unwrap();
+    let error =
+        case.store.add_text("a", b"a", &[missing].into(), Repair::No).unwrap_err().to_string();
+    assert!(error.ends_with("-missing' is not valid"), "{error}");
+    assert!(case.store.query_all_valid_paths().unwrap().is_empty());
+}
+
+#[test]
+fn sources_get_the_paths_that_nix_computes() {
+    let case = case();
+    let source = case.path("src");
+    std::fs::create_dir(&source).unwrap();
+    std::fs::write(source.join("f"), "hello\n").unwrap();
+    std::fs::write(source.join("skip"), "x").unwrap();
+    let store = &case.store;
+    let none = BTreeSet::new();
+    let mut filter = |p: &Path, _| Ok(!p.ends_with("skip"));
+    let path = store
+        .add_path(
+            "src",
+            &source,
+            Method::Nar,
+            HashAlgo::Sha256,
+            Some(&mut filter),
+            &none,
+            Repair::No,
+        )
+        .unwrap();
+    assert!(!store.real_path(&path).join("skip").exists());
+    let info = store.path_info(&path).unwrap();
+    assert_eq!(info.ca, Some(ContentAddress { method: Method::Nar, hash: info.nar_hash }));
+    let mut filter = |p: &Path, _| Ok(!p.ends_with("skip"));
+    let computed = store
+        .path_for("src", &source, Method::Nar, HashAlgo::Sha256, Some(&mut filter), &none)
+        .unwrap();
+    assert_eq!(computed, path);
+
+    let flat = store
+        .add_path("f", &source.join("f"), Method::Flat, HashAlgo::Sha1, None, &none, Repair::No)
+        .unwrap();
+    assert_eq!(std::fs::read(store.real_path(&flat)).unwrap(), b"hello\n");
+    assert_eq!(
+        store.path_info(&flat).unwrap().ca.unwrap().to_string(),
+        format!("fixed:{}", Hash::digest(HashAlgo::Sha1, b"hello\n"))
+    );
+    let error = store
+        .add_path("d", &source, Method::Flat, HashAlgo::Sha256, None, &none, Repair::No)
+        .unwrap_err();
+    assert!(error.to_string().ends_with("is not a regular file"));
+}
+
+#[test]
+fn large_sources_take_the_same_path_as_small_ones() {
+    let make = |buffer: u64| {
+        let case = case_with(|o| o.nar_buffer_size = buffer);
+        let source = case.path("src");
+        std::fs::create_dir(&source).unwrap();
+        std::fs::write(source.join("f"), vec![1; 100_000]).unwrap();
+        std::fs::write(source.join("skip"), "x").unwrap();
+        let none = BTreeSet::new();
+        let mut all = Vec::new();
+        for (method, algo, path) in [
+            (Method::Nar, HashAlgo::Sha256, source.clone()),
+            (Method::Nar, HashAlgo::Sha512, source.clone()),
+            (Method::Flat, HashAlgo::Sha256, source.join("f")),
+        ] {
+            let mut filter = |p: &Path, _| Ok(!p.ends_with("skip"));
+            let added = case
+                .store
+                .add_path("n", &path, method, algo, Some(&mut filter), &none, Repair::No)
+                .unwrap();
+            let info = case.store.path_info(&added).unwrap();
+            assert_eq!(case.store.check_path(&added).unwrap(), None);
+            all.push((added, info.nar_hash, info.ca));
+        }
+        let left = std::fs::read_dir(&case.store.layout.real_store_dir)
+            .unwrap()
+            .filter(|e| e.as_ref().unwrap().file_name().to_string_lossy().starts_with("tmp"))
+            .count();
+        assert_eq!(left, 0);
+        all
+    };
+    assert_eq!(make(1 << 20), make(10));
+}
+
+fn derivation(name: &str, inputs: &[(&StorePath, &str)]) -> Derivation {
+    let mut drv = Derivation {
+        name: name.to_owned(),
+        system: "x".into(),
+        builder: "/bin/sh".into(),
+        ..Derivation::default()
+    };
+    drv.outputs.insert("out".to_owned(), Output::Deferred);
+    drv.env.insert("out".into(), "".into());
+    for (path, output) in inputs {
+        drv.input_drvs.entry((*path).clone()).or_default().outputs.insert((*output).to_owned());
+    }
+    drv
+}
+
+/// A derivation with its output path in place.
+fn finished(store: &LocalStore, mut drv: Derivation) -> Derivation {
+    let dir = store.store_dir().clone();
+    let mut lookup = |path: &StorePath| {
+        let input = store.read_derivation(path).unwrap();
+        firn_model::derivation::hash_modulo(&input, &dir, false, &mut |_| unreachable!())
+    };
+    let hash = firn_model::derivation::hash_modulo(&drv, &dir, true, &mut lookup).unwrap();
+    drv.fill_output_paths(&dir, &hash).unwrap();
+    drv
+}
+
+#[test]
+fn derivations_register_their_outputs() {
+    let case = case();
+    let store = &case.store;
+    let drv = finished(store, derivation("a", &[]));
+    let out = drv.output_path(store.store_dir(), "out").unwrap().unwrap();
+    let path = store.add_derivation(&drv, Repair::No).unwrap();
+    assert_eq!(path, drv.store_path(store.store_dir()).unwrap());
+    assert_eq!(store.read_derivation(&path).unwrap(), drv);
+    assert_eq!(store.query_valid_derivers(&out).unwrap(), [path.clone()].into());
+    assert_eq!(store.query_derivation_outputs(&path).unwrap()["out"], Some(out));
+    // one that needs another, as text: outputs are checked then
+    let second = finished(store, derivation("b", &[(&path, "out")]));
+    let text = second.to_aterm(store.store_dir());
+    let refs = [path.clone()].into();
+    let added = store.add_text("b.drv", &text, &refs, Repair::No).unwrap();
+    assert_eq!(store.query_derivation_outputs(&added).unwrap().len(), 1);
+    // and one that lies
+    let mut wrong = second.clone();
+    wrong.outputs.insert(
+        "out".to_owned(),
+        Output::InputAddressed(StorePath::from_parts(&[1; 20], "b").unwrap()),
+    );
+    let text = wrong.to_aterm(store.store_dir());
+    let error = store.add_text("b.drv", &text, &refs, Repair::No).unwrap_err().to_string();
+    assert!(error.contains("has incorrect output") && error.contains("should be"), "{error}");
+    // a broken one is refused too, and leaves nothing
+    let error = store.add_text("c.drv", &text[..40], &refs, Repair::No).unwrap_err().to_string();
+    assert!(error.contains("c.drv"), "{error}");
+    let names: Vec<_> = std::fs::read_dir(&store.layout.real_store_dir)
+        .unwrap()
+        .map(|e| e.unwrap().file_name().into_string().unwrap())
+        .filter(|n| n.contains("c.drv"))
+        .collect();
+    assert_eq!(names.iter().filter(|n| !n.ends_with(".lock")).count(), 0, "{names:?}");
+}
+
+#[test]
+fn deep_graphs_of_derivations_need_no_deep_stack() {
+    let case = case();
+    let store = &case.store;
+    let mut last = store.add_derivation(&derivation_fixed("d0"), Repair::No).unwrap();
+    let dir = store.store_dir().clone();
+    let mut modulo = store_modulo(store, &last);
+    for n in 1..3000 {
+        let mut drv = derivation(&format!("d{n}"), &[(&last, "out")]);
+        let hash =
+            firn_model::derivation::hash_modulo(&drv, &dir, true, &mut |_| Ok(modulo.clone()))
+                .unwrap();
+        drv.fill_output_paths(&dir, &hash).unwrap();
+        let previous = modulo.clone();
+        modulo =
+            firn_model::derivation::hash_modulo(&drv, &dir, false, &mut |_| Ok(previous.clone()))
+                .unwrap();
+        last = store.add_derivation(&drv, Repair::No).unwrap();
+    }
+    // checked by a store that knows none of the hashes yet
+    let other = case.reopened();
+    let mut top = derivation("top", &[(&last, "out")]);
+    let hash =
+        firn_model::derivation::hash_modulo(&top, &dir, true, &mut |_| Ok(modulo.clone())).unwrap();
+    top.fill_output_paths(&dir, &hash).unwrap();
+    other.add_text("top.drv", &top.to_aterm(&dir), &top.references(), Repair::No).unwrap();
+}
+
+fn derivation_fixed(name: &str) -> Derivation {
+    let mut drv = derivation(name, &[]);
+    let hash = Hash::digest(HashAlgo::Sha256, b"x");
+    drv.outputs.insert("out".into(), Output::Fixed(ContentAddress { method: Method::Flat, hash }));
+    drv
+}
+
+fn store_modulo(store: &LocalStore, path: &StorePath) -> firn_model::derivation::DrvHashModulo {
+    let drv = store.read_derivation(path).unwrap();
+    firn_model::derivation::hash_modulo(&drv, store.store_dir(), false, &mut |_| unreachable!())
+        .unwrap()
+}
+
+/// A NAR and what is known of it, under a path of our choice.
+fn nar_of(text: &[u8], digest: u8) -> (PathInfo, Vec<u8>) {
+    let mut nar = Vec::new();
+    firn_model::nar::NarWriter::new(&mut nar)
+        .unwrap()
+        .file(false, text.len() as u64, &mut &*text)
+        .unwrap();
+    let path = StorePath::from_parts(&[digest; 20], "n").unwrap();
+    let info = PathInfo::new(path, Hash::digest(HashAlgo::Sha256, &nar), nar.len() as u64);
+    (info, nar)
+}
+
+#[test]
+fn nars_are_believed_only_when_hash_size_and_address_agree() {
+    let case = case();
+    let store = &case.store;
+    let (info, nar) = nar_of(b"contents", 1);
+    let add = |info: &PathInfo, nar: &[u8]| store.add_nar(info, &mut &*nar, Repair::No);
+    let mut wrong = info.clone();
+    wrong.nar_hash = Hash::digest(HashAlgo::Sha256, b"other");
+    let error = add(&wrong, &nar).unwrap_err().to_string();
+    assert!(
+        error.starts_with("hash mismatch importing path '/nix/store/")
+            && error.contains("\n  specified: sha256:")
+            && error.contains("\n  got:       sha256:"),
+        "{error}"
+    );
+    let mut wrong = info.clone();
+    wrong.nar_size += 8;
+    assert!(add(&wrong, &nar).unwrap_err().to_string().starts_with("size mismatch"));
+    let mut wrong = info.clone();
+    wrong.ca = Some(ContentAddress {
+        method: Method::Flat,
+        hash: Hash::digest(HashAlgo::Sha256, b"other"),
+    });
+    assert!(add(&wrong, &nar).unwrap_err().to_string().starts_with("ca hash mismatch"));
+    assert!(add(&info, &nar[..nar.len() - 8]).is_err());
+    // nothing of this is left
+    assert!(!store.real_path(&info.path).exists());
+    assert!(!store.is_valid(&info.path).unwrap());
+    add(&info, &nar).unwrap();
+    let mut back = Vec::new();
+    store.nar_from_path(&info.path, &mut back).unwrap();
+    assert_eq!(back, nar);
+    // claims a content address that would lead to another path
+    let mut wrong = nar_of(b"contents", 2).0;
+    wrong.ca = Some(ContentAddress {
+        method: Method::Flat,
+        hash: Hash::digest(HashAlgo::Sha256, b"contents"),
+    });
+    let error = add(&wrong, &nar).unwrap_err().to_string();
+    assert!(error.ends_with("because it claims to be content-addressed but isn't"), "{error}");
+}
+
+#[test]
+fn registration_is_all_or_nothing() {
+    let case = case();
+    let store = &case.store;
+    let (mut a, nar) = nar_of(b"a", 1);
+    let (mut b, nar_b) = nar_of(b"b", 2);
+    std::fs::write(store.real_path(&a.path), &nar).unwrap();
+    std::fs::write(store.real_path(&b.path), &nar_b).unwrap();
+    a.references.insert(b.path.clone());
+    b.references.insert(a.path.clone());
+    let error = store.register_valid(&[a.clone(), b.clone()]).unwrap_err().to_string();
+    assert!(error.starts_with("cycle detected in the references of '"), "{error}");
+    b.references = [StorePath::from_parts(&[3; 20], "x").unwrap()].into();
+    assert!(store.register_valid(&[a.clone(), b.clone()]).is_err());
+    assert!(store.query_all_valid_paths().unwrap().is_empty());
+    // one may refer to another of the same registration, and to itself
+    b.references = [b.path.clone()].into();
+    store.register_valid(&[a.clone(), b.clone()]).unwrap();
+    assert_eq!(store.path_info(&a.path).unwrap().references, a.references);
+    assert_eq!(store.path_info(&b.path).unwrap().references, b.references);
+}
+
+#[test]
+fn closures_follow_what_they_are_told_to() {
+    let case = case();
+    let store = &case.store;
+    let a = case.text("a", &[]);
+    let b = case.text("b", &[&a]);
+    let c = case.text("c", &[&b]);
+    let closure = |start: &StorePath, options| {
+        store.compute_closure(&[start.clone()].into(), options).unwrap()
+    };
+    let all: BTreeSet<_> = [a.clone(), b.clone(), c.clone()].into();
+    assert_eq!(closure(&c, ClosureOptions::default()), all);
+    let flip = ClosureOptions { flip: true, ..Default::default() };
+    assert_eq!(closure(&a, flip), all);
+    assert_eq!(store.topo_sort(&all).unwrap(), [c, b, a]);
+    let missing = StorePath::from_parts(&[3; 20], "x").unwrap();
+    let error = store.compute_closure(&[missing].into(), ClosureOptions::default()).unwrap_err();
+    assert!(matches!(error, Error::InvalidPath { .. }));
+}
+
+#[test]
+fn garbage_is_what_no_root_reaches() {
+    let case = case();
+    let a = case.text("a", &[]);
+    let b = case.text("b", &[&a]);
+    let c = case.text("c", &[&a]);
+    let link = case.path("result");
+    case.store.add_perm_root(&b, &link).unwrap();
+    // while this process lives, everything it added is kept
+    assert_eq!(case.gc(Action::DeleteDead), BTreeSet::new());
+    let case = case.without_temp_roots();
+    assert_eq!(case.gc(Action::ReturnLive), case.printed(&[&a, &b]));
+    assert_eq!(case.gc(Action::ReturnDead), case.printed(&[&c]));
+    let garbage = case.store.layout.real_store_dir.join("rubbish");
+    std::fs::create_dir(&garbage).unwrap();
+    let left_over = case.store.layout.real_store_dir.join(format!("{}.lock", c.base_name()));
+    std::fs::write(&left_over, "").unwrap();
+    let deleted = case.gc(Action::DeleteDead);
+    assert!(deleted.is_superset(&case.printed(&[&c])), "{deleted:?}");
+    assert!(!garbage.exists() && !left_over.exists() && !case.store.real_path(&c).exists());
+    assert!(!case.store.is_valid(&c).unwrap() && case.store.is_valid(&b).unwrap());
+    // the user's link was the root
+    std::fs::remove_file(&link).unwrap();
+    let deleted = case.gc(Action::DeleteDead);
+    assert!(deleted.is_superset(&case.printed(&[&a, &b])));
+    assert!(case.store.query_all_valid_paths().unwrap().is_empty());
+    assert_eq!(case.store.find_roots().unwrap().len(), 0);
+}
+
+#[test]
+fn derivations_and_outputs_keep_each_other_as_settings_say() {
+    for (keep_outputs, keep_derivations) in
+        [(false, false), (false, true), (true, false), (true, true)]
+    {
+        let case = case_with(|o| {
+            o.keep_outputs = keep_outputs;
+            o.keep_derivations = keep_derivations;
+        });
+        let store = &case.store;
+        let add = |name: &str| {
+            let drv = finished(store, derivation(name, &[]));
+            let out = drv.output_path(store.store_dir(), "out").unwrap().unwrap();
+            let drv_path = store.add_derivation(&drv, Repair::No).unwrap();
+            let (mut info, nar) = nar_of(name.as_bytes(), 1);
+            info.path = out.clone();
+            info.deriver = Some(drv_path.clone());
+            store.add_nar(&info, &mut nar.as_slice(), Repair::No).unwrap();
+            (drv_path, out)
+        };
+        let (drv1, out1) = add("one");
+        let (drv2, out2) = add("two");
+        store.add_perm_root(&drv1, &case.path("r1")).unwrap();
+        store.add_perm_root(&out2, &case.path("r2")).unwrap();
+        let case = case.without_temp_roots();
+        case.gc(Action::DeleteDead);
+        let valid = |p| case.store.is_valid(p).unwrap();
+        assert!(valid(&drv1) && valid(&out2));
+        assert_eq!(valid(&out1), keep_outputs);
+        assert_eq!(valid(&drv2), keep_derivations);
+    }
+}
+
+#[test]
+fn single_paths_are_deleted_only_when_nothing_needs_them() {
+    let case = case();
+    let a = case.text("a", &[]);
+    let b = case.text("b", &[&a]);
+    let case = case.without_temp_roots();
+    let specific = |paths: &[&StorePath], ignore_liveness| {
+        case.store.collect_garbage(&GcOptions {
+            action: Action::DeleteSpecific(paths.iter().map(|p| (*p).clone()).collect()),
+            ignore_liveness,
+            max_freed: None,
+        })
+    };
+    let error = specific(&[&a], false).unwrap_err().to_string();
+    assert!(error.starts_with("Cannot delete path '/nix/store/"), "{error}");
+    case.store.add_perm_root(&b, &case.path("r")).unwrap();
+    let case = case.without_temp_roots();
+    let specific = |paths: &[&StorePath], ignore_liveness| {
+        case.store.collect_garbage(&GcOptions {
+            action: Action::DeleteSpecific(paths.iter().map(|p| (*p).clone()).collect()),
+            ignore_liveness,
+            max_freed: None,
+        })
+    };
+    assert!(specific(&[&b], false).is_err());
+    assert_eq!(specific(&[&a, &b], true).unwrap().paths, case.printed(&[&a, &b]));
+    assert!(case.store.query_all_valid_paths().unwrap().is_empty());
+}
+
+#[test]
+fn the_collector_stops_when_enough_is_freed() {
+    let case = case();
+    for n in 0..20 {
+        let name = format!("t{n}");
+        case.store.add_text(&name, &[b'x'; 1000], &BTreeSet::new(), Repair::No).unwrap();
+    }
+    let case = case.without_temp_roots();
+    let results = case
+        .store
+        .collect_garbage(&GcOptions { max_freed: Some(4500), ..GcOptions::default() })
+        .unwrap();
+    assert_eq!((results.paths.len(), results.bytes_freed), (5, 5000));
+    assert_eq!(case.store.query_all_valid_paths().unwrap().len(), 15);
+}
+
+#[test]
+fn roots_made_while_the_collector_runs_are_kept() {
+    let case = case();
+    let names: Vec<String> = (0..300).map(|n| format!("t{n}")).collect();
+    for name in &names {
+        case.text(name, &[]);
+    }
+    let case = case.without_temp_roots();
+    // every path that is added while the collector runs must be valid and there afterwards
+    for _ in 0..5 {
+        let store = &case.store;
+        std::thread::scope(|scope| {
+            let collector = scope.spawn(|| store.collect_garbage(&GcOptions::default()).unwrap());
+            for name in &names {
+                let path = case.text(name, &[]);
+                assert!(store.is_valid(&path).unwrap());
+                assert!(store.real_path(&path).exists(), "{name}");
+            }
+            collector.join().unwrap();
+        });
+        for name in &names {
+            let path = case.text(name, &[]);
+            assert!(store.real_path(&path).exists(), "{name}");
+        }
+        store.temp_roots_for_tests_forget();
+    }
+}
+
+#[test]
+fn links_of_every_kind_are_roots() {
+    let case = case();
+    let [a, b, c, d] = ["a", "b", "c", "d"].map(|n| case.text(n, &[]));
+    let store = &case.store;
+    let gcroots = store.layout.gc_roots_dir();
+    store.add_direct_root(&a, "mine/a").unwrap();
+    // a link to somewhere below a store path
+    symlink(format!("{}/bin/x", store.print(&b)), gcroots.join("b")).unwrap();
+    // a file with the name of a store path
+    std::fs::write(gcroots.join(c.base_name()), "").unwrap();
+    // a link to a link elsewhere
+    let elsewhere = case.path("elsewhere");
+    symlink(store.print(&d), &elsewhere).unwrap();
+    symlink(&elsewhere, gcroots.join("indirect")).unwrap();
+    let missing = StorePath::from_parts(&[3; 20], "x").unwrap();
+    symlink(store.print(&missing), gcroots.join("dangling")).unwrap();
+    let case = case.without_temp_roots();
+    let roots = case.store.find_roots().unwrap();
+    assert_eq!(roots.keys().cloned().collect::<BTreeSet<_>>(), [a, b, c, d.clone()].into());
+    assert_eq!(roots[&d], [elsewhere.display().to_string()].into());
+}
+
+#[test]
+fn roots_are_not_made_where_something_else_is() {
+    let case = case();
+    let a = case.text("a", &[]);
+    let file = case.path("file");
+    std::fs::write(&file, "precious").unwrap();
+    let error = case.store.add_perm_root(&a, &file).unwrap_err().to_string();
+    assert!(error.starts_with("cannot create symlink") && error.ends_with("already exists"));
+    let link = case.path("link");
+    symlink("/somewhere", &link).unwrap();
+    assert!(case.store.add_perm_root(&a, &link).is_err());
+    let error =
+        case.store.add_perm_root(&a, Path::new("/nix/store/x/result")).unwrap_err().to_string();
+    assert!(error.contains("in the Nix store is forbidden"), "{error}");
+    // a link into the store is replaced
+    std::fs::remove_file(&link).unwrap();
+    let b = case.text("b", &[]);
+    case.store.add_perm_root(&a, &link).unwrap();
+    case.store.add_perm_root(&b, &link).unwrap();
+    assert_eq!(std::fs::read_link(&link).unwrap(), Path::new(&case.store.print(&b)));
+}
+
+#[test]
+fn programs_that_run_are_roots() {
+    let case = case();
+    let a = case.text("a", &[]);
+    let printed = case.store.print(&a);
+    let case = case.without_temp_roots();
+    let mut child = std::process::Command::new("sleep")
+        .arg("60")
+        .env("USES", format!("x:{printed}/bin:/y"))
+        .spawn()
+        .unwrap();
+    let roots = case.store.find_roots().unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let links = roots.get(&a).unwrap();
+    assert_eq!(*links, [format!("/proc/{}/environ", child.id())].into());
+}
+
+#[test]
+fn verification_finds_what_changed_or_vanished() {
+    let case = case();
+    let a = case.text("a", &[]);
+    let b = case.text("b", &[&a]);
+    let c = case.text("c", &[]);
+    let store = &case.store;
+    assert!(!store.verify(true, None).unwrap());
+    // vanished, and nobody needs it: forgotten
+    crate::fs::delete_path(&store.real_path(&c)).unwrap();
+    assert!(!store.verify(false, None).unwrap());
+    assert!(!store.is_valid(&c).unwrap());
+    // vanished, but needed
+    crate::fs::delete_path(&store.real_path(&a)).unwrap();
+    assert!(store.verify(false, None).unwrap());
+    assert!(store.is_valid(&a).unwrap());
+    // repaired
+    let mut repair = |s: &LocalStore, path: &StorePath| {
+        let text = path.name().as_bytes().to_vec();
+        let info = s.path_info(path)?;
+        s.add_text(path.name(), &text, &info.references, Repair::Yes).map(drop)
+    };
+    assert!(!store.verify(true, Some(&mut repair)).unwrap());
+    assert!(!store.verify(true, None).unwrap());
+    // a repair that fails leaves what was there
+    let (info, nar) = nar_of(b"x", 9);
+    store.add_nar(&info, &mut nar.as_slice(), Repair::No).unwrap();
+    assert!(store.add_nar(&info, &mut &nar[..50], Repair::Yes).is_err());
+    assert_eq!(std::fs::read(store.real_path(&info.path)).unwrap(), b"x");
+    // changed
+    let real = store.real_path(&b);
+    std::fs::remove_file(&real).unwrap();
+    std::fs::write(&real, "changed").unwrap();
+    assert!(!store.verify(false, None).unwrap(), "contents are not looked at");
+    assert!(store.verify(true, None).unwrap());
+    assert!(store.check_path(&b).unwrap().is_some());
+    assert!(!store.verify(true, Some(&mut repair)).unwrap());
+    assert_eq!(std::fs::read(&real).unwrap(), b"b");
+}
+
+#[test]
+fn equal_files_become_one() {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+    let case = case();
+    let source = case.path("src");
+    std::fs::create_dir_all(source.join("d")).unwrap();
+    for name in ["one", "d/two", "three"] {
+        std::fs::write(source.join(name), "the same").unwrap();
+    }
+    std::fs::set_permissions(source.join("three"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let add = |name: &str| {
+        let none = BTreeSet::new();
+        case.store
+            .add_path(name, &source, Method::Nar, HashAlgo::Sha256, None, &none, Repair::No)
+            .unwrap()
+    };
+    let (a, b) = (add("a"), add("b"));
+    let stats = case.store.optimise().unwrap();
+    assert_eq!((stats.files_linked, stats.bytes_freed), (4, 32));
+    let inode = |p: &StorePath, n: &str| case.store.real_path(p).join(n).metadata().unwrap().ino();
+    assert_eq!(inode(&a, "one"), inode(&b, "d/two"));
+    assert_eq!(inode(&a, "three"), inode(&b, "three"));
+    assert_ne!(inode(&a, "one"), inode(&a, "three"), "one is executable, the other is not");
+    assert!(!case.store.verify(true, None).unwrap(), "folders have their modes and times again");
+    let meta = case.store.real_path(&a).join("d").metadata().unwrap();
+    assert_eq!((meta.mode() & 0o7777, meta.mtime()), (0o555, 1));
+    assert_eq!(case.store.optimise().unwrap().files_linked, 0);
+    // links that nobody shares any more go with the garbage
+    let case = case.without_temp_roots();
+    case.gc(Action::DeleteDead);
+    assert_eq!(std::fs::read_dir(case.store.layout.links_dir()).unwrap().count(), 0);
+}
+
+#[test]
+fn exported_paths_can_be_imported_elsewhere() {
+    let case = case();
+    let a = case.text("a", &[]);
+    let b = case.text("b", &[&a]);
+    let mut out = Vec::new();
+    crate::export::export_paths(&case.store, &[a.clone(), b.clone()].into(), &mut out).unwrap();
+    let other = self::case();
+    let imported = crate::export::import_paths(&other.store, &mut out.as_slice()).unwrap();
+    assert_eq!(imported, [a.clone(), b.clone()]);
+    assert_eq!(other.store.path_info(&b).unwrap().references, [a].into());
+    for len in 0..out.len() {
+        let fresh = self::case();
+        let result = crate::export::import_paths(&fresh.store, &mut &out[..len]);
+        assert!(result.is_err(), "{len} of {} bytes", out.len());
+        if len > 100 {
+            break; // the rest is as good with larger steps
+        }
+    }
+    // contents that changed are not spread
+    let real = case.store.real_path(&b);
+    std::fs::remove_file(&real).unwrap();
+    std::fs::write(&real, "changed").unwrap();
+    let error = crate::export::export_paths(&case.store, &[b].into(), &mut Vec::new()).unwrap_err();
+    assert!(matches!(error, Error::PathModified { .. }));
+}
+
+#[test]
+fn registrations_are_text() {
+    let case = case();
+    let a = case.text("a", &[]);
+    let b = case.text("b", &[&a]);
+    let store = &case.store;
+    let text = crate::registration::print(store, &b, true, true).unwrap();
+    let info = store.path_info(&b).unwrap();
+    assert_eq!(
+        text,
+        format!(
+            "{}\n{}\n{}\n\n1\n{}\n",
+            store.print(&b),
+            info.nar_hash.to_base16(),
+            info.nar_size,
+            store.print(&a)
+        )
+    );
+    let mut source = text.as_bytes();
+    let read = crate::registration::read(store, &mut source, true).unwrap().unwrap();
+    assert_eq!((read.nar_hash, &read.references), (info.nar_hash, &info.references));
+    assert_eq!(crate::registration::read(store, &mut source, true).unwrap(), None);
+    for cut in ["/nix/store", &text[..text.len() - 60]] {
+        assert!(crate::registration::read(store, &mut cut.as_bytes(), true).is_err());
+    }
+}
+
+#[test]
+fn two_who_add_the_same_get_one() {
+    let case = Arc::new(case());
+    let source = case.path("src");
+    std::fs::create_dir(&source).unwrap();
+    for n in 0..50 {
+        std::fs::write(source.join(n.to_string()), vec![0; 1000]).unwrap();
+    }
+    let layout = case.store.layout.clone();
+    let paths: Vec<StorePath> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..8)
+            .map(|n| {
+                let (source, layout) = (source.clone(), layout.clone());
+                scope.spawn(move || {
+                    // a store of its own, as another process would have, and another way in
+                    let nar_buffer_size = if n % 2 == 0 { 10 } else { 1 << 20 };
+                    let options = StoreOptions { nar_buffer_size, ..StoreOptions::default() };
+                    let store = LocalStore::open(layout, options).unwrap();
+                    let none = BTreeSet::new();
+                    store
+                        .add_path(
+                            "s",
+                            &source,
+                            Method::Nar,
+                            HashAlgo::Sha256,
+                            None,
+                            &none,
+                            Repair::No,
+                        )
+                        .unwrap()
+                })
+            })
+            .collect();
+        threads.into_iter().map(|t| t.join().unwrap()).collect()
+    });
+    assert!(paths.windows(2).all(|w| w[0] == w[1]));
+    assert_eq!(case.store.check_path(&paths[0]).unwrap(), None);
+    assert_eq!(case.store.query_all_valid_paths().unwrap().len(), 1);
+}
+
+#[test]
+fn what_a_killed_process_left_is_made_anew() {
+    let case = case();
+    let a = case.text("a", &[]);
+    let real = case.store.real_path(&a);
+    // died before the registration: contents are there, whole or not, and the lock file too
+    case.store.invalidate_checked(&a).unwrap();
+    std::fs::remove_file(&real).unwrap();
+    std::fs::create_dir(&real).unwrap();
+    std::fs::write(real.join("half"), "x").unwrap();
+    let mut lock = real.clone().into_os_string();
+    lock.push(".lock");
+    std::fs::write(&lock, "").unwrap();
+    let other = case.reopened();
+    assert_eq!(other.add_text("a", b"a", &BTreeSet::new(), Repair::No).unwrap(), a);
+    assert_eq!(std::fs::read(&real).unwrap(), b"a");
+}
+
+#[test]
+fn a_store_behind_a_link_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let real = dir.path().canonicalize().unwrap();
+    std::fs::create_dir(real.join("there")).unwrap();
+    symlink("there", real.join("here")).unwrap();
+    let open = |allow| {
+        LocalStore::open(
+            StoreLayout::in_root(&real.join("here")),
+            StoreOptions { allow_symlinked_store: allow, ..StoreOptions::default() },
+        )
+    };
+    let error = open(false).unwrap_err().to_string();
+    assert!(error.contains("is a symlink; this is not allowed for the Nix store"), "{error}");
+    open(true).unwrap();
+}
+
+#[test]
+fn a_read_only_store_answers_and_refuses() {
+    let case = case();
+    let a = case.text("a", &[]);
+    let Case { dir, store } = case;
+    let layout = store.layout.clone();
+    drop(store);
+    let options = StoreOptions { read_only: true, ..StoreOptions::default() };
+    let store = LocalStore::open(layout, options).unwrap();
+    assert!(store.is_valid(&a).unwrap());
+    let error = store.add_text("b", b"b", &BTreeSet::new(), Repair::No).unwrap_err().to_string();
+    assert!(error.ends_with("because the store is read-only"), "{error}");
+    drop(dir);
+}
+
+#[test]
+fn logs_are_kept_compressed_and_read_in_every_form() {
+    let case = case();
+    let drv = StorePath::from_parts(&[5; 20], "x.drv").unwrap();
+    assert_eq!(case.store.build_log(&drv).unwrap(), None);
+    case.store.add_build_log(&drv, b"line\n").unwrap();
+    assert_eq!(case.store.build_log(&drv).unwrap().unwrap(), b"line\n");
+    let file = case.store.layout.log_file(&drv);
+    let compressed = PathBuf::from(format!("{}.bz2", file.display()));
+    assert!(compressed.exists());
+    std::fs::write(&compressed, "not bzip2").unwrap();
+    assert!(case.store.build_log(&drv).unwrap_err().to_string().contains(".bz2"));
+    std::fs::write(&file, "plain\n").unwrap();
+    assert_eq!(case.store.build_log(&drv).unwrap().unwrap(), b"plain\n");
+}
+
+#[test]
+fn sizes_are_written_as_nix_does() {
+    for (bytes, text) in [
+        (0, "0.0 KiB"),
+        (100, "0.1 KiB"),
+        (1024, "1.0 KiB"),
+        (1024 * 1024, "1024.0 KiB"),
+        (1025 * 1024, "1.0 MiB"),
+        (-5_000_000, "-4.8 MiB"),
+        (i64::MAX, "8.0 EiB"),
+    ] {
+        assert_eq!(render_size(bytes), text);
+    }
+}

@@ -1,0 +1,205 @@
+//! The [`Store`] trait: what evaluation, builds and copies ask of any store.
+//!
+//! Only questions and changes that every kind of store can have; what only a store on this machine
+//! has (garbage collection, optimising, profiles) is on [`crate::LocalStore`].
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use firn_model::content_address::Method;
+use firn_model::derivation::Derivation;
+use firn_model::hash::HashAlgo;
+use firn_model::path_info::PathInfo;
+use firn_model::signature::Signature;
+use firn_model::store_path::{StoreDir, StorePath};
+
+use crate::error::{BoxError, Error, Result};
+
+/// The kind of a file, as a source filter is told it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FileKind {
+    /// A regular file.
+    Regular,
+    /// A directory.
+    Directory,
+    /// A symbolic link.
+    Symlink,
+    /// Anything else, which no store path can hold.
+    Unknown,
+}
+
+impl FileKind {
+    /// The word that the language uses: `regular`, `directory`, `symlink` or `unknown`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Regular => "regular",
+            Self::Directory => "directory",
+            Self::Symlink => "symlink",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// Decides whether a file below a source path is part of it; given the file's full path.
+pub type SourceFilter<'a> = dyn FnMut(&Path, FileKind) -> Result<bool, BoxError> + 'a;
+
+/// Whether contents that are there already are replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Repair {
+    /// Leave a valid path alone.
+    #[default]
+    No,
+    /// Write the contents again even if the path is valid.
+    Yes,
+}
+
+/// Which edges a closure follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ClosureOptions {
+    /// Follow referrers instead of references.
+    pub flip: bool,
+    /// Include the valid outputs of derivations (flipped: the derivers of outputs).
+    pub include_outputs: bool,
+    /// Include the valid derivers of paths (flipped: the outputs of derivations).
+    pub include_derivers: bool,
+}
+
+/// A store: valid paths, what they refer to, and their contents.
+///
+/// All methods may block on disk or network. Implementations are usable from many threads.
+pub trait Store: Send + Sync {
+    /// The logical store directory, such as `/nix/store`.
+    fn store_dir(&self) -> &StoreDir;
+
+    /// What is known of a path; `None` if it is not valid.
+    fn query_path_info(&self, path: &StorePath) -> Result<Option<Arc<PathInfo>>>;
+
+    /// Whether a path is valid: complete, immutable, with a valid closure.
+    fn is_valid(&self, path: &StorePath) -> Result<bool> {
+        Ok(self.query_path_info(path)?.is_some())
+    }
+
+    /// What is known of a valid path.
+    ///
+    /// # Errors
+    /// [`Error::InvalidPath`] if it is not valid.
+    fn path_info(&self, path: &StorePath) -> Result<Arc<PathInfo>> {
+        self.query_path_info(path)?
+            .ok_or_else(|| Error::InvalidPath { path: self.store_dir().print(path) })
+    }
+
+    /// Those of `paths` that are valid.
+    fn query_valid_paths(&self, paths: &BTreeSet<StorePath>) -> Result<BTreeSet<StorePath>> {
+        let mut valid = BTreeSet::new();
+        for path in paths {
+            if self.is_valid(path)? {
+                valid.insert(path.clone());
+            }
+        }
+        Ok(valid)
+    }
+
+    /// All valid paths.
+    fn query_all_valid_paths(&self) -> Result<BTreeSet<StorePath>>;
+
+    /// The valid path with this hash part (32 characters), if any.
+    fn query_path_from_hash_part(&self, hash_part: &str) -> Result<Option<StorePath>>;
+
+    /// The valid paths that refer to `path` (which may be itself); empty if it is not valid.
+    fn query_referrers(&self, path: &StorePath) -> Result<BTreeSet<StorePath>>;
+
+    /// The valid derivations that have `path` as an output.
+    fn query_valid_derivers(&self, path: &StorePath) -> Result<BTreeSet<StorePath>>;
+
+    /// The outputs of a valid derivation; `None` where the path is not known before the build.
+    fn query_derivation_outputs(
+        &self,
+        drv: &StorePath,
+    ) -> Result<BTreeMap<String, Option<StorePath>>>;
+
+    /// The closure of `start`, which includes it.
+    ///
+    /// # Errors
+    /// [`Error::InvalidPath`] if a path on the way is not valid (only where references are followed).
+    fn compute_closure(
+        &self,
+        start: &BTreeSet<StorePath>,
+        options: ClosureOptions,
+    ) -> Result<BTreeSet<StorePath>> {
+        crate::closure::compute_closure(self, start, options)
+    }
+
+    /// `paths` in topological order: a path comes before those that it refers to.
+    fn topo_sort(&self, paths: &BTreeSet<StorePath>) -> Result<Vec<StorePath>> {
+        crate::closure::topo_sort(self, paths)
+    }
+
+    /// Adds a text file, content-addressed by its text and references.
+    fn add_text(
+        &self,
+        name: &str,
+        contents: &[u8],
+        references: &BTreeSet<StorePath>,
+        repair: Repair,
+    ) -> Result<StorePath>;
+
+    /// Adds a derivation as a `.drv` file; its inputs must be valid.
+    fn add_derivation(&self, drv: &Derivation, repair: Repair) -> Result<StorePath> {
+        let dir = self.store_dir().clone();
+        let contents = drv.to_aterm(&dir);
+        let mut references = drv.input_srcs.clone();
+        references.extend(drv.input_drvs.keys().cloned());
+        self.add_text(&format!("{}.drv", drv.name), &contents, &references, repair)
+    }
+
+    /// Adds a file or folder; `filter` decides what below it is taken.
+    fn add_path(
+        &self,
+        name: &str,
+        source: &Path,
+        method: Method,
+        algo: HashAlgo,
+        filter: Option<&mut SourceFilter<'_>>,
+        references: &BTreeSet<StorePath>,
+        repair: Repair,
+    ) -> Result<StorePath>;
+
+    /// Adds contents that come as a stream: the bytes of the file (`Flat`, `Text`) or a NAR (`Nar`).
+    fn add_dump(
+        &self,
+        name: &str,
+        source: &mut dyn Read,
+        method: Method,
+        algo: HashAlgo,
+        references: &BTreeSet<StorePath>,
+        repair: Repair,
+    ) -> Result<StorePath>;
+
+    /// Adds the contents of a path whose information is known, and registers it. The NAR's hash and
+    /// size, and the content address if there is one, are verified; trust is the caller's business.
+    fn add_nar(&self, info: &PathInfo, nar: &mut dyn Read, repair: Repair) -> Result<()>;
+
+    /// Writes the contents of a valid path as a NAR.
+    fn nar_from_path(&self, path: &StorePath, sink: &mut dyn Write) -> Result<()>;
+
+    /// Registers paths whose contents are in place, all or none.
+    fn register_valid(&self, infos: &[PathInfo]) -> Result<()>;
+
+    /// Adds signatures to a valid path.
+    fn add_signatures(&self, path: &StorePath, signatures: &BTreeSet<Signature>) -> Result<()>;
+
+    /// Keeps a path from being collected while this process lives; it need not be valid yet.
+    fn add_temp_root(&self, path: &StorePath) -> Result<()>;
+
+    /// Reads a derivation from the store.
+    fn read_derivation(&self, path: &StorePath) -> Result<Derivation>;
+
+    /// Where the contents of a path are on this machine.
+    fn real_path(&self, path: &StorePath) -> PathBuf;
+
+    /// The log of the build of a derivation, uncompressed, if it was kept.
+    fn build_log(&self, drv: &StorePath) -> Result<Option<Vec<u8>>>;
+}

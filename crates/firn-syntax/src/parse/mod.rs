@@ -1,0 +1,102 @@
+//! From source text to syntax tree.
+//!
+//! A hand-written recursive-descent and precedence parser that writes straight into the arena of
+//! [`crate::ast`]. Sugar is removed while parsing. Texts that are not in the language get their message from
+//! `automaton`, so that it reads as C++ Nix's.
+//!
+//! | file | holds |
+//! | --- | --- |
+//! | `token`, `lexer` | tokens and how bytes become them |
+//! | `parser` | expressions |
+//! | `binds` | attribute sets: paths, merging, duplicates |
+//! | `strings` | strings, indented strings, paths |
+//! | `grammar`, `automaton` | what syntax errors say |
+
+mod automaton;
+mod binds;
+mod grammar;
+mod lexer;
+mod parser;
+mod strings;
+#[cfg(test)]
+mod tests;
+mod token;
+
+use crate::ast::Ast;
+use crate::source::{Pos, Source};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// What the language is beyond its core, and what literals refer to.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Accept `|>` and `<|` (the experimental feature `pipe-operators`).
+    pub pipe_operators: bool,
+    /// What `~/…` starts from; by default `$HOME`, or `/` where that is unset.
+    pub home: Option<PathBuf>,
+    /// Refuse `~/…`.
+    pub pure: bool,
+}
+
+/// Why a text is no expression.
+#[derive(Clone, Debug)]
+pub struct ParseError {
+    /// What is wrong, as C++ Nix words it, without `error:`.
+    pub message: String,
+    /// Where.
+    pub pos: Pos,
+    /// The text.
+    pub source: Arc<Source>,
+    /// Warnings about what came before.
+    pub warnings: Vec<Warning>,
+}
+
+impl ParseError {
+    /// The place, as `origin:line:column`.
+    pub fn place(&self) -> String {
+        self.source.describe(self.pos)
+    }
+
+    /// The lines around the place with a caret; empty where the error has no place.
+    pub fn excerpt(&self) -> String {
+        self.source.excerpt(self.pos)
+    }
+}
+
+/// The message with its place and excerpt, laid out as C++ Nix does (without `error:` and colours).
+impl fmt::Display for ParseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Aligned with what follows `error: ` on the first line.
+        for (i, line) in self.message.split('\n').enumerate() {
+            match (i, line.trim_end()) {
+                (0, line) => f.write_str(line)?,
+                (_, "") => f.write_str("\n")?,
+                (_, line) => write!(f, "\n       {line}")?,
+            }
+        }
+        if self.pos.is_some() {
+            write!(f, "\n       at {}:", self.place())?;
+            for line in self.excerpt().lines() {
+                write!(f, "\n       {line}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ParseError {}
+
+/// Something that parses but will not in a future version of the language.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Warning {
+    /// What it is about, as C++ Nix words it, without `warning:`.
+    pub message: String,
+    /// Where.
+    pub pos: Pos,
+}
+
+/// Parses a source. Relative path literals are resolved against `base_dir`, an absolute path.
+pub fn parse(source: Source, base_dir: &Path, options: &Options) -> Result<Ast, ParseError> {
+    parser::parse(&Arc::new(source), base_dir, options)
+}

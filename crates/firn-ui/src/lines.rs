@@ -1,0 +1,110 @@
+//! Displays that write lines: for pipes and files, and for programs that read JSON.
+
+use std::collections::HashMap;
+use std::io::Write;
+
+use firn_event::{ActivityKind, Event, EventSink, Field, Level, Report};
+use parking_lot::Mutex;
+
+use crate::error::format_error;
+use crate::text::filter_escapes;
+
+/// Writes a line to standard error in one piece. A reader that went away is no reason to stop.
+pub(crate) fn write_line(text: &str) {
+    let mut line = text.to_owned();
+    line.push('\n');
+    let mut out = std::io::stderr().lock();
+    let _ = out.write_all(line.as_bytes());
+    let _ = out.flush();
+}
+
+/// The text of a message as it is shown.
+pub(crate) fn format_message(level: Level, text: &str, color: bool) -> String {
+    match level {
+        Level::Error => format_error(text, color),
+        Level::Warn if color => format!("\x1b[35;1mwarning:\x1b[0m {text}"),
+        Level::Warn => format!("warning: {text}"),
+        _ => text.to_owned(),
+    }
+}
+
+/// The name of what a build makes, from its derivation's path: without directory, hash and `.drv`.
+pub(crate) fn build_name(fields: &[Field]) -> Option<String> {
+    let Some(Field::Text(path)) = fields.first() else { return None };
+    let base = path.rsplit('/').next().unwrap_or(path);
+    let name = base.get(33..).unwrap_or(base);
+    Some(name.strip_suffix(".drv").unwrap_or(name).to_owned())
+}
+
+/// Plain lines.
+pub(crate) struct Lines {
+    verbosity: Level,
+    logs: bool,
+    prefixed: bool,
+    color: bool,
+    /// The names of running builds, to begin log lines with.
+    names: Mutex<HashMap<u64, String>>,
+}
+
+impl Lines {
+    pub fn new(verbosity: Level, logs: bool, prefixed: bool, color: bool) -> Self {
+        Self { verbosity, logs, prefixed, color, names: Mutex::default() }
+    }
+}
+
+impl EventSink for Lines {
+    fn event(&self, event: Event) {
+        match event {
+            Event::Message { level, text } if level <= self.verbosity => {
+                write_line(&format_message(level, &text, self.color));
+            }
+            Event::Start { id, level, kind, text, fields, .. } => {
+                if level <= self.verbosity && !text.is_empty() {
+                    write_line(&format!("{text}..."));
+                }
+                if let (ActivityKind::Build | ActivityKind::PostBuildHook, Some(name)) =
+                    (kind, build_name(&fields))
+                {
+                    self.names.lock().insert(id, name);
+                }
+            }
+            Event::Result { id, report: Report::BuildLogLine(line) } if self.logs => {
+                let line = if self.color { filter_escapes(&line, true, usize::MAX) } else { line };
+                match self.names.lock().get(&id) {
+                    Some(name) if self.prefixed => write_line(&format!("{name}> {line}")),
+                    _ => write_line(&line),
+                }
+            }
+            Event::Stop { id } => {
+                self.names.lock().remove(&id);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// JSON lines, as C++ Nix writes them.
+pub(crate) struct Json {
+    pub verbosity: Level,
+}
+
+impl EventSink for Json {
+    fn event(&self, event: Event) {
+        match &event {
+            Event::Message { level, .. } if *level > self.verbosity => {}
+            _ => write_line(&format!("@nix {}", firn_event::json::encode(&event))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn builds_are_named_after_what_they_make() {
+        let path = "/nix/store/00000000000000000000000000000000-hello-2.12.drv";
+        assert_eq!(build_name(&[Field::Text(path.into())]).as_deref(), Some("hello-2.12"));
+        assert_eq!(build_name(&[]), None);
+    }
+}
