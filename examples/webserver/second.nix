@@ -15,7 +15,7 @@ let
     <p>This is the second generation. <a href="/time">What time is it?</a></p>
   '';
 
-  clock = pkgs.writeText "clock.js" ''
+  program = pkgs.writeText "time-server.js" ''
     const http = require("http");
     http
       .createServer((request, response) => {
@@ -40,13 +40,13 @@ in
     locations."/time".proxyPass = "http://127.0.0.1:3000";
   };
 
-  systemd.services.clock = {
+  systemd.services.time-server = {
     description = "Tell the time";
     wantedBy = [ "multi-user.target" ];
     after = [ "network.target" ];
     environment.PORT = "3000";
     serviceConfig = {
-      ExecStart = "${pkgs.nodejs_18}/bin/node ${clock}";
+      ExecStart = "${pkgs.nodejs_18}/bin/node ${program}";
       DynamicUser = true;
       Restart = "on-failure";
     };

@@ -58,7 +58,7 @@ from {
     entry = "shadow";
     passthru.shellPath = "/bin/nologin";
   };
-  su = program "shadow" "su";
+  su = program "util-linux" "su";
   procps = "procps";
   psmisc = "psmisc";
   sudo = program "sudo" "sudo";
@@ -155,6 +155,12 @@ from {
   sqlite = program "sqlite3" "sqlite3";
 }
 // {
+  # the C library's questions to its databases, without the rest of its programs
+  getent = final.runCommand "getent-${final.glibc.version}" { meta.mainProgram = "getent"; } ''
+    mkdir -p $out/bin
+    ln -s ${final.glibc}/bin/getent $out/bin/getent
+  '';
+
   systemdMinimal = final.systemd;
   systemdLibs = final.systemd;
   udev = final.systemd;

@@ -13,6 +13,8 @@
   # have is passed over, as packages differ in which parts of systemd they carry.
   upstreamFolder ? null,
   upstreamUnits ? [ ],
+  # All upstream names, also those left out: settings for one that is not there make no unit of their own.
+  knownUnits ? upstreamUnits,
   # Packages that bring units, and the folder inside them.
   packages ? [ ],
   unitFolders ? [ ],
@@ -28,6 +30,20 @@ let
 
   write =
     file: text: "cat > ${file} <<'${end}'\n${text}${optionalString (!lib.hasSuffix "\n" text) "\n"}${end}\n";
+
+  # Whether a text says what the unit does, and not just changes one from a package.
+  isWhole =
+    unit:
+    !(lib.elem unit.name knownUnits)
+    || unit.unit != null
+    || lib.any (key: lib.hasInfix "\n${key}" unit.text) [
+      "Exec"
+      "Listen"
+      "On"
+      "Path"
+      "What="
+      "Where="
+    ];
 
   unitCommands =
     unit:
@@ -54,14 +70,16 @@ let
     else if unit.overrideStrategy == "asDropin" then
       asDropin
     else
-      "if [ -e $out/${target} ] || [ -L $out/${target} ]; then\n${asDropin}else\n${asFile}fi\n";
+      "if [ -e $out/${target} ] || [ -L $out/${target} ]; then\n${asDropin}"
+      + optionalString (isWhole unit) "else\n${asFile}"
+      + "fi\n";
 
   linkCommands =
     unit:
     let
       into =
         kind: other:
-        "mkdir -p $out/${q "${other}.${kind}"}; ln -sfn ${q "../${unit.name}"} $out/${q "${other}.${kind}"}/\n";
+        "want ${kind} ${q other} ${q unit.name}\n";
     in
     optionalString unit.enable (
       concatMapStrings (alias: "ln -sfn ${q unit.name} $out/${q alias}\n") unit.aliases
@@ -139,5 +157,13 @@ pkgs.runCommand name
     ${concatStrings (
       mapAttrsToList (link: unit: "ln -sfn ${q unit} $out/${q link}\n") links
     )}
+    # An instance is wanted by the name of its template.
+    want() {
+      template=''${3%%@*}@.''${3##*.}
+      if [ -e "$out/$3" ] || [ -L "$out/$3" ] || [ -e "$out/$template" ]; then
+        mkdir -p "$out/$2.$1"
+        ln -sfn "../$3" "$out/$2.$1/"
+      fi
+    }
     . "$linkCommandsPath"
   ''

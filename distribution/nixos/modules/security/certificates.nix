@@ -72,11 +72,17 @@ in
   };
 
   config = {
-    environment.etc = lib.mkIf (cfg.installCACerts || ownFiles != [ ]) {
-      "ssl/certs/ca-certificates.crt".source = bundle;
-      "ssl/certs/ca-bundle.crt".source = bundle;
-      "pki/tls/certs/ca-bundle.crt".source = bundle;
-    };
+    environment.etc = lib.mkMerge [
+      (lib.mkIf (cfg.installCACerts || ownFiles != [ ]) {
+        "ssl/certs/ca-certificates.crt".source = bundle;
+        "ssl/certs/ca-bundle.crt".source = bundle;
+        "pki/tls/certs/ca-bundle.crt".source = bundle;
+      })
+      # OpenSSL's settings; its programs end with an error without them.
+      (lib.mkIf (pkgs ? openssl) {
+        "ssl/openssl.cnf".source = lib.mkDefault "${pkgs.openssl}/etc/ssl/openssl.cnf";
+      })
+    ];
     environment.sessionVariables = {
       NIX_SSL_CERT_FILE = lib.mkDefault "/etc/ssl/certs/ca-certificates.crt";
     };

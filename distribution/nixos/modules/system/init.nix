@@ -99,7 +99,7 @@ in
     ln -sfn "$systemConfig" /run/booted-system
 
     echo "activating the system $systemConfig"
-    if ! ${pkgs.firn}/bin/firn system-activate --toplevel "$systemConfig" boot; then
+    if ! ${pkgs.firn}/bin/firn system-activate --toplevel "$systemConfig" init; then
       echo "warning: the system could not be activated completely; see the messages above" >&2
     fi
 

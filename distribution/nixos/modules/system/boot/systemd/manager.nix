@@ -231,6 +231,11 @@ in
         stopIfChanged = false;
       };
       systemd-user-sessions.restartIfChanged = false;
+      # Debian's unit lets it make locales below /usr/lib/locale, which is not there.
+      systemd-localed.serviceConfig.ReadWritePaths = [
+        ""
+        "-/etc"
+      ];
       systemd-journal-flush.restartIfChanged = false;
       systemd-tmpfiles-setup.restartIfChanged = false;
       systemd-tmpfiles-setup-dev.restartIfChanged = false;

@@ -159,6 +159,7 @@ in
       upstreamUnits = lib.subtractLists cfg.suppressedSystemUnits (
         import ./upstream-units.nix ++ cfg.additionalUpstreamSystemUnits
       );
+      knownUnits = import ./upstream-units.nix ++ cfg.additionalUpstreamSystemUnits;
       packages = cfg.packages;
       unitFolders = [
         "etc/systemd/system"
