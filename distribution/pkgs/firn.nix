@@ -1,8 +1,10 @@
-# The Firn binary as a package: the one given as `firnBinary`, the one in the settings (config.firn.binary), or the one beside
-# the distribution (bin/firn next to the folder `distribution`). Its other names are links to it.
+# Firn as a package: the binary given as `firnBinary`, the one in the settings (config.firn.binary), or the one beside
+# the distribution (bin/firn next to the folder `distribution`); its other names are links to it. The distribution comes along,
+# laid out the same way, so that a system evaluated inside itself comes to the same paths.
 {
   lib,
   importBinary,
+  runCommandLocal,
   config,
   firnBinary,
   glibc,
@@ -54,26 +56,39 @@ let
     "nixos-version"
     "home-manager"
   ];
+
+  program = importBinary {
+    pname = "firn-program";
+    version = "0.1.0";
+    spec = {
+      kind = "binary";
+      sources = [ "${source}" ];
+      target = "bin/firn";
+      executables = [ "bin/firn" ];
+      dependencies = [ "${glibc}" ];
+    };
+  };
+
+  distribution = builtins.path {
+    name = "firn-distribution";
+    path = ../.;
+    filter = path: _: baseNameOf path != "tests";
+  };
 in
-importBinary {
-  pname = "firn";
-  version = "0.1.0";
-  spec = {
-    kind = "binary";
-    sources = [ "${source}" ];
-    target = "bin/firn";
-    executables = [ "bin/firn" ];
-    dependencies = [ "${glibc}" ];
-    symlinks = lib.listToAttrs (
-      map (name: {
-        name = "bin/${name}";
-        value = "firn";
-      }) commands
-    );
-  };
-  meta = {
-    description = "Nix and NixOS in one program";
-    mainProgram = "firn";
-    platforms = [ "x86_64-linux" ];
-  };
-}
+runCommandLocal "firn-0.1.0"
+  {
+    inherit commands;
+    meta = {
+      description = "Nix and NixOS in one program";
+      mainProgram = "firn";
+      platforms = [ "x86_64-linux" ];
+    };
+  }
+  ''
+    mkdir -p $out/bin
+    cp ${program}/bin/firn $out/bin/firn
+    for name in $commands; do ln -s firn $out/bin/$name; done
+    cp -r --no-preserve=mode ${distribution} $out/distribution
+    # what can be run can still be run
+    (cd ${distribution} && find . -type f -perm -0100) | while read -r file; do chmod +x "$out/distribution/$file"; done
+  ''

@@ -217,9 +217,10 @@ impl Reader<'_> {
     fn export_references(&self) -> Result<BTreeMap<String, BTreeSet<StorePath>>, Failure> {
         const NAME: &str = "exportReferencesGraph";
         let path = |text: &str| {
-            self.dir.parse_prefix(text).map(|(path, _)| path).map_err(|e| {
-                Failure::new(FailureKind::InputRejected, format!("in '{NAME}': {e}"))
-            })
+            self.dir
+                .parse_prefix(text)
+                .map(|(path, _)| path)
+                .map_err(|e| Failure::new(FailureKind::InputRejected, format!("in '{NAME}': {e}")))
         };
         let mut found = BTreeMap::new();
         if let Some(attrs) = self.structured {

@@ -15,6 +15,7 @@ mod options;
 mod plan;
 pub mod sandbox;
 mod scheduler;
+pub mod shell;
 mod substitute;
 
 pub use derived_path::{DerivedPath, OutputsSpec};

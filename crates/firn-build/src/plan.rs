@@ -258,17 +258,17 @@ impl Planner<'_> {
             }
         };
         let wanted = self.wanted_outputs.get(drv_path).cloned().unwrap_or(OutputsSpec::All);
-        if let OutputsSpec::Names(names) = &wanted {
-            if let Some(name) = names.iter().find(|name| !outputs.contains_key(*name)) {
-                let message = format!(
-                    "derivation '{}' does not have wanted outputs '{name}'",
-                    dir.print(drv_path)
-                );
-                self.plan
-                    .bad
-                    .insert(drv_path.clone(), Failure::new(FailureKind::InputRejected, message));
-                return Ok(None);
-            }
+        if let OutputsSpec::Names(names) = &wanted
+            && let Some(name) = names.iter().find(|name| !outputs.contains_key(*name))
+        {
+            let message = format!(
+                "derivation '{}' does not have wanted outputs '{name}'",
+                dir.print(drv_path)
+            );
+            self.plan
+                .bad
+                .insert(drv_path.clone(), Failure::new(FailureKind::InputRejected, message));
+            return Ok(None);
         }
         let mut missing = Vec::new();
         for (name, path) in outputs {

@@ -170,13 +170,15 @@ fn finish(
     }
     // The scheduler has told of all but those that nothing else waited for.
     for (root, needs) in &plan.roots {
-        if let Some(failure) = needs.iter().find_map(|step| failed.get(step)) {
-            if paths.contains(root.store_path()) && !is_needed(plan, needs) {
-                logger.message(Level::Error, failure.message.clone());
-            }
+        if let Some(failure) = needs.iter().find_map(|step| failed.get(step))
+            && paths.contains(root.store_path())
+            && !is_needed(plan, needs)
+        {
+            logger.message(Level::Error, failure.message.clone());
         }
     }
-    let list: Vec<String> = paths.iter().map(|path| format!("'{}'", dir.print(path))).collect();
+    let mut list: Vec<String> = paths.iter().map(|path| format!("'{}'", dir.print(path))).collect();
+    list.sort();
     Err(BuildError {
         message: format!("build of {} failed", list.join(", ")),
         exit_code,
@@ -378,10 +380,13 @@ impl<'a> Scheduler<'a> {
                     self.changed.wait_for(&mut state, Duration::from_millis(100));
                 }
             };
-            let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.perform(&step)))
-                .unwrap_or_else(|_| {
-                    Err(Failure::misc("a bug in this program stopped the build; please report it"))
-                });
+            let result =
+                std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.perform(&step)))
+                    .unwrap_or_else(|_| {
+                        Err(Failure::misc(
+                            "a bug in this program stopped the build; please report it",
+                        ))
+                    });
             self.done(&step, result, builds);
         }
     }
@@ -474,7 +479,8 @@ impl<'a> Scheduler<'a> {
                 state.unfetched.insert(path.clone());
             }
         }
-        if !self.options.keep_going && !(self.options.fallback && matches!(step, Step::Fetch(_))) {
+        let tried_again = self.options.fallback && matches!(step, Step::Fetch(_));
+        if !(self.options.keep_going || tried_again) {
             self.stop.store(true, Ordering::Relaxed);
         }
         self.fail_one(state, step, failure);

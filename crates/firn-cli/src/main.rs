@@ -1,6 +1,11 @@
 //! The `firn` binary: finds the command in the name it was called by or in its first argument, and
 //! runs it. No logic that another front end would need too.
 
+#![allow(
+    clippy::needless_pass_by_value,
+    reason = "each command owns its arguments, whether or not it takes them apart"
+)]
+
 mod commands;
 mod common;
 

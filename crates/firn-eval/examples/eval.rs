@@ -5,6 +5,8 @@
 //! cargo run --example eval -- --file default.nix --attr hello.drvPath
 //! ```
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for developers")]
+
 use firn_eval::error::render;
 use firn_eval::io::DryIo;
 use firn_eval::value::Set;
@@ -43,11 +45,9 @@ fn main() {
         let cwd = std::env::current_dir().unwrap_or_else(|_| "/".into());
         let root = match &file {
             Some(file) => vm.eval_file(&cwd.join(file)),
-            None => vm.eval_text(
-                Origin::String,
-                text.as_deref().unwrap_or("null").as_bytes(),
-                &cwd,
-            ),
+            None => {
+                vm.eval_text(Origin::String, text.as_deref().unwrap_or("null").as_bytes(), &cwd)
+            }
         }?;
         let (v, _) = packages::select(vm, &attr, Set::empty(), root)?;
         if strict {
@@ -55,10 +55,17 @@ fn main() {
         }
         let text = print::ambiguous(vm, v);
         if stats {
-            eprintln!("{:?}, {} MiB, {} derivations", vm.stats, vm.heap.used() >> 20, vm.derivation_count());
+            eprintln!(
+                "{:?}, {} MiB, {} derivations",
+                vm.stats,
+                vm.heap.used() >> 20,
+                vm.derivation_count()
+            );
         }
         text
     });
+    // Everything is gone in a moment anyway.
+    std::mem::forget(evaluator);
     match result {
         Ok(text) => println!("{}", String::from_utf8_lossy(&text)),
         Err(e) => {

@@ -221,12 +221,8 @@ pub fn derivations(
     args: Set,
     ignore_failed_assertions: bool,
 ) -> Result<Vec<Found>> {
-    let mut search = Search {
-        args,
-        ignore_failed_assertions,
-        seen: FxHashSet::default(),
-        found: Vec::new(),
-    };
+    let mut search =
+        Search { args, ignore_failed_assertions, seen: FxHashSet::default(), found: Vec::new() };
     search.walk(vm, v, "")?;
     Ok(search.found)
 }

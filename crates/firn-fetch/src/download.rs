@@ -459,7 +459,7 @@ fn status_error(response: ureq::http::Response<ureq::Body>, shown: &str) -> Fetc
     let mut reason = format!("HTTP error {status}");
     match kind {
         FailureKind::Forbidden if status == 407 => {
-            reason.push_str(" (the proxy wants credentials)")
+            reason.push_str(" (the proxy wants credentials)");
         }
         FailureKind::Forbidden => {
             reason.push_str(" (credentials are missing or refused; see 'netrc-file')");

@@ -120,6 +120,14 @@ impl FromStr for HashFormat {
     }
 }
 
+/// Reads base-64 as C++ Nix does: padding may be missing, and bits beyond the last byte do not count.
+const LENIENT: base64::engine::GeneralPurpose = base64::engine::GeneralPurpose::new(
+    &base64::alphabet::STANDARD,
+    base64::engine::GeneralPurposeConfig::new()
+        .with_decode_padding_mode(base64::engine::DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
+
 /// A digest and its algorithm.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Hash {
@@ -165,10 +173,11 @@ impl Hash {
     /// Lower-case hexadecimal, without prefix.
     #[must_use]
     pub fn to_base16(&self) -> String {
-        use std::fmt::Write as _;
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let mut out = String::with_capacity(self.algo.size() * 2);
         for b in self.as_bytes() {
-            let _ = write!(out, "{b:02x}");
+            out.push(DIGITS[usize::from(b >> 4)] as char);
+            out.push(DIGITS[usize::from(b & 15)] as char);
         }
         out
     }
@@ -261,7 +270,7 @@ impl Hash {
         } else if !sri && rest.len() == base32::encoded_len(size) {
             base32::decode(rest)?
         } else if sri || rest.len() == size.div_ceil(3) * 4 {
-            BASE64.decode(rest).map_err(|_| Error::Base64(rest.to_owned()))?
+            LENIENT.decode(rest).map_err(|_| Error::Base64(rest.to_owned()))?
         } else {
             return Err(wrong());
         };

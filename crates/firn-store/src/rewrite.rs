@@ -68,6 +68,10 @@ impl<W: Write> Write for Rewriter<W> {
 
 /// Hashes a stream with all occurrences of one hash part replaced by zeros, which is how contents
 /// that contain their own path are addressed.
+///
+/// Where the occurrences were is no part of the hash, since it is none in C++ Nix 2.34. So contents
+/// with zeros in place of some of them have the same address; whoever builds contents must refuse
+/// those that contain 32 zeros where a hash part could be, if that matters.
 #[derive(Debug)]
 pub struct HashModulo {
     rewriter: Rewriter<HasherSink>,

@@ -156,6 +156,7 @@ pub trait Store: Send + Sync {
     }
 
     /// Adds a file or folder; `filter` decides what below it is taken.
+    #[expect(clippy::too_many_arguments, reason = "all of them are what a source is")]
     fn add_path(
         &self,
         name: &str,

@@ -75,7 +75,8 @@ impl Bar {
             thread: Mutex::default(),
         });
         let drawer = bar.clone();
-        let thread = std::thread::Builder::new().name("display".into()).spawn(move || drawer.draw());
+        let thread =
+            std::thread::Builder::new().name("display".into()).spawn(move || drawer.draw());
         *bar.thread.lock() = thread.ok();
         bar
     }
@@ -175,7 +176,9 @@ impl EventSink for Bar {
                 }
                 let name = match kind {
                     ActivityKind::Build | ActivityKind::PostBuildHook => build_name(&fields),
-                    ActivityKind::Substitute => build_name(&fields).map(|n| format!("fetching {n}")),
+                    ActivityKind::Substitute => {
+                        build_name(&fields).map(|n| format!("fetching {n}"))
+                    }
                     ActivityKind::FileTransfer => {
                         text.rsplit('/').next().map(|n| n.trim_end_matches('\'').to_owned())
                     }

@@ -69,8 +69,7 @@ impl EventSink for Lines {
                 }
             }
             Event::Result { id, report: Report::BuildLogLine(line) } if self.logs => {
-                let line =
-                    if self.color { filter_escapes(&line, true, usize::MAX) } else { line };
+                let line = if self.color { filter_escapes(&line, true, usize::MAX) } else { line };
                 match self.names.lock().get(&id) {
                     Some(name) if self.prefixed => write_line(&format!("{name}> {line}")),
                     _ => write_line(&line),

@@ -118,7 +118,7 @@ let
   # By order; definitions of the same order stay as they stand.
   sortProperties =
     defs:
-    if !any (def: def.value._type or null == "order") defs then
+    if !any (def: def.value._type or null == "order" || def ? priority) defs then
       defs
     else
       sort (a: b: (a.priority or defaultOrderPriority) < (b.priority or defaultOrderPriority)) (

@@ -262,7 +262,7 @@ let
         gcc = gccOf final;
         extensions =
           {
-            sharedLibrary =
+            ${if final.hasSharedLibraries then "sharedLibrary" else null} =
               if final.isDarwin then
                 ".dylib"
               else if final.isWindows || final.isCygwin then
@@ -275,8 +275,9 @@ let
               if final.isWindows || final.isCygwin then ".exe" else if final.isWasm then ".wasm" else "";
           };
         hasSharedLibraries =
-          final.isAndroid || final.isGnu || final.isMusl || final.isDarwin || final.isSunOS || final.isOpenBSD
-          || final.isFreeBSD || final.isNetBSD || final.isCygwin || final.isMinGW || final.isMsvc || final.isWindows;
+          !final.isStatic
+          && (final.isAndroid || final.isGnu || final.isMusl || final.isDarwin || final.isSunOS || final.isOpenBSD
+          || final.isFreeBSD || final.isNetBSD || final.isCygwin || final.isMinGW || final.isMsvc || final.isWindows);
         isStatic = final.isWasi || final.isRedox;
         linuxArch = linuxArchOf final;
         qemuArch = qemuArchOf final;
@@ -392,7 +393,7 @@ let
           pkgs:
           if final.emulatorAvailable pkgs then
             if pkgs.stdenv.hostPlatform.canExecute final then
-              "${pkgs.runtimeShell} -c '\"$@\"' --"
+              "${pkgs.writeShellScriptBin "exec" "exec \"$@\""}/bin/exec"
             else
               "${pkgs.qemu-user}/bin/qemu-${final.qemuArch}"
           else

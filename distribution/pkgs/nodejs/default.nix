@@ -5,6 +5,7 @@
   fetchurlBoot,
   debian,
   runtimeShell,
+  runtimeShellPackage,
   hostPlatform,
 }:
 let
@@ -65,6 +66,8 @@ let
         dependencies = map (d: "${d}") [
           debian.glibc
           debian."libstdc++6"
+          # of the wrappers
+          runtimeShellPackage
         ];
         prune = [ "package.json" ];
         executables = [

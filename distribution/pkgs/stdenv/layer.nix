@@ -51,7 +51,10 @@ let
     inherit lib shellPackage bintools;
     inherit (prev) hostPlatform;
     stdenvNoCC = bare;
-    cc = debian.gcc-12;
+    # `stdenv.cc.cc.lib` is where programs expect the C++ library
+    cc = debian.gcc-12 // {
+      lib = debian."libstdc++6";
+    };
     libc = debian.glibc;
     libcDev = debian.glibc-dev;
   };

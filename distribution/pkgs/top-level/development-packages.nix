@@ -5,43 +5,27 @@ let
   from = import ./from-debian.nix { inherit final prev; };
   program = entry: mainProgram: { inherit entry mainProgram; };
 
-  # a library's headers and link names (Debian's -dev package), together with the library: what nixpkgs' buildInputs mean
-  library =
-    {
-      pname,
-      dev,
-      runtime,
-    }:
-    let
-      headers = final.debian.${dev};
-      libraries = map (entry: final.debian.${entry}) runtime;
-    in
-    final.stdenvNoCC.mkDerivation {
-      inherit pname;
-      inherit (headers) version;
-      dontUnpack = true;
-      inherit headers libraries;
-      # links: the files themselves stay where the importer put them
-      buildCommand = ''
-        mkdir -p $out
-        for package in $headers $libraries; do
-          for folder in include lib share/pkgconfig share/aclocal; do
-            if [ -d "$package/$folder" ]; then
-              mkdir -p "$out/$folder"
-              cp -rsn --no-preserve=mode "$package/$folder/." "$out/$folder/"
-            fi
-          done
-        done
-        # what pkg-config says must lead here, where the libraries are too
-        for file in $out/lib/pkgconfig/*.pc; do
-          if [ -e "$file" ]; then
-            sed --in-place=.link "s,^prefix=.*,prefix=$out,; s,$headers,$out,g; s,/x86_64-linux-gnu,,g" "$file"
-            rm -f "$file.link"
-          fi
-        done
-      '';
-      meta = headers.meta;
-    };
+  # libraries to build with; a name whose entry the lock does not have is not in the set
+  libraries =
+    names:
+    lib.mapAttrs (pname: entry: final.callPackage ../libraries { inherit pname entry; }) (
+      lib.filterAttrs (_: entry: prev.debian ? ${entry}) names
+    );
+
+  # a program's package whose `dev` is the library to build with
+  withDev =
+    names:
+    lib.mapAttrs (
+      name: entry:
+      prev.${name}.overrideAttrs (old: {
+        passthru = old.passthru // {
+          dev = final.callPackage ../libraries {
+            pname = "${name}-dev";
+            inherit entry;
+          };
+        };
+      })
+    ) (lib.filterAttrs (name: entry: prev ? ${name} && prev.debian ? ${entry}) names);
 
   withPkgConfigHook =
     package:
@@ -85,10 +69,27 @@ from {
   python311 = final.python3;
   pkg-config = withPkgConfigHook final.debian.pkgconf;
   pkgconf = final.pkg-config;
-
-  openssl-dev = library {
-    pname = "openssl-dev";
-    dev = "libssl-dev";
-    runtime = [ "libssl3" ];
-  };
+}
+// libraries {
+  readline = "libreadline-dev";
+  pcre2 = "libpcre2-dev";
+  libxml2 = "libxml2-dev";
+  expat = "libexpat1-dev";
+  libffi = "libffi-dev";
+  gmp = "libgmp-dev";
+  libuuid = "uuid-dev";
+  libyaml = "libyaml-dev";
+  icu = "libicu-dev";
+}
+// withDev {
+  openssl = "libssl-dev";
+  curl = "libcurl4-openssl-dev";
+  sqlite = "libsqlite3-dev";
+  ncurses = "libncurses-dev";
+  bzip2 = "libbz2-dev";
+  xz = "liblzma-dev";
+  zstd = "libzstd-dev";
+  libcap = "libcap-dev";
+  systemd = "libsystemd-dev";
+  util-linux = "uuid-dev";
 }

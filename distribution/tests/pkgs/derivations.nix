@@ -75,7 +75,11 @@ in
   unknown-hardening-is-an-error = fails (make (simple // { hardeningDisable = [ "none-such" ]; })).drvPath;
 
   imported-name = lib.hasPrefix "bash-5" pkgs.bash.name;
-  imported-outputs-are-itself = pkgs.openssl.dev.outPath == pkgs.openssl.outPath;
+  imported-outputs-are-itself = pkgs.nginx.dev.outPath == pkgs.nginx.outPath;
+  imported-library-has-headers = pkgs.openssl.dev.outPath != pkgs.openssl.outPath;
+  imported-override-of-nothing = (pkgs.nginx.override { }).drvPath == pkgs.nginx.drvPath;
+  imported-override-says-why-not = fails (pkgs.nginx.override { withDebug = true; }).drvPath;
+  cxx-library = lib.hasInfix "libstdc++" "${pkgs.stdenv.cc.cc.lib}";
   imported-overrideAttrs = (pkgs.nginx.overrideAttrs { version = "9"; }).name == "nginx-9";
   imported-overrideAttrs-spec =
     (pkgs.nginx.overrideAttrs (old: { spec = old.spec // { prune = [ "share/man" ]; }; })).drvPath != pkgs.nginx.drvPath;

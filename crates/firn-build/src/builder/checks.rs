@@ -123,8 +123,7 @@ impl Check<'_> {
                 },
             }
         }
-        let mut used =
-            if recursive { self.closure()?.0 } else { self.info.references.clone() };
+        let mut used = if recursive { self.closure()?.0 } else { self.info.references.clone() };
         if recursive && self.checks.ignore_self_references {
             used.remove(&self.info.path);
         }

@@ -21,7 +21,7 @@ use crate::options::BuildOptions;
 
 /// What a builder finds.
 #[derive(Debug, Default)]
-pub(super) struct Environment {
+pub(crate) struct Environment {
     /// Its variables.
     pub variables: BTreeMap<BString, BString>,
     /// Files in its working directory.
@@ -29,14 +29,14 @@ pub(super) struct Environment {
 }
 
 /// What stands for the path of `output` in attributes, as `builtins.placeholder` makes it.
-pub(super) fn placeholder(output: &str) -> String {
+pub(crate) fn placeholder(output: &str) -> String {
     let hash = Hash::digest(HashAlgo::Sha256, format!("nix-output:{output}").as_bytes());
     format!("/{}", base32::encode(hash.as_bytes()))
 }
 
 /// Text replacements: placeholders and hash parts.
 #[derive(Debug, Default)]
-pub(super) struct Rewrites(pub Vec<(Vec<u8>, Vec<u8>)>);
+pub(crate) struct Rewrites(pub Vec<(Vec<u8>, Vec<u8>)>);
 
 impl Rewrites {
     /// `text` with everything replaced.
@@ -52,7 +52,7 @@ impl Rewrites {
 }
 
 /// Computes the environment. `dir` is the working directory as the builder sees it.
-pub(super) fn environment(
+pub(crate) fn environment(
     store: &LocalStore,
     drv: &Derivation,
     drv_options: &DrvOptions,

@@ -155,8 +155,7 @@ impl BuildLog {
             Line::Phase(phase) => self.activity.report(Report::SetPhase(phase)),
             Line::Event(Event::Start { id, level, kind, text, fields, .. }) => {
                 if self.inner.len() < MOST_ACTIVITIES {
-                    let activity =
-                        self.logger.start(kind, level, text, fields, self.activity.id());
+                    let activity = self.logger.start(kind, level, text, fields, self.activity.id());
                     self.inner.insert(id, activity);
                 }
             }
@@ -218,7 +217,9 @@ mod tests {
         assert_eq!(log.finish(), ["@nix broken", "end"]);
 
         let events = format!("{:?}", kept.0.lock().unwrap());
-        for part in ["BuildLogLine(\"one\")", "(\"two\")", "(\"20\")", "SetPhase(\"p\")", "FileTransfer"] {
+        for part in
+            ["BuildLogLine(\"one\")", "(\"two\")", "(\"20\")", "SetPhase(\"p\")", "FileTransfer"]
+        {
             assert!(events.contains(part), "{part}: {events}");
         }
         let mut kept = String::new();

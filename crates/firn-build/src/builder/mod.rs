@@ -5,7 +5,7 @@
 //! and time limits, then [`outputs`].
 
 mod checks;
-mod environment;
+pub(crate) mod environment;
 mod log;
 mod outputs;
 mod sandboxed;
@@ -73,7 +73,7 @@ struct Temporary(PathBuf);
 impl Drop for Temporary {
     fn drop(&mut self) {
         // Nobody can reach it while it goes, not even through a descriptor of a directory below it.
-        let _ = fs::set_permissions(&self.0, fs::Permissions::from_mode(0));
+        let _ = fs::set_permissions(&self.0, fs::Permissions::from_mode(0o000));
         let _ = delete_path(&self.0);
     }
 }
@@ -234,10 +234,7 @@ impl Job<'_> {
                 activity = Some(self.logger.start(
                     ActivityKind::BuildWaiting,
                     Level::Warn,
-                    format!(
-                        "waiting for a free build user ID for '{}'",
-                        self.print(self.drv_path)
-                    ),
+                    format!("waiting for a free build user ID for '{}'", self.print(self.drv_path)),
                     vec![],
                     self.parent,
                 ));
@@ -251,7 +248,8 @@ impl Job<'_> {
     fn input_closure(&self) -> Result<BTreeSet<StorePath>, Failure> {
         let mut start = self.drv.input_srcs.clone();
         for (input, wanted) in &self.drv.input_drvs {
-            let outputs = self.store.read_derivation(input)?.output_paths(self.store.store_dir())?;
+            let outputs =
+                self.store.read_derivation(input)?.output_paths(self.store.store_dir())?;
             for name in &wanted.outputs {
                 match outputs.get(name) {
                     Some(Some(path)) => {
@@ -367,17 +365,10 @@ impl Job<'_> {
             rewrites.0.push((placeholder(name).into(), self.print(&scratch).into()));
             outputs.insert(
                 name.clone(),
-                Wanted {
-                    path: path.clone(),
-                    scratch,
-                    actual: real,
-                    valid: valid.contains(name),
-                },
+                Wanted { path: path.clone(), scratch, actual: real, valid: valid.contains(name) },
             );
         }
-        let env = environment(
-            store, self.drv, drv_options, &inputs, options, seen_dir, &rewrites,
-        )?;
+        let env = environment(store, self.drv, drv_options, &inputs, options, seen_dir, &rewrites)?;
         for (name, contents) in &env.files {
             write_file(&build_dir, name, contents, owner)?;
         }
@@ -429,8 +420,7 @@ impl Job<'_> {
                 args: std::iter::once(name.into()).chain(args).collect(),
             });
         }
-        let places =
-            outputs.iter().map(|(n, w)| (n.clone(), self.print(&w.scratch))).collect();
+        let places = outputs.iter().map(|(n, w)| (n.clone(), self.print(&w.scratch))).collect();
         let fixed = self.drv.outputs.get("out").and_then(|output| match output {
             Output::Fixed(ca) => {
                 Some((ca.hash, ca.method == firn_model::content_address::Method::Flat))
@@ -511,20 +501,18 @@ impl Job<'_> {
         let exit = running.wait().map_err(io("waiting for the builder"));
         let tail = log.finish();
         let result = watched.and(exit).and_then(|exit| match exit {
-            Exit::Code(0) => {
-                Registration {
-                    store: self.store,
-                    logger: self.logger,
-                    options,
-                    drv_path: self.drv_path,
-                    drv: self.drv,
-                    drv_options,
-                    inputs: &prepared.inputs,
-                    outputs: &prepared.outputs,
-                    build_uid: prepared.user.as_ref().map(|u| u.user.uid),
-                }
-                .run()
+            Exit::Code(0) => Registration {
+                store: self.store,
+                logger: self.logger,
+                options,
+                drv_path: self.drv_path,
+                drv: self.drv,
+                drv_options,
+                inputs: &prepared.inputs,
+                outputs: &prepared.outputs,
+                build_uid: prepared.user.as_ref().map(|u| u.user.uid),
             }
+            .run(),
             exit => Err(self.builder_failed(exit, &tail, &prepared)),
         });
         if result.is_err() {
@@ -551,11 +539,7 @@ impl Job<'_> {
         let mut buffer = vec![0; 64 * 1024];
         loop {
             let mut wait = [
-                libc::pollfd {
-                    fd: reader.as_fd().as_raw_fd(),
-                    events: libc::POLLIN,
-                    revents: 0,
-                },
+                libc::pollfd { fd: reader.as_fd().as_raw_fd(), events: libc::POLLIN, revents: 0 },
                 libc::pollfd { fd: running.as_raw_fd(), events: libc::POLLIN, revents: 0 },
             ];
             let millis = i32::try_from(POLL.as_millis()).unwrap_or(100);
@@ -586,8 +570,7 @@ impl Job<'_> {
                 return Ok(());
             }
             self.check_stop()?;
-            for (limit, since) in
-                [(options.max_silent_time, last_output), (options.timeout, begin)]
+            for (limit, since) in [(options.max_silent_time, last_output), (options.timeout, begin)]
             {
                 if !limit.is_zero() && since.elapsed() >= limit {
                     return Err(Failure::new(
@@ -600,9 +583,8 @@ impl Job<'_> {
     }
 
     fn builder_failed(&self, exit: Exit, tail: &[String], prepared: &Prepared) -> Failure {
-        let disk_full = [&self.store.layout().real_store_dir, &prepared.build_dir]
-            .iter()
-            .any(|dir| {
+        let disk_full =
+            [&self.store.layout().real_store_dir, &prepared.build_dir].iter().any(|dir| {
                 rustix::fs::statvfs(dir.as_path())
                     .is_ok_and(|s| s.f_bavail.saturating_mul(s.f_frsize) < 8 << 20)
             });
@@ -617,10 +599,8 @@ impl Job<'_> {
             for line in tail {
                 message.push_str(&format!("> {line}\n"));
             }
-            message.push_str(&format!(
-                "For full logs, run:\n  nix log {}",
-                self.print(self.drv_path)
-            ));
+            message
+                .push_str(&format!("For full logs, run:\n  nix log {}", self.print(self.drv_path)));
         }
         if disk_full {
             message

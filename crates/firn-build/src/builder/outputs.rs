@@ -115,8 +115,7 @@ impl Registration<'_> {
         if self.options.mode == Mode::Check {
             return self.compare(&infos, &places);
         }
-        let outcome =
-            check_outputs(self.store, self.drv_path, self.drv, self.drv_options, &infos);
+        let outcome = check_outputs(self.store, self.drv_path, self.drv, self.drv_options, &infos);
         if let Err(failure) = &outcome {
             // What a fixed output really is stays, under the name of its own hash: once the
             // derivation is corrected, it need not be fetched again.
@@ -131,9 +130,12 @@ impl Registration<'_> {
         outcome?;
         for (name, info) in &infos {
             let target = self.store.real_path(&info.path);
-            delete_path(&target)?;
-            move_path(&places[name], &target)?;
-            self.canonical_again(&target)?;
+            // Without a sandbox the builder has made it in its final place.
+            if places[name] != target {
+                delete_path(&target)?;
+                move_path(&places[name], &target)?;
+                self.canonical_again(&target)?;
+            }
         }
         let all: Vec<PathInfo> = infos.into_values().collect();
         self.store.register_valid(&all)?;
@@ -225,11 +227,9 @@ impl Registration<'_> {
     }
 
     fn final_references(&self, found: BTreeSet<StorePath>) -> BTreeSet<StorePath> {
-        let real = |path: StorePath| {
-            match self.outputs.values().find(|w| w.scratch == path) {
-                Some(wanted) => wanted.path.clone(),
-                None => path,
-            }
+        let real = |path: StorePath| match self.outputs.values().find(|w| w.scratch == path) {
+            Some(wanted) => wanted.path.clone(),
+            None => path,
         };
         found.into_iter().map(real).collect()
     }
@@ -260,9 +260,8 @@ impl Registration<'_> {
             });
             let restored = restore_path(&mut reader, &temporary, Restore::Canonical);
             drop(reader);
-            let dumped = dump
-                .join()
-                .unwrap_or_else(|_| Err(Failure::misc("rewriting an output failed")));
+            let dumped =
+                dump.join().unwrap_or_else(|_| Err(Failure::misc("rewriting an output failed")));
             restored.map_err(Failure::from).and(dumped)
         })?;
         delete_path(path)?;
@@ -359,6 +358,9 @@ impl Registration<'_> {
             return Ok(());
         }
         let target = self.store.real_path(&info.path);
+        if from == target {
+            return Ok(());
+        }
         let mut lock = firn_store::fs::lock::PathLocks::lock([target.as_path()])?;
         self.store.add_temp_root(&info.path)?;
         delete_path(&target)?;
@@ -423,8 +425,7 @@ fn beside(path: &Path, what: &str) -> PathBuf {
 
 /// Renames `from` to `to`. An ordinary user may rename only directories that are writable.
 pub(super) fn move_path(from: &Path, to: &Path) -> Result<(), Failure> {
-    let failed =
-        |e| io(format!("renaming '{}' to '{}'", from.display(), to.display()))(e);
+    let failed = |e| io(format!("renaming '{}' to '{}'", from.display(), to.display()))(e);
     let meta = fs::symlink_metadata(from).map_err(failed)?;
     let touch = !rustix::process::geteuid().is_root() && meta.is_dir() && meta.mode() & 0o200 == 0;
     if touch {

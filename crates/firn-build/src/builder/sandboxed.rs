@@ -85,9 +85,7 @@ impl Job<'_> {
             }
             let certificates = options.fetch.ca_file.clone().or_else(FetchSettings::host_ca_file);
             if let Some(source) = certificates.and_then(|f| fs::canonicalize(f).ok()) {
-                binds
-                    .entry("/etc/ssl/certs/ca-certificates.crt".into())
-                    .or_insert((source, true));
+                binds.entry("/etc/ssl/certs/ca-certificates.crt".into()).or_insert((source, true));
             }
         }
         let own_dev = !binds.contains_key(Path::new("/dev"));
@@ -95,7 +93,8 @@ impl Job<'_> {
         if own_dev {
             self.dev(&root, &mut binds)?;
             shm_size = Some(options.shm_size.clone());
-            devpts = Path::new("/dev/pts/ptmx").exists() && !binds.contains_key(Path::new("/dev/pts"));
+            devpts =
+                Path::new("/dev/pts/ptmx").exists() && !binds.contains_key(Path::new("/dev/pts"));
             if devpts {
                 root.link(Path::new("/dev/ptmx"), "/dev/pts/ptmx".as_ref())?;
             }

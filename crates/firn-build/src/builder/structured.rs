@@ -113,6 +113,8 @@ mod tests {
             "declare a=1\ndeclare -a b=(1 'x y' 1 '' )\ndeclare big=1215752191\n\
              declare -A c=(['a']= ['x']='1' )\ndeclare two=2\ndeclare z='it'\\''s'\n"
         );
-        assert!(json(attrs).starts_with(r#"{"a":1,"b":[1,"x y",true,null],"big":99999999999,"c":{"a":false,"x":"1"},"#));
+        assert!(json(attrs).starts_with(
+            r#"{"a":1,"b":[1,"x y",true,null],"big":99999999999,"c":{"a":false,"x":"1"},"#
+        ));
     }
 }

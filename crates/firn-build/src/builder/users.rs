@@ -53,9 +53,7 @@ pub(super) fn acquire(state_dir: &Path, group: &str) -> Result<Acquired, Failure
             continue;
         }
         if uid == rustix::process::getuid().as_raw() {
-            return Err(Failure::misc(format!(
-                "the Nix user should not be a member of '{group}'"
-            )));
+            return Err(Failure::misc(format!("the Nix user should not be a member of '{group}'")));
         }
         let groups = groups_of(&groups, &member);
         return Ok(Acquired::User(UserLock { user: BuildUser { uid, gid, groups }, _lock: lock }));

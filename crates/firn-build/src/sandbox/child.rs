@@ -89,10 +89,10 @@ fn launch(spec: &Spec, socket: &UnixStream) -> io::Result<libc::pid_t> {
     if let Some(user) = &spec.user {
         kernel::kill_all_of(user.uid)?;
     }
-    if let Err(error) = kernel::set_groups(&[]) {
-        if error.raw_os_error() != Some(libc::EPERM) {
-            return doing("setgroups failed", Err(error));
-        }
+    if let Err(error) = kernel::set_groups(&[])
+        && error.raw_os_error() != Some(libc::EPERM)
+    {
+        return doing("setgroups failed", Err(error));
     }
     let mut flags = 0;
     if let Some(namespaces) = &spec.namespaces {

@@ -21,10 +21,12 @@ mod protocol;
 mod root;
 mod seccomp;
 pub mod spec;
+mod view;
 
 pub use child::child_main;
 pub use launch::{Exit, Launcher, Running, Started};
 pub use root::{Root, RootError};
+pub use view::exec_in_store;
 
 use std::sync::OnceLock;
 

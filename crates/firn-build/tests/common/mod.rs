@@ -1,17 +1,19 @@
 //! A store in a temporary folder and tiny derivations for it.
 
-#![allow(missing_docs, dead_code)]
+#![allow(missing_docs, dead_code, clippy::unwrap_used, clippy::print_stderr)]
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use firn_build::sandbox::{Launcher, support};
-use firn_build::{BuildError, BuildOptions, BuildResults, DerivedPath, SandboxPath, build_paths};
+use firn_build::{
+    BuildError, BuildOptions, BuildResults, DerivedPath, SandboxMode, SandboxPath, build_paths,
+};
 use firn_event::{Event, EventSink, Level, Logger, Report};
 use firn_model::content_address::{ContentAddress, Method};
-use firn_model::derivation::{DerivedOutputs, Derivation, DrvHashModulo, Output, hash_modulo};
+use firn_model::derivation::{Derivation, DerivedOutputs, DrvHashModulo, Output, hash_modulo};
 use firn_model::hash::{Hash, HashAlgo};
-use firn_model::store_path::StorePath;
+use firn_model::store_path::{StoreDir, StorePath};
 use firn_store::{LocalStore, Repair, Settings, Store, StoreLayout, StoreOptions};
 
 #[derive(Default)]
@@ -58,6 +60,22 @@ impl World {
         options.sandbox_paths = vec![shell];
         let kept = Arc::new(Kept::default());
         Some(Self { dir, store, options, logger: Logger::new(kept.clone()), kept })
+    }
+
+    /// A store whose contents are where its paths say, and no sandbox unless the test wants one.
+    pub fn in_place() -> Option<Self> {
+        let mut world = Self::new()?;
+        let root = std::fs::canonicalize(world.dir.path()).unwrap().join("place");
+        let store_dir = root.join("store");
+        let layout = StoreLayout {
+            store_dir: StoreDir::new(store_dir.to_str().unwrap()).unwrap(),
+            real_store_dir: store_dir,
+            state_dir: root.join("state"),
+            log_dir: root.join("log"),
+        };
+        world.store = LocalStore::open(layout, StoreOptions::default()).unwrap();
+        world.options.sandbox = SandboxMode::Off;
+        Some(world)
     }
 
     pub fn build(&self, drvs: &[&StorePath]) -> Result<BuildResults, BuildError> {
@@ -162,8 +180,7 @@ impl Drv<'_> {
     /// Computes the output paths and writes the derivation.
     pub fn add(mut self) -> StorePath {
         let dir = self.world.store.store_dir().clone();
-        let hash =
-            hash_modulo(&self.drv, &dir, true, &mut |path| self.world.modulo(path)).unwrap();
+        let hash = hash_modulo(&self.drv, &dir, true, &mut |path| self.world.modulo(path)).unwrap();
         self.drv.fill_output_paths(&dir, &hash).unwrap();
         if let Some(path) = self.drv.output_path(&dir, "out").unwrap() {
             self.drv.env.insert("out".into(), dir.print(&path).into());

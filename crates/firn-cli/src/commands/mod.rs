@@ -1,12 +1,13 @@
 //! The table of commands; each command is a file of its own.
 
 mod internal;
+mod nix_build;
 mod nix_collect_garbage;
 mod nix_env;
 mod nix_hash;
-mod nix_store;
-mod nix_build;
 mod nix_instantiate;
+mod nix_shell;
+mod nix_store;
 mod nixos_rebuild;
 mod nixos_version;
 mod os;
@@ -34,6 +35,7 @@ const COMMANDS: &[Command] = &[
     Command { names: &["nix-store"], about: "work on the store", hidden: false, run: nix_store::run },
     Command { names: &["nix-build"], about: "build derivations of expressions", hidden: false, run: nix_build::run },
     Command { names: &["nix-instantiate"], about: "make derivations of expressions, or print their values", hidden: false, run: nix_instantiate::run },
+    Command { names: &["nix-shell"], about: "start a shell with the environment of a build", hidden: false, run: nix_shell::run },
     Command { names: &["nixos-rebuild"], about: "build a system's configuration and switch to it", hidden: false, run: nixos_rebuild::run },
     Command { names: &["nixos-version"], about: "print the version of the running system", hidden: false, run: nixos_version::run },
     Command { names: &["os"], about: "try a system in a container or a virtual machine", hidden: false, run: os::run },

@@ -31,6 +31,7 @@ struct Options {
     dry_run: bool,
     check: bool,
     logs: Option<bool>,
+    log_format: Option<firn_ui::LogFormat>,
 }
 
 /// Why the command failed.
@@ -107,6 +108,7 @@ fn parse_args(args: Vec<OsString>) -> Result<Option<(Options, EvalArgs)>, String
         dry_run: false,
         check: false,
         logs: None,
+        log_format: None,
     };
     let mut rest = expand_short(args).into_iter();
     while let Some(arg) = rest.next() {
@@ -124,8 +126,7 @@ fn parse_args(args: Vec<OsString>) -> Result<Option<(Options, EvalArgs)>, String
         if eval.take(&arg, &mut rest)? {
             continue;
         }
-        let mut value =
-            || rest.next().ok_or_else(|| format!("flag '{arg}' requires an argument"));
+        let mut value = || rest.next().ok_or_else(|| format!("flag '{arg}' requires an argument"));
         match &*arg {
             "--help" => {
                 println!("{HELP}");
@@ -145,10 +146,13 @@ fn parse_args(args: Vec<OsString>) -> Result<Option<(Options, EvalArgs)>, String
             "--drv-link" => options.drv_link = Some(value()?),
             "--add-drv-link" => options.drv_link = Some("derivation".into()),
             "--dry-run" => options.dry_run = true,
+            "--log-format" => options.log_format = Some(value()?.parse()?),
             "--check" => options.check = true,
             _ if setting_flag(&mut eval, &arg, &mut value)? => {}
             _ if arg.starts_with('-') => {
-                return Err(format!("unrecognised flag '{arg}'\nTry 'nix-build --help' for more information."));
+                return Err(format!(
+                    "unrecognised flag '{arg}'\nTry 'nix-build --help' for more information."
+                ));
             }
             _ => options.sources.push(arg),
         }
@@ -196,7 +200,8 @@ pub(super) fn setting_flag(
 }
 
 fn build(session: &Session, options: &Options) -> Result<(), Failure> {
-    let show = display_options(&session.args, options.logs)?;
+    let mut show = display_options(&session.args, options.logs)?;
+    show.format = options.log_format.or(show.format);
     let mut bench = Workbench::open(session, show)?;
     if options.check {
         bench.options.mode = Mode::Check;
@@ -437,9 +442,8 @@ mod tests {
         let (options, eval) = parse_args(args).unwrap().unwrap();
         assert_eq!(options.sources, ["f.nix"]);
         assert_eq!(options.attrs, ["x"]);
-        let has = |name: &str, value: &str| {
-            eval.settings.iter().any(|(n, v)| n == name && v == value)
-        };
+        let has =
+            |name: &str, value: &str| eval.settings.iter().any(|(n, v)| n == name && v == value);
         assert!(has("max-jobs", "4") && has("keep-going", "true") && has("keep-failed", "true"));
         assert!(has("sandbox", "false") && has("cores", "2"));
         assert!(parse_args(vec!["--nonsense".into()]).is_err());

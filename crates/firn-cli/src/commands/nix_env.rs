@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use firn_event::Level;
 use firn_store::profile::{self, Which};
 
 use crate::common::legacy::{self, Common, Outcome, Taken, absolute, fail, usage};
@@ -80,6 +81,9 @@ fn main(args: Vec<OsString>, out: &mut dyn Write) -> Outcome {
         return usage(format!("unknown flag '{flag}'"));
     }
     let logger = common.logger();
+    if dry_run {
+        logger.message(Level::Info, "(dry run; not doing anything)");
+    }
     let no_arguments =
         || if arguments.is_empty() { Ok(()) } else { usage("no arguments expected") };
     let one = || match &arguments[..] {

@@ -10,12 +10,13 @@ use firn_eval::context::ContextBuilder;
 use firn_eval::io::{DryIo, EvalIo};
 use firn_eval::position::PosId;
 use firn_eval::value::Set;
-use firn_eval::{Error, Evaluator, Kind, Vm, packages, print};
+use firn_eval::{Error, Kind, Vm, packages, print};
 use firn_store::LocalStore;
 use firn_syntax::source::Source;
 use firn_syntax::{Ast, Origin};
 
-use crate::common::eval::{EvalArgs, Session, StoreIo, current_dir};
+use crate::common::build::{Workbench, display_options};
+use crate::common::eval::{EvalArgs, Session, current_dir};
 
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
 enum Output {
@@ -143,22 +144,26 @@ fn instantiate(session: &Session, options: &Options) -> Result<(), Failure> {
     // What is printed unevaluated must be just that.
     settings.exact_laziness = options.eval && !options.strict && options.output == Output::Plain;
     let mut store = None;
-    let io: Arc<dyn EvalIo> = match session.open_store() {
+    let show = display_options(&session.args, None)?;
+    let mut bench = None;
+    let io: Arc<dyn EvalIo> = match Workbench::open(session, show) {
         Ok(opened) => {
-            store = Some(Arc::clone(&opened));
-            Arc::new(StoreIo::new(opened))
+            store = Some(Arc::clone(&opened.store));
+            let io = opened.io();
+            bench = Some(opened);
+            Arc::new(io)
         }
         // Values can be had without a store.
         Err(_) if read_only => Arc::new(DryIo::default()),
         Err(e) => return Err(e.into()),
     };
     let evaluator = session.evaluator(io, settings);
-    evaluator.run(|vm| work(session, options, store.as_deref(), vm))?;
-    show_stats(&evaluator);
-    Ok(())
+    let result = evaluator.run(|vm| work(session, options, store.as_deref(), vm));
+    // The process ends now: nobody needs the evaluator's tables taken apart.
+    std::mem::forget(evaluator);
+    drop(bench);
+    result
 }
-
-fn show_stats(_evaluator: &Evaluator) {}
 
 fn work(
     session: &Session,

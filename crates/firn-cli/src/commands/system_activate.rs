@@ -37,7 +37,7 @@ fn main(args: &[OsString], logger: &Logger) -> Result<ExitCode, String> {
         match arg.to_str() {
             Some("--toplevel") => toplevel = rest.next().map(PathBuf::from),
             Some(word) if !word.starts_with('-') && action.is_none() => {
-                action = Some(word.to_owned())
+                action = Some(word.to_owned());
             }
             _ => return Err(format!("unexpected argument '{}'\n{USAGE}", arg.to_string_lossy())),
         }

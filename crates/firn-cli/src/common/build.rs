@@ -58,7 +58,8 @@ impl Workbench {
         for warning in warnings {
             display.logger().warn(warning);
         }
-        let store_options = StoreOptions::from_settings(&session.settings, display.logger().clone());
+        let store_options =
+            StoreOptions::from_settings(&session.settings, display.logger().clone());
         let store = LocalStore::open(layout, store_options).map_err(|e| e.to_string())?;
         let mut options = BuildOptions::from_settings(&session.settings);
         options.verbose_logs = show.shows_logs();
@@ -117,8 +118,7 @@ fn realise(
             return Err("derivations that are outputs of derivations cannot be built".into());
         };
         let wanted = [DerivedPath::output(drv.clone(), output)];
-        let results =
-            build_paths(store, &wanted, options, logger).map_err(|e| e.message)?;
+        let results = build_paths(store, &wanted, options, logger).map_err(|e| e.message)?;
         let outputs = results.outputs.into_iter().next().map(|(_, outputs)| outputs);
         match outputs.and_then(|mut outputs| outputs.remove(&**output)) {
             Some(path) => found.push(path),

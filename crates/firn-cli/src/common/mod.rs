@@ -2,10 +2,10 @@
 
 pub mod build;
 pub mod distribution;
-pub mod legacy;
-pub mod local_time;
 pub mod eval;
 pub mod interrupt;
+pub mod legacy;
+pub mod local_time;
 pub mod store;
 pub mod store_paths;
 

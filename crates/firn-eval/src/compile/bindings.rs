@@ -44,7 +44,7 @@ impl Compiler<'_> {
         Ok(nodes)
     }
 
-    fn from_source(&mut self, source: Source, name: Symbol, pos: PosId) -> Result<Node> {
+    fn inherited_from(&mut self, source: Source, name: Symbol, pos: PosId) -> Result<Node> {
         let (subject, subject_pos) = match source {
             Source::Var(name, pos) => (self.var(name, pos)?, pos),
             Source::Slot(frame, slot) => match self.depth_of(frame) {
@@ -54,8 +54,7 @@ impl Compiler<'_> {
         };
         let _ = subject_pos;
         let path = self.leak_slice(vec![Name { name, dynamic: None, cache: Cache::default() }]);
-        let source = (self.leaked, ExprId(u32::MAX));
-        Ok(Node::Select(self.leak(Select { subject, path, default: None, pos, source })))
+        Ok(Node::Select(self.leak(Select { subject, path, default: None, pos })))
     }
 
     fn binding(&mut self, binding: &ast::Binding, sources: &[Source]) -> Result<Node> {
@@ -63,7 +62,7 @@ impl Compiler<'_> {
             BindingValue::Plain(e) => self.lazy(e),
             BindingValue::Inherit => self.var(binding.name, self.at(binding.pos)),
             BindingValue::InheritFrom(i) => {
-                self.from_source(sources[i as usize], binding.name, self.at(binding.pos))
+                self.inherited_from(sources[i as usize], binding.name, self.at(binding.pos))
             }
         }
     }

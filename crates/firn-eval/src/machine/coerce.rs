@@ -103,7 +103,8 @@ impl Vm {
         context: &str,
     ) -> Result<Value> {
         set.get(name).ok_or_else(|| {
-            Error::type_error(format!("attribute '{name}' missing")).trace(PosId::NONE, context)
+            Error::type_error(format!("attribute '{}' missing", firn_syntax::ast::quoted(name)))
+                .trace(PosId::NONE, context)
         })
     }
 

@@ -160,9 +160,7 @@ impl Vm {
         }
         let (x, y) = (print::for_error(self, a), print::for_error(self, b));
         match (a.view(), b.view()) {
-            (View::Int(_) | View::Float(_), View::Int(_) | View::Float(_))
-                if a.describe() != b.describe() =>
-            {
+            (View::Int(_) | View::Float(_), View::Int(_) | View::Float(_)) => {
                 if self.equal_views(a, b, pos)? {
                     return Ok(());
                 }
@@ -171,10 +169,6 @@ impl Vm {
                     a.describe(),
                     b.describe()
                 ))
-            }
-            (View::Int(m), View::Int(n)) if m == n => Ok(()),
-            (View::Int(_), View::Int(_)) => {
-                fail(format!("integer '{x}' is not equal to integer '{y}'"))
             }
             (View::Bool(m), View::Bool(n)) if m == n => Ok(()),
             (View::Bool(_), View::Bool(_)) => {
@@ -188,10 +182,6 @@ impl Vm {
             (View::Path(m), View::Path(n)) if m.bytes() == n.bytes() => Ok(()),
             (View::Path(_), View::Path(_)) => {
                 fail(format!("path '{x}' is not equal to path '{y}'"))
-            }
-            (View::Float(m), View::Float(n)) if m == n => Ok(()),
-            (View::Float(m), View::Float(n)) => {
-                fail(format!("float '{m:.6}' is not equal to float '{n:.6}'"))
             }
             (View::List(m), View::List(n)) => {
                 if m.len() != n.len() {

@@ -234,7 +234,8 @@ impl Vm {
             Some(_) => path.to_owned(),
             None => self.resolve_expr_path(path)?,
         };
-        if let Some(v) = self.shared.files.values.read().get(&file).copied() {
+        let known = self.shared.files.values.read().get(&file).copied();
+        if let Some(v) = known {
             self.shared.files.values.write().insert(path.to_owned(), v);
             return Ok(v);
         }

@@ -96,9 +96,7 @@ pub struct Shared {
     pub globals: Globals,
     pub(crate) files: files::Files,
     pub(crate) derivations: derived::Derivations,
-    /// `builtins.derivation`'s text, evaluated on first use.
     pub(crate) regexes: crate::builtins::RegexCache,
-    pub(crate) started: std::time::SystemTime,
 }
 
 /// One thread's evaluator.

@@ -32,7 +32,6 @@ impl Evaluator {
             files: super::files::Files::default(),
             derivations: super::derived::Derivations::default(),
             regexes: builtins::RegexCache::default(),
-            started: std::time::SystemTime::now(),
         };
         Evaluator { shared: Arc::new(shared) }
     }

@@ -95,8 +95,6 @@ impl Value {
     pub const TRUE: Value = immediate(KIND_TRUE, 0);
     /// `false`
     pub const FALSE: Value = immediate(KIND_FALSE, 0);
-    /// A slot that nothing was stored in yet. Not a value of the language.
-    pub(crate) const UNSET: Value = Value(0);
 
     /// A Boolean.
     #[inline(always)]
@@ -234,10 +232,15 @@ impl Value {
         // SAFETY (all arms): a word's tag says which type made it.
         match self.tag() {
             TAG_INT => View::Int(self.0 as i64 >> 3),
+            // SAFETY: the tag says what kind of cell the word points to.
             TAG_SET => View::Set(unsafe { Set::from_word(self.0) }),
+            // SAFETY: the tag says what kind of cell the word points to.
             TAG_LIST => View::List(unsafe { List::from_word(self.0) }),
+            // SAFETY: the tag says what kind of cell the word points to.
             TAG_STR => View::Str(unsafe { Str::from_word(self.0) }),
+            // SAFETY: the tag says what kind of cell the word points to.
             TAG_FUNCTION => View::Function(unsafe { Function::from_word(self.0) }),
+            // SAFETY: the tag says what kind of cell the word points to.
             TAG_BOXED => unsafe { Boxed::from_word(self.0) }.view(),
             TAG_IMMEDIATE => match self.0 >> KIND_SHIFT & 31 {
                 KIND_NULL => View::Null,
@@ -245,6 +248,7 @@ impl Value {
                 KIND_TRUE => View::Bool(true),
                 _ => View::Builtin((self.0 >> PAYLOAD_SHIFT) as u32),
             },
+            // SAFETY: the tag says what kind of cell the word points to.
             _ => View::Thunk(unsafe { Thunk::from_word(self.0) }),
         }
     }

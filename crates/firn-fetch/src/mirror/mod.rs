@@ -17,8 +17,10 @@ pub struct Mirrors {
     pub debian: Vec<String>,
     /// `mirror://debian-security/…`
     pub debian_security: Vec<String>,
-    /// `mirror://npm/…`; `None` until the host's npm has been asked.
+    /// `mirror://npm/…`
     pub npm: Vec<String>,
+    /// Ask the host's npm if `npm` is empty and a URL needs it, which takes a while.
+    pub ask_npm: bool,
 }
 
 impl Mirrors {
@@ -40,7 +42,8 @@ impl Mirrors {
                 found
             }),
             debian_security: or("FIRN_MIRROR_DEBIAN_SECURITY", &|| ending("/debian-security")),
-            npm: or("FIRN_MIRROR_NPM", &npm::registries),
+            npm: from_variable("FIRN_MIRROR_NPM"),
+            ask_npm: true,
         }
     }
 
@@ -49,6 +52,7 @@ impl Mirrors {
     /// # Errors
     /// [`FetchError::NoMirror`] when the host knows no mirror of that kind.
     pub fn resolve(&self, url: &str) -> Result<Vec<String>, FetchError> {
+        static ASKED: std::sync::OnceLock<Vec<String>> = std::sync::OnceLock::new();
         let Some(rest) = url.strip_prefix("mirror://") else {
             return Ok(vec![url.to_owned()]);
         };
@@ -69,6 +73,11 @@ impl Mirrors {
                 &self.debian_security,
                 "set FIRN_MIRROR_DEBIAN_SECURITY to the base URL of a mirror of the security \
                  archive (it ends in /debian-security); no apt source of this host is one",
+            ),
+            "npm" if self.npm.is_empty() && self.ask_npm => (
+                ASKED.get_or_init(npm::registries),
+                "set FIRN_MIRROR_NPM to the base URL of an npm registry; npm is not set up on \
+                 this host",
             ),
             "npm" => (
                 &self.npm,

@@ -6,10 +6,10 @@ use std::process::{Command, Stdio};
 /// Base URLs from npm's environment variable, its files, or npm itself, in this order.
 pub(super) fn registries() -> Vec<String> {
     for variable in ["npm_config_registry", "NPM_CONFIG_REGISTRY"] {
-        if let Ok(url) = std::env::var(variable) {
-            if let Some(url) = clean(&url) {
-                return vec![url];
-            }
+        if let Ok(url) = std::env::var(variable)
+            && let Some(url) = clean(&url)
+        {
+            return vec![url];
         }
     }
     let home = std::env::var_os("HOME").map(|h| PathBuf::from(h).join(".npmrc"));
@@ -21,6 +21,9 @@ pub(super) fn registries() -> Vec<String> {
     // npm knows its compiled-in default, which nothing else on the host does.
     let asked = Command::new("npm")
         .args(["config", "get", "registry"])
+        // It would leave a log file behind for each question.
+        .env("npm_config_logs_max", "0")
+        .env("npm_config_update_notifier", "false")
         .current_dir("/")
         .stdin(Stdio::null())
         .stderr(Stdio::null())

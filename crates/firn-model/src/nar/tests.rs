@@ -37,10 +37,13 @@ fn archive(node: &Node) -> Vec<u8> {
     out
 }
 
+/// A directory that is being read, and the name of the entry that comes next.
+type OpenDir = (BTreeMap<Vec<u8>, Node>, Option<Vec<u8>>);
+
 /// Builds nodes again.
 #[derive(Default)]
 struct Build {
-    open: Vec<(BTreeMap<Vec<u8>, Node>, Option<Vec<u8>>)>,
+    open: Vec<OpenDir>,
     root: Option<Node>,
 }
 

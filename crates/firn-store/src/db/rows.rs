@@ -205,7 +205,7 @@ impl<'c> Rows<'c> {
     }
 
     /// All valid paths.
-    pub fn all_paths(&self) -> Result<Vec<String>> {
+    pub fn all_paths(self) -> Result<Vec<String>> {
         self.many("select path from ValidPaths", [], |r| r.get(0))
     }
 

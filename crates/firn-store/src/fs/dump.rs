@@ -115,7 +115,10 @@ impl Walker<'_, '_> {
         let stat = match dir::stat_at(&parent, name) {
             Ok(stat) => stat,
             Err(rustix::io::Errno::NOENT) => {
-                return Err(Error::Format(format!("path '{}' does not exist", self.path.display())));
+                return Err(Error::Format(format!(
+                    "path '{}' does not exist",
+                    self.path.display()
+                )));
             }
             Err(e) => return Err(Error::os("getting status of", &self.path)(e)),
         };

@@ -217,9 +217,11 @@ fn give_to_build_group(layout: &StoreLayout, options: &StoreOptions) -> Result<(
         return Ok(());
     }
     let Some(gid) = group_id(group) else {
-        options
-            .logger
-            .warn(format!("the group '{group}' specified in 'build-users-group' does not exist"));
+        // Builds then run as root in a user namespace of their own, which is no reason to worry.
+        options.logger.message(
+            Level::Talkative,
+            format!("the group '{group}' specified in 'build-users-group' does not exist"),
+        );
         return Ok(());
     };
     let dir = &layout.real_store_dir;

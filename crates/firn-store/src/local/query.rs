@@ -49,14 +49,14 @@ impl LocalStore {
         let printed = self.print(path);
         let Some(row) = rows.path(&printed)? else { return Ok(None) };
         let references = rows.references(row.id)?;
-        self.info_of_row(path, &row, references).map(Some)
+        self.info_of_row(path, &row, &references).map(Some)
     }
 
     fn info_of_row(
         &self,
         path: &StorePath,
         row: &PathRow,
-        references: Vec<String>,
+        references: &[String],
     ) -> Result<PathInfo> {
         let corrupt = |reason: String| Error::CorruptEntry { path: self.print(path), reason };
         let nar_hash = Hash::parse_prefixed(&row.hash).map_err(|e| corrupt(e.to_string()))?;
@@ -92,23 +92,23 @@ impl LocalStore {
         Ok(self.db.read(|rows| rows.id(&printed))?.is_some())
     }
 
-    fn parse_all<C: FromIterator<StorePath>>(&self, paths: Vec<String>) -> Result<C> {
+    fn parse_all<C: FromIterator<StorePath>>(&self, paths: &[String]) -> Result<C> {
         let dir = &self.layout.store_dir;
         paths.iter().map(|p| dir.parse(p).map_err(Error::model)).collect()
     }
 
     pub(super) fn all_paths(&self) -> Result<BTreeSet<StorePath>> {
-        self.parse_all(self.db.read(|rows| rows.all_paths())?)
+        self.parse_all(&self.db.read(|rows| rows.all_paths())?)
     }
 
     pub(super) fn referrers_of(&self, path: &StorePath) -> Result<BTreeSet<StorePath>> {
         let printed = self.print(path);
-        self.parse_all(self.db.read(|rows| rows.referrers(&printed))?)
+        self.parse_all(&self.db.read(|rows| rows.referrers(&printed))?)
     }
 
     pub(super) fn derivers_of(&self, path: &StorePath) -> Result<BTreeSet<StorePath>> {
         let printed = self.print(path);
-        self.parse_all(self.db.read(|rows| rows.derivers(&printed))?)
+        self.parse_all(&self.db.read(|rows| rows.derivers(&printed))?)
     }
 
     pub(super) fn outputs_of(

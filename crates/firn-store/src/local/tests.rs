@@ -331,6 +331,23 @@ fn nars_are_believed_only_when_hash_size_and_address_agree() {
 }
 
 #[test]
+fn contents_that_name_their_own_path_are_addressed_without_it() {
+    // made with `nix store make-content-addressed` from a file that contains its path twice
+    let case = case();
+    let path = StorePath::from_base_name("0l4nw2ml5i0s21di2458whv8gwmwlv6y-selfref").unwrap();
+    let text = format!("/nix/store/{path} xx /nix/store/{path}\n");
+    let (mut info, nar) = nar_of(text.as_bytes(), 1);
+    assert_eq!(info.nar_hash.to_sri(), "sha256-JGO8Mkwlhftlwt5qTzy59uU7WsBijqGivyzB4jypeoQ=");
+    info.path = path.clone();
+    info.references = [path].into();
+    info.ca = Some(
+        "fixed:r:sha256:14h0d9mkcc4gzfy1ll9hsk67643lhb7936fspk0vgdcyzqk54f60".parse().unwrap(),
+    );
+    case.store.add_nar(&info, &mut nar.as_slice(), Repair::No).unwrap();
+    assert!(case.store.path_info(&info.path).unwrap().is_content_addressed(case.store.store_dir()));
+}
+
+#[test]
 fn registration_is_all_or_nothing() {
     let case = case();
     let store = &case.store;
@@ -753,6 +770,21 @@ fn what_a_killed_process_left_is_made_anew() {
     let other = case.reopened();
     assert_eq!(other.add_text("a", b"a", &BTreeSet::new(), Repair::No).unwrap(), a);
     assert_eq!(std::fs::read(&real).unwrap(), b"a");
+}
+
+#[test]
+fn text_that_a_power_cut_has_emptied_is_written_again() {
+    let case = case();
+    let a = case.text("a", &[]);
+    let real = case.store.real_path(&a);
+    std::fs::remove_file(&real).unwrap();
+    std::fs::write(&real, "").unwrap();
+    assert!(case.store.is_valid(&a).unwrap());
+    case.text("a", &[]);
+    assert_eq!(case.store.check_path(&a).unwrap(), None);
+    std::fs::remove_file(&real).unwrap();
+    case.text("a", &[]);
+    assert_eq!(case.store.check_path(&a).unwrap(), None);
 }
 
 #[test]

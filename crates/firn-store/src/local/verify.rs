@@ -51,8 +51,9 @@ impl LocalStore {
         Ok(errors)
     }
 
+    /// Tells of an error that does not end the check.
     fn error(&self, text: String) {
-        self.logger().message(Level::Error, text);
+        self.logger().message(Level::Notice, text);
     }
 
     fn verify_existence(

@@ -4,7 +4,7 @@
 //! Defined in the Nix manual, "nix.conf".
 
 mod file;
-mod known;
+pub mod known;
 #[cfg(test)]
 mod tests;
 

@@ -52,6 +52,13 @@ let
         outPath = valid drv.outPath;
         drvPath = valid drv.drvPath;
         all = [ package ];
+        # there is nothing to choose: the files are as others built them
+        override =
+          changes:
+          if changes == { } then
+            package
+          else
+            throw "‘${name}’ is imported as others built it and has no build options; `overrideAttrs` can change how it is imported (its attribute `spec`)";
         overrideAttrs =
           change:
           build (

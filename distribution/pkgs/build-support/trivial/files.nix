@@ -191,7 +191,7 @@ rec {
         eval "options=($replacementOptions)"
         if ((''${#options[@]})); then substituteInPlace "$target" "''${options[@]}"; fi
         if [ -n "$isExecutable" ]; then chmod +x "$target"; fi
-        left=$(grep -oE '@[a-zA-Z_][0-9A-Za-z_-]*@' "$target" | sort -u | while read -r variable; do
+        left=$({ grep -oE '@[a-zA-Z_][0-9A-Za-z_-]*@' "$target" || true; } | sort -u | while read -r variable; do
           case " $kept " in *" ''${variable//@/} "*) ;; *) echo "$variable" ;; esac
         done)
         if [ -n "$left" ]; then

@@ -27,7 +27,11 @@ pub fn realise(store: &LocalStore, call: &mut Call<'_>) -> Outcome {
     }
     let mut targets = Vec::new();
     for arg in &call.args {
-        targets.push(follow_links_with_outputs(store, arg)?);
+        let target = follow_links_with_outputs(store, arg)?;
+        if !target.1.is_empty() && store.is_valid(&target.0)? {
+            outputs(store, &target.0, &target.1)?;
+        }
+        targets.push(target);
     }
     let mut options = call.common.build_options();
     if check {
@@ -109,7 +113,7 @@ fn outputs(
         .map_err(|e| Failure::Message(e.to_string()))?;
     let printed = store.store_dir().print(drv);
     if let Some(missing) = wanted.iter().find(|w| !all.contains_key(*w)) {
-        return fail(format!("derivation '{printed}' does not have an output named '{missing}'"));
+        return fail(format!("derivation '{printed}' does not have output '{missing}'"));
     }
     let mut found = Vec::new();
     for (name, path) in all {

@@ -120,7 +120,7 @@ pub fn verify_path(store: &LocalStore, call: &mut Call<'_>) -> Outcome {
         if let Some(actual) = store.check_path(&path)? {
             let expected = store.path_info(&path)?.nar_hash;
             logger.message(
-                Level::Error,
+                Level::Notice,
                 format!(
                     "path '{printed}' was modified! expected hash '{expected}', got '{actual}'"
                 ),

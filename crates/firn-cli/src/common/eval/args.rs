@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use firn_store::settings::{self as known, Kind};
+
 /// A value for a function's argument.
 #[derive(Clone, Debug)]
 pub enum AutoArg {
@@ -32,36 +34,6 @@ pub struct EvalArgs {
     pub repair: bool,
 }
 
-/// Boolean settings that are options of their own, with `--no-` forms.
-const FLAGS: [&str; 8] = [
-    "restrict-eval",
-    "pure-eval",
-    "allow-import-from-derivation",
-    "trace-verbose",
-    "trace-function-calls",
-    "abort-on-warn",
-    "sandbox",
-    "substitute",
-];
-
-/// Settings with a value that are options of their own.
-const VALUES: [&str; 14] = [
-    "cores",
-    "max-jobs",
-    "max-call-depth",
-    "eval-system",
-    "experimental-features",
-    "extra-experimental-features",
-    "substituters",
-    "extra-substituters",
-    "trusted-public-keys",
-    "log-format",
-    "timeout",
-    "max-silent-time",
-    "builders",
-    "nix-path",
-];
-
 impl EvalArgs {
     /// Takes `arg`, and its values from `rest`, if it is a shared option.
     ///
@@ -72,9 +44,8 @@ impl EvalArgs {
         arg: &str,
         rest: &mut dyn Iterator<Item = String>,
     ) -> Result<bool, String> {
-        let mut value = |what: &str| {
-            rest.next().ok_or_else(|| format!("flag '{arg}' requires {what}"))
-        };
+        let mut value =
+            |what: &str| rest.next().ok_or_else(|| format!("flag '{arg}' requires {what}"));
         match arg {
             "--arg" | "--argstr" | "--arg-from-file" => {
                 let name = value("2 arguments")?;
@@ -116,17 +87,19 @@ impl EvalArgs {
                     return Ok(true);
                 }
                 let Some(name) = arg.strip_prefix("--") else { return Ok(false) };
-                if VALUES.contains(&name) {
-                    self.settings.push((name.into(), value("an argument")?));
-                } else if FLAGS.contains(&name) {
-                    self.settings.push((name.into(), "true".into()));
-                } else if let Some(name) = name.strip_prefix("no-")
-                    && FLAGS.contains(&name)
-                {
-                    self.settings.push((name.into(), "false".into()));
-                } else {
-                    return Ok(false);
-                }
+                // Every setting is an option too; Boolean ones stand for themselves.
+                let (name, negated) = match name.strip_prefix("no-") {
+                    Some(rest) if known::find(rest).is_some() => (rest, true),
+                    _ => (name, false),
+                };
+                let plain = name.strip_prefix("extra-").unwrap_or(name);
+                let Some(setting) = known::find(plain) else { return Ok(false) };
+                let text = match setting.kind {
+                    Kind::Bool | Kind::Sandbox => if negated { "false" } else { "true" }.into(),
+                    _ if negated => return Ok(false),
+                    _ => value("an argument")?,
+                };
+                self.settings.push((name.into(), text));
             }
         }
         Ok(true)
@@ -152,8 +125,19 @@ mod tests {
     #[test]
     fn options_are_taken_with_their_values() {
         let (args, other) = parse(&[
-            "--arg", "a", "1", "-I", "x=/y", "-I/z", "--option", "cores", "2", "--show-trace",
-            "--no-pure-eval", "file.nix", "--strict",
+            "--arg",
+            "a",
+            "1",
+            "-I",
+            "x=/y",
+            "-I/z",
+            "--option",
+            "cores",
+            "2",
+            "--show-trace",
+            "--no-pure-eval",
+            "file.nix",
+            "--strict",
         ]);
         assert_eq!(args.auto_args.len(), 1);
         assert_eq!(args.include, ["x=/y", "/z"]);

@@ -5,9 +5,9 @@ mod args;
 mod world;
 
 pub use args::{AutoArg, EvalArgs};
-pub use world::{Realiser, StoreIo};
+pub use world::StoreIo;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use firn_eval::error::render;
@@ -16,7 +16,6 @@ use firn_eval::value::{Set, SetBuilder};
 use firn_eval::{Error, Evaluator, Vm};
 use firn_store::layout::{Environment, StoreLayout};
 use firn_store::settings::Settings;
-use firn_store::{LocalStore, StoreOptions};
 use firn_syntax::{Origin, Symbol};
 
 /// Everything needed to evaluate: settings, and the store when it is opened.
@@ -44,18 +43,6 @@ impl Session {
             warn(&warning);
         }
         Ok(Session { settings, environment, args })
-    }
-
-    /// Opens the store that the environment selects.
-    pub fn open_store(&self) -> Result<Arc<LocalStore>, String> {
-        let (layout, warnings) =
-            StoreLayout::detect(&self.environment).map_err(|e| e.to_string())?;
-        for warning in warnings {
-            warn(&warning);
-        }
-        let options = StoreOptions::from_settings(&self.settings, super::simple_logger());
-        let store = LocalStore::open(layout, options).map_err(|e| e.to_string())?;
-        Ok(Arc::new(store))
     }
 
     /// The search path: `-I` options, then `NIX_PATH`, then the user's channels.
@@ -95,6 +82,11 @@ impl Session {
             && let Some(own) = super::distribution::find()
         {
             path.push(("nixpkgs".into(), own.to_string_lossy().into_owned()));
+        }
+        // the machine's own configuration, as NixOS has it in NIX_PATH
+        let configuration = Path::new("/etc/nixos/configuration.nix");
+        if configuration.exists() {
+            path.push(("nixos-config".into(), configuration.to_string_lossy().into_owned()));
         }
         path
     }
@@ -196,10 +188,8 @@ pub fn parse_nix_path(text: &str) -> Vec<String> {
     let mut entries = Vec::new();
     let mut rest = text;
     while !rest.is_empty() {
-        let value_at = rest
-            .find(['=', ':'])
-            .filter(|i| rest.as_bytes()[*i] == b'=')
-            .map_or(0, |i| i + 1);
+        let value_at =
+            rest.find(['=', ':']).filter(|i| rest.as_bytes()[*i] == b'=').map_or(0, |i| i + 1);
         let from = if is_url(&rest[value_at..]) {
             // The first colon belongs to the URL.
             rest[value_at..].find(':').map_or(rest.len(), |i| value_at + i + 1)

@@ -174,15 +174,18 @@ impl EvalIo for StoreIo {
 
     fn realise(&self, outputs: &[(DerivedPath, Box<str>)]) -> Result<Vec<StorePath>> {
         match &self.realiser {
-            Some(realiser) => realiser(outputs)
-                .map_err(|e| Error::new(Kind::ImportFromDerivation, e)),
+            Some(realiser) => {
+                realiser(outputs).map_err(|e| Error::new(Kind::ImportFromDerivation, e))
+            }
             None => {
                 let first = outputs.first().map_or_else(String::new, |(drv, output)| {
                     format!("{}^{output}", drv.print(self.store_dir()))
                 });
                 Err(Error::new(
                     Kind::ImportFromDerivation,
-                    format!("cannot build '{first}' during evaluation: this command does not build"),
+                    format!(
+                        "cannot build '{first}' during evaluation: this command does not build"
+                    ),
                 ))
             }
         }

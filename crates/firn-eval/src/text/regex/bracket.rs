@@ -93,6 +93,10 @@ fn finish(
 }
 
 /// Takes in one term; true at the end.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a token is two words, and patterns read better on it"
+)]
 fn term(
     reader: &mut Reader<'_>,
     token: Token<'_>,

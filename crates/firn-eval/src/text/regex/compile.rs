@@ -110,8 +110,7 @@ impl Compiler<'_> {
     fn pattern(&mut self) -> Result<u32, Error> {
         let mut outer: Vec<Open> = Vec::new();
         let mut open = self.open()?;
-        loop {
-            let Some(c) = self.take() else { break };
+        while let Some(c) = self.take() {
             let atom = match c {
                 b'|' => {
                     self.end_alternative(&mut open)?;

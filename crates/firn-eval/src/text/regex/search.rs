@@ -7,7 +7,7 @@
 use super::compile::{NONE, Op, Program};
 use super::{Groups, Match};
 
-/// Steps after which results are remembered.
+/// Steps that are taken before anything is remembered: most searches are shorter.
 const PATIENCE: u32 = 4096;
 /// Places times states that may be remembered, in bits.
 const MEMORY: usize = 1 << 31;
@@ -77,6 +77,8 @@ pub(super) struct Search<'a> {
     exact: bool,
     not_empty: bool,
     steps: u32,
+    /// Steps after which results are remembered.
+    patience: u32,
     /// Two bits for each state and place: known, and leads to a match.
     memory: Vec<u64>,
 }
@@ -94,8 +96,16 @@ impl<'a> Search<'a> {
             exact: false,
             not_empty: false,
             steps: 0,
+            patience: PATIENCE,
             memory: Vec::new(),
         }
+    }
+
+    /// The same search with another patience.
+    #[cfg(test)]
+    pub(super) fn patience(mut self, steps: u32) -> Self {
+        self.patience = steps;
+        self
     }
 
     pub(super) fn whole(mut self) -> Option<Match> {
@@ -230,14 +240,33 @@ impl<'a> Search<'a> {
                     }
                     Op::RepeatSet(set) => {
                         let set = &self.program.sets[set as usize];
-                        let run = self.text[at..].iter().take_while(|c| set.contains(**c)).count();
-                        self.steps = self.steps.saturating_add(run as u32 / 8);
-                        if run > 0 {
-                            self.stack.push(Frame::Shorter { state, at: at + run, least: at });
-                            at += run;
-                            if let Some(known) = self.recall(state, at) {
-                                break known;
-                            }
+                        let is_in = |at: usize| self.text.get(at).is_some_and(|t| set.contains(*t));
+                        if !is_in(at) {
+                            state = node.next;
+                            continue;
+                        }
+                        // As many bytes as there are, then fewer, then none.
+                        self.stack.push(Frame::Leave { state, at });
+                        let rounds = state + self.program.states.len() as u32;
+                        // More than one byte is what the next place would try too.
+                        let more =
+                            if is_in(at + 1) { self.known(rounds, at + 1) } else { Some(false) };
+                        if more == Some(true) {
+                            break true;
+                        }
+                        if let Some(known) = self.recall(rounds, at) {
+                            break known;
+                        }
+                        let mut end = at + 1;
+                        if more.is_none() {
+                            end +=
+                                self.text[end..].iter().take_while(|c| set.contains(**c)).count();
+                        }
+                        self.steps = self.steps.saturating_add((end - at) as u32 / 8 + 1);
+                        self.stack.push(Frame::Shorter { state, at: end, least: at + 1 });
+                        at = end;
+                        if let Some(known) = self.recall(state, at) {
+                            break known;
                         }
                         state = node.next;
                         continue;
@@ -294,21 +323,15 @@ impl<'a> Search<'a> {
                         }
                     }
                     Frame::Shorter { state: repeat, at: place, least } => {
-                        if !matched {
+                        if !matched && place > least {
                             at = place - 1;
-                            if at > least {
-                                self.stack.push(Frame::Shorter { state: repeat, at, least });
-                                match self.recall(repeat, at) {
-                                    Some(true) => matched = true,
-                                    Some(false) => {}
-                                    None => {
-                                        state = self.program.states[repeat as usize].next;
-                                        break;
-                                    }
+                            self.stack.push(Frame::Shorter { state: repeat, at, least });
+                            match self.recall(repeat, at) {
+                                Some(known) => matched = known,
+                                None => {
+                                    state = self.program.states[repeat as usize].next;
+                                    break;
                                 }
-                            } else {
-                                state = self.program.states[repeat as usize].next;
-                                break;
                             }
                         }
                     }
@@ -347,28 +370,44 @@ impl<'a> Search<'a> {
     /// What is known of going on after `state` at a place. If nothing is, it will be.
     #[inline]
     fn recall(&mut self, state: u32, at: usize) -> Option<bool> {
-        if self.steps < PATIENCE {
+        if self.steps < self.patience {
             return None;
         }
         self.recall_slowly(state, at)
     }
 
-    fn recall_slowly(&mut self, state: u32, at: usize) -> Option<bool> {
-        let bits = self.program.states.len().checked_mul(self.text.len() + 1)?.checked_mul(2)?;
-        if bits > MEMORY {
+    fn key(&self, state: u32, at: usize) -> usize {
+        (state as usize * (self.text.len() + 1) + at) * 2
+    }
+
+    #[inline]
+    fn known(&self, state: u32, at: usize) -> Option<bool> {
+        if self.memory.is_empty() {
             return None;
         }
-        if self.memory.is_empty() {
-            self.memory.resize(bits / 64 + 1, 0);
-        }
-        let key = (state as usize * (self.text.len() + 1) + at) * 2;
+        let key = self.key(state, at);
         match self.memory[key / 64] >> (key % 64) & 3 {
-            0 => {
-                self.stack.push(Frame::Remember { key });
-                None
-            }
+            0 => None,
             known => Some(known == 3),
         }
+    }
+
+    fn recall_slowly(&mut self, state: u32, at: usize) -> Option<bool> {
+        if self.memory.is_empty() {
+            // A second row for each state, for repetitions of bytes: going on with one more byte at least.
+            let bits =
+                self.program.states.len().checked_mul(self.text.len() + 1)?.checked_mul(4)?;
+            if bits > MEMORY {
+                return None;
+            }
+            self.memory.resize(bits / 64 + 1, 0);
+        }
+        let known = self.known(state, at);
+        if known.is_none() {
+            let key = self.key(state, at);
+            self.stack.push(Frame::Remember { key });
+        }
+        known
     }
 
     fn remember(&mut self, key: usize, matched: bool) {

@@ -1,4 +1,6 @@
+use super::search::Search;
 use super::{Error, Regex};
+use proptest::prelude::*;
 
 fn groups(pattern: &str, text: &str) -> Option<Vec<Option<String>>> {
     let found = Regex::new(pattern.as_bytes()).unwrap().match_whole(text.as_bytes())?;
@@ -51,4 +53,30 @@ fn long_texts_and_bad_patterns_are_no_trouble() {
     assert_eq!(split("(a|a|a)*", &text[..500]), [&text[..500], ""]);
     let deep = "(".repeat(20_000) + &")".repeat(20_000);
     assert!(Regex::new(deep.as_bytes()).is_ok());
+}
+
+fn patterns() -> impl Strategy<Value = String> {
+    let atom = prop::sample::select(&["a", "b", "[ab]", "[^a]", ".", "^", "$", "c"][..]);
+    atom.prop_map(str::to_owned).prop_recursive(4, 16, 3, |inner| {
+        let quantifier = prop::sample::select(&["*", "+", "?", "{0,2}", "{2}", "{1,}"][..]);
+        prop_oneof![
+            (inner.clone(), quantifier).prop_map(|(p, q)| format!("({p}){q}")),
+            (inner.clone(), inner.clone()).prop_map(|(p, q)| format!("{p}{q}")),
+            (inner.clone(), inner.clone()).prop_map(|(p, q)| format!("({p}|{q})")),
+            inner.prop_map(|p| format!("{p}b*a+")),
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(3000))]
+
+    /// What is remembered changes no result.
+    #[test]
+    fn memory_is_exact(pattern in patterns(), text in "[abc]{0,7}") {
+        let regex = Regex::new(pattern.as_bytes()).unwrap();
+        let search = |patience| Search::new(&regex.program, text.as_bytes()).patience(patience);
+        prop_assert_eq!(search(0).whole(), search(u32::MAX).whole());
+        prop_assert_eq!(search(0).all(), search(u32::MAX).all());
+    }
 }

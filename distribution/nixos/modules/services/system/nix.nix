@@ -277,13 +277,13 @@ in
       default =
         if cfg.channel.enable then
           [
-            "nixpkgs=/nix/var/nix/profiles/per-user/root/channels/nixos"
+            "nixpkgs=${cfg.package}/distribution"
             "nixos-config=/etc/nixos/configuration.nix"
             "/nix/var/nix/profiles/per-user/root/channels"
           ]
         else
           [ ];
-      defaultText = lib.literalMD "the channels of root, and `/etc/nixos/configuration.nix`";
+      defaultText = lib.literalMD "the distribution that Firn carries, `/etc/nixos/configuration.nix`, and the channels of root";
       description = "Where names in angle brackets are looked up.";
     };
     channel.enable = mkOption {
