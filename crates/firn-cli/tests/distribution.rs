@@ -1,5 +1,7 @@
 //! The distribution's own tests, which are Nix expressions, under this evaluator. Nothing is built.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
