@@ -124,7 +124,7 @@ fn web_server_boots_switches_and_rolls_back() {
     assert_eq!(world.inside("readlink /run/current-system"), toplevel);
     assert_eq!(world.inside("cat /proc/sys/net/core/somaxconn"), "4096");
     assert!(world.inside("id alice").contains("wheel"));
-    assert_eq!(world.inside("hostname"), "web");
+    assert_eq!(world.inside("uname -n"), "web");
     let rules = world.inside("nft list ruleset");
     assert!(rules.contains("tcp dport { 80, 443 } accept"), "{rules}");
     assert!(rules.contains("hook input priority filter; policy drop;"), "{rules}");
