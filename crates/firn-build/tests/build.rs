@@ -508,6 +508,64 @@ fn the_sandbox_fails_closed() {
 }
 
 #[test]
+fn a_sandbox_works_for_a_store_in_its_place_too() {
+    let Some(mut world) = World::in_place() else { return };
+    world.options.sandbox = SandboxMode::On;
+    let drv = world.drv("inside", "pwd > $out; echo $out >> $out").add();
+    let out = world.build(&[&drv]).unwrap().outputs[0].1["out"].clone();
+    let path = world.store.store_dir().print(&out);
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("/build\n{path}\n"));
+    assert_eq!(world.store.path_info(&out).unwrap().references, [out].into());
+}
+
+#[test]
+fn a_build_without_a_sandbox_is_tidy() {
+    let Some(mut world) = World::in_place() else { return };
+    let shell = world.options.sandbox_paths[0].source.clone();
+    let shell = shell.to_str().unwrap().to_owned();
+    let add = |name: &str, script: &str| {
+        let mut drv = world.drv(name, script);
+        drv.drv.builder = shell.clone().into();
+        drv.drv.args = vec!["sh".into(), "-c".into(), script.into()];
+        drv
+    };
+    // What it leaves behind is killed, and its log does not keep the build waiting.
+    let forever = world.dir.path().join("alive");
+    let script = format!(
+        "(while true; do echo x >> {0}; done) & while ! [ -e {0} ]; do :; done; pwd > $out",
+        forever.display()
+    );
+    let drv = add("leaves", &script).add();
+    let begin = Instant::now();
+    let text = world.text(&drv);
+    assert!(begin.elapsed() < Duration::from_secs(20));
+    assert!(text.contains("/state/builds/nix-"), "{text}");
+    let size = || std::fs::metadata(&forever).unwrap().len();
+    let before = size();
+    std::thread::sleep(Duration::from_millis(100));
+    assert_eq!(size(), before, "a process still writes");
+
+    // A valid output stays in place while the build is repeated under another name.
+    let same = add("same", "echo $out > $out; echo $other > $other").output("other").add();
+    let outputs = world.build(&[&same]).unwrap().outputs[0].1.clone();
+    let text =
+        |w: &World, name: &str| std::fs::read_to_string(w.store.real_path(&outputs[name])).unwrap();
+    assert!(text(&world, "out").contains(outputs["out"].base_name()));
+    let random = add("random", "cat /proc/sys/kernel/random/uuid > $out").add();
+    world.build(&[&random]).unwrap();
+    world.options.mode = Mode::Check;
+    world.build(&[&same]).unwrap();
+    assert_eq!(world.build(&[&random]).unwrap_err().exit_code, 104);
+    assert!(text(&world, "other").contains(outputs["other"].base_name()));
+    let left: Vec<_> = std::fs::read_dir(&world.store.layout().real_store_dir)
+        .unwrap()
+        .map(|e| e.unwrap().file_name().into_string().unwrap())
+        .filter(|n| n != ".links" && !n.ends_with(".drv") && !n.ends_with(".lock"))
+        .collect();
+    assert_eq!(left.len(), 4, "{left:?}");
+}
+
+#[test]
 fn a_build_directory_is_private() {
     let world = world!();
     let drv = world.drv("private", "sleep 0.7; echo > $out").add();

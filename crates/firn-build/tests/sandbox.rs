@@ -414,6 +414,49 @@ fn inside_smuggler() {
     assert!(UnixStream::connect_addr(&name).is_err());
 }
 
+/// A program in a view with the store in place. The rest of the machine must be there once: a copy of
+/// it below a temporary folder would be deleted together with that folder.
+#[test]
+fn a_store_that_is_elsewhere_can_be_seen_in_its_place() {
+    if !available() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let real = dir.path().join("real");
+    std::fs::create_dir(&real).unwrap();
+    std::fs::write(real.join("file"), "contents").unwrap();
+    let mut guard = PathBuf::from(env!("CARGO_BIN_EXE_firn-sandbox-child"));
+    if let Some(copy) = std::env::var_os("FIRN_TEST_GUARD") {
+        guard = copy.into();
+    }
+    let mine = dir.path().join("mine");
+    std::fs::create_dir(&mine).unwrap();
+    let script = format!(
+        "cat /firn-no-such-root/store/file; pwd; ls {0}; ls -A {1}; cat /proc/mounts",
+        dir.path().display(),
+        mine.display()
+    );
+    let output = std::process::Command::new(guard)
+        .args(["--enter", "/firn-no-such-root/store"])
+        .arg(&real)
+        .args(["/bin/sh", "-c", &script])
+        .current_dir(dir.path())
+        .env("TMPDIR", &mine)
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() && error.is_empty(), "{text}{error}");
+    let shown = dir.path().display();
+    let wanted = format!("contents{shown}\nmine\nreal\n");
+    let mounts = text.strip_prefix(&wanted).unwrap_or_else(|| panic!("{text}"));
+    // After the empty folder comes the table of mounts, a line of which begins with what is mounted.
+    assert!(mounts.lines().next().is_some_and(|l| l.split(' ').count() == 6), "{text}");
+    let below = format!(" {shown}/");
+    assert!(!text.lines().any(|l| l.contains(&below)), "something is mounted there: {text}");
+    assert!(!Path::new("/firn-no-such-root").exists());
+}
+
 /// All of this as an ordinary user, when the tests run as root.
 #[test]
 fn works_for_ordinary_users_too() {

@@ -64,6 +64,8 @@ fn main() {
         }
         text
     });
+    // Everything is gone in a moment anyway.
+    std::mem::forget(evaluator);
     match result {
         Ok(text) => println!("{}", String::from_utf8_lossy(&text)),
         Err(e) => {

@@ -173,10 +173,11 @@ impl Hash {
     /// Lower-case hexadecimal, without prefix.
     #[must_use]
     pub fn to_base16(&self) -> String {
-        use std::fmt::Write as _;
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let mut out = String::with_capacity(self.algo.size() * 2);
         for b in self.as_bytes() {
-            let _ = write!(out, "{b:02x}");
+            out.push(DIGITS[usize::from(b >> 4)] as char);
+            out.push(DIGITS[usize::from(b & 15)] as char);
         }
         out
     }

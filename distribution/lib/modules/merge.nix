@@ -379,7 +379,13 @@ let
         if isDefined then
           checkedValue loc type defsFinal
         else if type.emptyValue ? value then
-          type.emptyValue.value
+          # As if it had been defined so: a submodule without definitions still has its defaults.
+          checkedValue loc type [
+            {
+              file = lib.options.unknownModule;
+              inherit (type.emptyValue) value;
+            }
+          ]
         else
           throw "The option `${showOption loc}' was accessed but has no value defined. Try setting the option.";
     in

@@ -188,27 +188,23 @@ in
 
   # The function applied below the wrappers.
   mapDefinitionValue =
-    f: def:
-    def
-    // {
-      value =
+    f:
+    let
+      inside =
+        v:
         let
-          inside =
-            v:
-            let
-              kind = v._type or null;
-            in
-            if kind == "if" || kind == "override" || kind == "order" then
-              v // { content = inside v.content; }
-            else if kind == "merge" then
-              v // { contents = map inside v.contents; }
-            else if kind == "definition" then
-              v // { value = inside v.value; }
-            else
-              f v;
+          kind = v._type or null;
         in
-        inside def.value;
-    };
+        if kind == "if" || kind == "override" || kind == "order" then
+          v // { content = inside v.content; }
+        else if kind == "merge" then
+          v // { contents = map inside v.contents; }
+        else if kind == "definition" then
+          v // { value = inside v.value; }
+        else
+          f v;
+    in
+    inside;
 
   # What an option of type `attrsOf` was defined as, each attribute with its strongest priority.
   mergeAttrDefinitionsWithPrio =

@@ -259,7 +259,7 @@ in
   numbers = {
     between =
       lowest: highest:
-      rename "numberBetween" "integer or floating point number between ${toString lowest} and ${toString highest} (both inclusive)" (
+      rename "numberBetween" "integer or floating point number between ${builtins.toJSON lowest} and ${builtins.toJSON highest} (both inclusive)" (
         between "numbers" number lowest highest
       );
     nonnegative =

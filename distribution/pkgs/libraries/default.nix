@@ -8,6 +8,8 @@
   pname,
   # the lock's entry
   entry,
+  # libraries whose headers its own include
+  propagatedBuildInputs ? [ ],
 }:
 let
   headers = debian.${entry};
@@ -17,7 +19,7 @@ in
 stdenvNoCC.mkDerivation {
   inherit pname;
   inherit (headers) version;
-  inherit headers libraries;
+  inherit headers libraries propagatedBuildInputs;
   multiarch = hostPlatform.multiarch;
   # links: the files stay where the importer put them
   buildCommand = ''
@@ -40,6 +42,7 @@ stdenvNoCC.mkDerivation {
         printf '%s\n' "$text" > "$file"
       fi
     done
+    _recordPropagated
   '';
   passthru = {
     inherit headers;

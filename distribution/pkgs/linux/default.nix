@@ -33,7 +33,7 @@ stdenvNoCC.mkDerivation {
         *) ln -s "$entry" "$target/" ;;
       esac
     done
-    depmod -b $out -e -F "$image/System.map" "$modDirVersion"
+    depmod -b $out "$modDirVersion"
     if [ ! -s "$target/modules.dep" ]; then
       echo "depmod found no modules in $source" >&2
       exit 1

@@ -31,7 +31,7 @@ let
       };
       meta = {
         description = "The package manager of Node.js";
-        homepage = "https://www.npmjs.com";
+        homepage = "https://github.com/npm/cli";
       };
     };
 

@@ -73,13 +73,19 @@ from {
 // libraries {
   readline = "libreadline-dev";
   pcre2 = "libpcre2-dev";
-  libxml2 = "libxml2-dev";
   expat = "libexpat1-dev";
   libffi = "libffi-dev";
   gmp = "libgmp-dev";
   libuuid = "uuid-dev";
   libyaml = "libyaml-dev";
   icu = "libicu-dev";
+}
+// lib.optionalAttrs (prev.debian ? libxml2-dev) {
+  libxml2 = final.callPackage ../libraries {
+    pname = "libxml2";
+    entry = "libxml2-dev";
+    propagatedBuildInputs = [ final.icu ];
+  };
 }
 // withDev {
   openssl = "libssl-dev";

@@ -11,6 +11,7 @@ let
     network = ./network.nix;
     nginx = ./nginx.nix;
     nix = ./nix.nix;
+    profiles = ./profiles.nix;
     ssh = ./ssh.nix;
     systemd = ./systemd.nix;
     toplevel = ./toplevel.nix;

@@ -141,8 +141,8 @@ in
           }).virtualisation.vmVariant;
       in
       [
-        vm.system.build.vmConfiguration.memorySize
-        (builtins.head vm.system.build.vmConfiguration.forwardPorts).host.port
+        vm.virtualisation.memorySize
+        (builtins.head vm.virtualisation.forwardPorts).host.port
         vm.boot.loader.grub.enable
       ];
     expected = [

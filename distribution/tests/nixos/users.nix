@@ -76,6 +76,19 @@ in
     expr = (group "staff").gid;
     expected = 1234;
   };
+  passwordInClear = {
+    expr =
+      let
+        c = t.machine {
+          users.users.x = {
+            isNormalUser = true;
+            password = "p";
+          };
+        };
+      in
+      (t.lib.findFirst (each: each.name == "x") null c.users.specification.users).initialPassword;
+    expected = "p";
+  };
   disabledUsersAreAbsent = {
     expr = user "gone";
     expected = null;

@@ -130,9 +130,12 @@ impl Registration<'_> {
         outcome?;
         for (name, info) in &infos {
             let target = self.store.real_path(&info.path);
-            delete_path(&target)?;
-            move_path(&places[name], &target)?;
-            self.canonical_again(&target)?;
+            // Without a sandbox the builder has made it in its final place.
+            if places[name] != target {
+                delete_path(&target)?;
+                move_path(&places[name], &target)?;
+                self.canonical_again(&target)?;
+            }
         }
         let all: Vec<PathInfo> = infos.into_values().collect();
         self.store.register_valid(&all)?;
@@ -355,6 +358,9 @@ impl Registration<'_> {
             return Ok(());
         }
         let target = self.store.real_path(&info.path);
+        if from == target {
+            return Ok(());
+        }
         let mut lock = firn_store::fs::lock::PathLocks::lock([target.as_path()])?;
         self.store.add_temp_root(&info.path)?;
         delete_path(&target)?;

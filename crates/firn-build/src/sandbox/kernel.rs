@@ -36,8 +36,8 @@ pub(super) fn pidfd(pid: libc::pid_t) -> io::Result<OwnedFd> {
     }
 }
 
-/// Bind-mounts `source`, with all that is mounted below it, at `target`.
-pub(super) fn bind(source: &Path, target: &Path, read_only: bool) -> io::Result<()> {
+/// A copy of the mounts at `source` and below, attached to nothing yet.
+pub(super) fn clone_tree(source: &Path, read_only: bool) -> io::Result<OwnedFd> {
     #[repr(C)]
     struct Attributes {
         set: u64,
@@ -48,10 +48,8 @@ pub(super) fn bind(source: &Path, target: &Path, read_only: bool) -> io::Result<
     const OPEN_TREE_CLONE: libc::c_uint = 1;
     const AT_RECURSIVE: libc::c_uint = 0x8000;
     const MOUNT_ATTR_RDONLY: u64 = 1;
-    const MOVE_MOUNT_F_EMPTY_PATH: libc::c_uint = 4;
     let source = c_path(source)?;
-    let target = c_path(target)?;
-    // SAFETY: the paths are NUL-terminated and outlive the calls; the attributes have the layout of
+    // SAFETY: the path is NUL-terminated and outlives the call; the attributes have the layout of
     // `struct mount_attr` and their size is given; the descriptor is new and owned here.
     unsafe {
         let tree = check(libc::syscall(
@@ -73,16 +71,31 @@ pub(super) fn bind(source: &Path, target: &Path, read_only: bool) -> io::Result<
                 size_of::<Attributes>(),
             ))?;
         }
-        check(libc::syscall(
+        Ok(tree)
+    }
+}
+
+/// Attaches what [`clone_tree`] gave at `target`.
+pub(super) fn attach_tree(tree: &OwnedFd, target: &Path) -> io::Result<()> {
+    const MOVE_MOUNT_F_EMPTY_PATH: libc::c_uint = 4;
+    let target = c_path(target)?;
+    // SAFETY: the paths are NUL-terminated and outlive the call.
+    check(unsafe {
+        libc::syscall(
             libc::SYS_move_mount,
             tree.as_raw_fd(),
             c"".as_ptr(),
             libc::AT_FDCWD,
             target.as_ptr(),
             MOVE_MOUNT_F_EMPTY_PATH,
-        ))?;
-    }
-    Ok(())
+        )
+    })
+    .map(drop)
+}
+
+/// Bind-mounts `source`, with all that is mounted below it, at `target`.
+pub(super) fn bind(source: &Path, target: &Path, read_only: bool) -> io::Result<()> {
+    attach_tree(&clone_tree(source, read_only)?, target)
 }
 
 /// `mount(2)`

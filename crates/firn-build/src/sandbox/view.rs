@@ -4,9 +4,10 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::kernel::{self, check};
@@ -42,37 +43,61 @@ fn enter(store_dir: &Path, real_store_dir: &Path) -> io::Result<()> {
         fs::write("/proc/self/gid_map", format!("{gid} {gid} 1"))?;
     }
     kernel::mount("none", Path::new("/"), "", libc::MS_PRIVATE | libc::MS_REC, "")?;
+    let contents = kernel::clone_tree(real_store_dir, false)?;
     if !store_dir.is_dir() {
         // The host's root cannot be written to, so a new one is made of its parts.
-        new_root(store_dir).map_err(named("cannot make a root for the store's view"))?;
-        // A private root is in place; the real store is below it as before.
+        new_root(store_dir, real_store_dir)
+            .map_err(named("cannot make a root for the store's view"))?;
     }
-    kernel::bind(real_store_dir, store_dir, false)
+    kernel::attach_tree(&contents, store_dir)
         .map_err(named("cannot mount the store's contents"))?;
     std::env::set_current_dir(&cwd).or_else(|_| std::env::set_current_dir("/"))
 }
 
-fn new_root(store_dir: &Path) -> io::Result<()> {
-    let root = std::env::temp_dir().join(format!("firn-view-{}", std::process::id()));
-    fs::create_dir_all(&root)?;
-    kernel::mount("none", &root, "tmpfs", libc::MS_NOSUID | libc::MS_NODEV, "mode=0755")?;
+/// What the host's root has, in a root that also has `store_dir`. `place` is any directory.
+///
+/// The parts are copied before the new root is mounted anywhere, so that they do not have it below
+/// them: a copy of the whole machine within one of its folders would be deleted with that folder.
+fn new_root(store_dir: &Path, place: &Path) -> io::Result<()> {
+    enum Part {
+        Link(PathBuf),
+        Tree { tree: OwnedFd, is_dir: bool },
+    }
+    let mut parts = Vec::new();
     for entry in fs::read_dir("/")? {
         let entry = entry?;
-        let target = root.join(entry.file_name());
         let kind = entry.file_type()?;
-        if kind.is_symlink() {
-            symlink(fs::read_link(entry.path())?, &target)?;
-        } else if kind.is_dir() {
-            fs::create_dir(&target)?;
-            kernel::bind(&entry.path(), &target, false)?;
+        let part = if kind.is_symlink() {
+            Part::Link(fs::read_link(entry.path())?)
         } else {
-            fs::File::create(&target)?;
-            kernel::bind(&entry.path(), &target, false)?;
+            Part::Tree { tree: kernel::clone_tree(&entry.path(), false)?, is_dir: kind.is_dir() }
+        };
+        parts.push((entry.file_name(), part));
+    }
+    kernel::mount("none", place, "tmpfs", libc::MS_NOSUID | libc::MS_NODEV, "mode=0755")?;
+    for (name, part) in parts {
+        let target = place.join(name);
+        match part {
+            Part::Link(to) => symlink(to, &target)?,
+            Part::Tree { tree, is_dir } => {
+                if is_dir {
+                    fs::create_dir(&target)?;
+                } else {
+                    fs::File::create(&target)?;
+                }
+                kernel::attach_tree(&tree, &target)?;
+            }
         }
     }
-    let inside = root.join(store_dir.strip_prefix("/").unwrap_or(store_dir));
-    // Only where the host has nothing can something be made.
-    fs::create_dir_all(&inside)?;
-    std::env::set_current_dir(&root)?;
+    // A part of the way that the host has is the host's own directory: making something in it takes
+    // the right to do so, and is an error without it.
+    let mut way = place.to_owned();
+    for part in store_dir.strip_prefix("/").unwrap_or(store_dir).components() {
+        way.push(part);
+        if !way.is_dir() {
+            fs::create_dir(&way)?;
+        }
+    }
+    std::env::set_current_dir(place)?;
     kernel::pivot_here()
 }

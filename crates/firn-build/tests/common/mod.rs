@@ -6,12 +6,14 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use firn_build::sandbox::{Launcher, support};
-use firn_build::{BuildError, BuildOptions, BuildResults, DerivedPath, SandboxPath, build_paths};
+use firn_build::{
+    BuildError, BuildOptions, BuildResults, DerivedPath, SandboxMode, SandboxPath, build_paths,
+};
 use firn_event::{Event, EventSink, Level, Logger, Report};
 use firn_model::content_address::{ContentAddress, Method};
 use firn_model::derivation::{Derivation, DerivedOutputs, DrvHashModulo, Output, hash_modulo};
 use firn_model::hash::{Hash, HashAlgo};
-use firn_model::store_path::StorePath;
+use firn_model::store_path::{StoreDir, StorePath};
 use firn_store::{LocalStore, Repair, Settings, Store, StoreLayout, StoreOptions};
 
 #[derive(Default)]
@@ -58,6 +60,22 @@ impl World {
         options.sandbox_paths = vec![shell];
         let kept = Arc::new(Kept::default());
         Some(Self { dir, store, options, logger: Logger::new(kept.clone()), kept })
+    }
+
+    /// A store whose contents are where its paths say, and no sandbox unless the test wants one.
+    pub fn in_place() -> Option<Self> {
+        let mut world = Self::new()?;
+        let root = std::fs::canonicalize(world.dir.path()).unwrap().join("place");
+        let store_dir = root.join("store");
+        let layout = StoreLayout {
+            store_dir: StoreDir::new(store_dir.to_str().unwrap()).unwrap(),
+            real_store_dir: store_dir,
+            state_dir: root.join("state"),
+            log_dir: root.join("log"),
+        };
+        world.store = LocalStore::open(layout, StoreOptions::default()).unwrap();
+        world.options.sandbox = SandboxMode::Off;
+        Some(world)
     }
 
     pub fn build(&self, drvs: &[&StorePath]) -> Result<BuildResults, BuildError> {

@@ -31,6 +31,7 @@ struct Options {
     dry_run: bool,
     check: bool,
     logs: Option<bool>,
+    log_format: Option<firn_ui::LogFormat>,
 }
 
 /// Why the command failed.
@@ -107,6 +108,7 @@ fn parse_args(args: Vec<OsString>) -> Result<Option<(Options, EvalArgs)>, String
         dry_run: false,
         check: false,
         logs: None,
+        log_format: None,
     };
     let mut rest = expand_short(args).into_iter();
     while let Some(arg) = rest.next() {
@@ -144,6 +146,7 @@ fn parse_args(args: Vec<OsString>) -> Result<Option<(Options, EvalArgs)>, String
             "--drv-link" => options.drv_link = Some(value()?),
             "--add-drv-link" => options.drv_link = Some("derivation".into()),
             "--dry-run" => options.dry_run = true,
+            "--log-format" => options.log_format = Some(value()?.parse()?),
             "--check" => options.check = true,
             _ if setting_flag(&mut eval, &arg, &mut value)? => {}
             _ if arg.starts_with('-') => {
@@ -197,7 +200,8 @@ pub(super) fn setting_flag(
 }
 
 fn build(session: &Session, options: &Options) -> Result<(), Failure> {
-    let show = display_options(&session.args, options.logs)?;
+    let mut show = display_options(&session.args, options.logs)?;
+    show.format = options.log_format.or(show.format);
     let mut bench = Workbench::open(session, show)?;
     if options.check {
         bench.options.mode = Mode::Check;

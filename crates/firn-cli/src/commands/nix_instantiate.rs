@@ -159,6 +159,8 @@ fn instantiate(session: &Session, options: &Options) -> Result<(), Failure> {
     };
     let evaluator = session.evaluator(io, settings);
     let result = evaluator.run(|vm| work(session, options, store.as_deref(), vm));
+    // The process ends now: nobody needs the evaluator's tables taken apart.
+    std::mem::forget(evaluator);
     drop(bench);
     result
 }

@@ -38,6 +38,7 @@ struct Options {
     quit: bool,
     dry_run: bool,
     logs: Option<bool>,
+    log_format: Option<firn_ui::LogFormat>,
     interpreter: Option<String>,
 }
 
@@ -200,6 +201,7 @@ fn parse_args(
             }
             "-i" => options.interpreter = Some(value()?),
             "--dry-run" => options.dry_run = true,
+            "--log-format" => options.log_format = Some(value()?.parse()?),
             _ if setting_flag(eval, &arg, &mut value)? => {}
             _ if arg.starts_with('-') && arg != "-" => {
                 return Err(format!(
@@ -217,7 +219,8 @@ fn shell(
     options: &Options,
     script: Option<&Script>,
 ) -> Result<ExitCode, Failure> {
-    let show = display_options(&session.args, options.logs)?;
+    let mut show = display_options(&session.args, options.logs)?;
+    show.format = options.log_format.or(show.format);
     let bench = Workbench::open(session, show)?;
     let drv_path = find_derivation(session, options, &bench)?;
     let drv = bench.store.read_derivation(&drv_path).map_err(|e| e.to_string())?;
@@ -252,7 +255,7 @@ fn shell(
     let chroot = bench.store.layout().is_chroot();
     let layout = bench.store.layout().clone();
     bench.display.finish();
-    start(options, script, &drv, files, &bash, chroot.then_some(layout))
+    start(options, script, &drv, &files, &bash, chroot.then_some(layout))
 }
 
 enum Bash {
@@ -358,7 +361,7 @@ fn start(
     options: &Options,
     script: Option<&Script>,
     drv: &Derivation,
-    files: ShellFiles,
+    files: &ShellFiles,
     bash: &str,
     chroot: Option<firn_store::StoreLayout>,
 ) -> Result<ExitCode, Failure> {

@@ -479,7 +479,14 @@ fn register(vm: &mut Vm, drv: Derivation) -> Result<Value> {
     }
     let modulo = hash_modulo(&drv, &dir, false, &mut |input| vm.modulo(input))
         .map_err(|e| other(e.to_string()))?;
-    let drv = Arc::new(drv);
+    // The rest is in the store, or was never wanted.
+    let drv = Arc::new(Derivation {
+        name: drv.name,
+        outputs: drv.outputs,
+        input_drvs: drv.input_drvs,
+        input_srcs: drv.input_srcs,
+        ..Derivation::default()
+    });
     vm.shared
         .derivations
         .insert(path.clone(), Known { modulo, derivation: Some(Arc::clone(&drv)) });

@@ -63,7 +63,7 @@ fn imported_derivation(
     path: &Path,
     pos: PosId,
 ) -> Result<Value> {
-    let derivation = vm.derivation(store_path)?;
+    let derivation = vm.shared.io.read_derivation(store_path)?;
     let dir = vm.store_dir().clone();
     let mut set = SetBuilder::default();
     let drv_path = vm.string_with(

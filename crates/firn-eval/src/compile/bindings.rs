@@ -54,8 +54,7 @@ impl Compiler<'_> {
         };
         let _ = subject_pos;
         let path = self.leak_slice(vec![Name { name, dynamic: None, cache: Cache::default() }]);
-        let source = (self.leaked, ExprId(u32::MAX));
-        Ok(Node::Select(self.leak(Select { subject, path, default: None, pos, source })))
+        Ok(Node::Select(self.leak(Select { subject, path, default: None, pos })))
     }
 
     fn binding(&mut self, binding: &ast::Binding, sources: &[Source]) -> Result<Node> {

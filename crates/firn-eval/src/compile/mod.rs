@@ -15,7 +15,6 @@ use crate::value::{Str, Value};
 use firn_syntax::ast::{self, Ast, BinaryOp, Expr, ExprId};
 use firn_syntax::{Pos, Symbol, sym};
 use rustc_hash::FxHashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64};
 
 /// What names mean where nothing in the text binds them.
@@ -33,16 +32,14 @@ pub struct Globals {
 /// # Errors
 /// A variable that nothing binds.
 pub fn compile(
-    ast: &Arc<Ast>,
+    ast: &Ast,
     source: SourceId,
     heap: &mut Heap,
     globals: &Globals,
     scope: Option<&[Symbol]>,
 ) -> Result<&'static Node> {
-    let leaked: &'static Arc<Ast> = Box::leak(Box::new(Arc::clone(ast)));
     let mut compiler = Compiler {
         ast,
-        leaked,
         heap,
         source,
         globals,
@@ -70,7 +67,6 @@ enum Bound {
 
 struct Compiler<'a> {
     ast: &'a Ast,
-    leaked: &'static Arc<Ast>,
     heap: &'a mut Heap,
     source: SourceId,
     globals: &'a Globals,
@@ -244,8 +240,7 @@ impl Compiler<'_> {
                 let subject = self.strict(subject)?;
                 let path = self.names(path)?;
                 let default = default.get().map(|d| self.strict(d)).transpose()?;
-                let source = (self.leaked, id);
-                Node::Select(self.leak(Select { subject, path, default, pos, source }))
+                Node::Select(self.leak(Select { subject, path, default, pos }))
             }
             Expr::HasAttr { subject, path } => {
                 let subject = self.strict(subject)?;
@@ -285,12 +280,11 @@ impl Compiler<'_> {
                 Node::If(self.leak(node))
             }
             Expr::Assert { cond, body } => {
-                let node = Assert {
-                    cond: self.strict(cond)?,
-                    body: self.strict(body)?,
-                    pos,
-                    source: (self.leaked, cond),
-                };
+                let mut text = Vec::new();
+                ast::show(self.ast, cond, &mut text);
+                let text: &'static str =
+                    Box::leak(String::from_utf8_lossy(&text).into_owned().into_boxed_str());
+                let node = Assert { cond: self.strict(cond)?, body: self.strict(body)?, pos, text };
                 Node::Assert(self.leak(node))
             }
             Expr::Not(e) => {

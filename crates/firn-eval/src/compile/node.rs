@@ -9,8 +9,6 @@ use crate::position::PosId;
 use crate::shape::{ShapeRef, Update};
 use crate::value::{Provenance, Value};
 use firn_syntax::Symbol;
-use firn_syntax::ast::{Ast, ExprId};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64};
 
 /// An expression; 16 bytes.
@@ -118,8 +116,6 @@ pub struct Select {
     pub default: Option<Node>,
     /// Where.
     pub pos: PosId,
-    /// The syntax, for messages.
-    pub source: (&'static Arc<Ast>, ExprId),
 }
 
 /// `subject ? path`
@@ -223,7 +219,7 @@ pub struct Assert {
     /// Where.
     pub pos: PosId,
     /// The condition's syntax, for messages.
-    pub source: (&'static Arc<Ast>, ExprId),
+    pub text: &'static str,
 }
 
 /// Two operands.

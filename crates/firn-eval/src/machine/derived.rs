@@ -13,7 +13,7 @@ use std::sync::Arc;
 pub(crate) struct Known {
     /// Its hash without the spelling of its inputs.
     pub(crate) modulo: DrvHashModulo,
-    /// The derivation itself, when it was made in this run.
+    /// What is kept of the derivation: its outputs and inputs, without builder and environment.
     pub(crate) derivation: Option<Arc<Derivation>>,
 }
 
@@ -42,11 +42,11 @@ impl Vm {
         self.shared.derivations.len()
     }
 
-    /// A derivation of this run or of the store.
+    /// Outputs and inputs of a derivation of this run or of the store; the rest may be left out.
     ///
     /// # Errors
     /// If there is none.
-    pub fn derivation(&self, path: &StorePath) -> Result<Arc<Derivation>> {
+    pub(crate) fn derivation(&self, path: &StorePath) -> Result<Arc<Derivation>> {
         if let Some(known) = self.shared.derivations.get(path)
             && let Some(derivation) = known.derivation
         {

@@ -231,6 +231,24 @@ impl Vm {
                 Some(v) => v,
                 None => Thunk::new(&mut self.heap, node, env).value(),
             },
+            Node::If(n) if !self.exact => match self.peek_bool(&n.cond, env) {
+                Some(true) => self.lazy(&n.then_node, env),
+                Some(false) => self.lazy(&n.else_node, env),
+                None => Thunk::new(&mut self.heap, node, env).value(),
+            },
+            Node::HasAttr(_)
+            | Node::Not(..)
+            | Node::Eq(_)
+            | Node::NotEq(_)
+            | Node::And(_)
+            | Node::Or(_)
+                if !self.exact =>
+            {
+                match self.peek_bool(node, env) {
+                    Some(b) => Value::bool(b),
+                    None => Thunk::new(&mut self.heap, node, env).value(),
+                }
+            }
             _ => Thunk::new(&mut self.heap, node, env).value(),
         }
     }
@@ -253,6 +271,40 @@ impl Vm {
         match v.as_thunk() {
             None => Some(v),
             Some(thunk) => thunk.done(),
+        }
+    }
+
+    /// A truth value, if having it takes only looking at evaluated values.
+    fn peek_bool(&self, node: &'static Node, env: Env) -> Option<bool> {
+        match node {
+            Node::Not(e, _) => Some(!self.peek_bool(e, env)?),
+            Node::And(b) => Some(self.peek_bool(&b.lhs, env)? && self.peek_bool(&b.rhs, env)?),
+            Node::Or(b) => Some(self.peek_bool(&b.lhs, env)? || self.peek_bool(&b.rhs, env)?),
+            Node::Eq(b) => self.peek_equal(b, env),
+            Node::NotEq(b) => Some(!self.peek_equal(b, env)?),
+            Node::HasAttr(h) => {
+                let [name] = h.path else { return None };
+                if name.dynamic.is_some() {
+                    return None;
+                }
+                match self.peek(&h.subject, env)?.as_set() {
+                    Some(set) => Some(lookup(set, name.name, &name.cache).is_some()),
+                    None => Some(false),
+                }
+            }
+            _ => self.peek(node, env)?.as_bool(),
+        }
+    }
+
+    /// Whether two scalars are equal.
+    fn peek_equal(&self, b: &'static Binary, env: Env) -> Option<bool> {
+        let (x, y) = (self.peek(&b.lhs, env)?, self.peek(&b.rhs, env)?);
+        match (x.view(), y.view()) {
+            (View::Null, _) | (_, View::Null) => Some(x == y),
+            (View::Bool(x), View::Bool(y)) => Some(x == y),
+            (View::Int(x), View::Int(y)) => Some(x == y),
+            (View::Str(x), View::Str(y)) => Some(x.bytes() == y.bytes()),
+            _ => None,
         }
     }
 
@@ -876,9 +928,7 @@ impl Vm {
     #[cold]
     #[inline(never)]
     fn assertion_failed(&mut self, a: &'static crate::compile::Assert, env: Env) -> Error {
-        let mut text = Vec::new();
-        firn_syntax::ast::show(a.source.0, a.source.1, &mut text);
-        let text = String::from_utf8_lossy(&text).into_owned();
+        let text = a.text;
         if let Node::Eq(b) = &a.cond {
             let difference = (|| {
                 let lhs = self.eval(&b.lhs, env)?;

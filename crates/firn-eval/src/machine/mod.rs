@@ -96,7 +96,6 @@ pub struct Shared {
     pub globals: Globals,
     pub(crate) files: files::Files,
     pub(crate) derivations: derived::Derivations,
-    /// `builtins.derivation`'s text, evaluated on first use.
     pub(crate) regexes: crate::builtins::RegexCache,
 }
 

@@ -42,9 +42,9 @@ fn leak(names: Box<[Symbol]>) -> ShapeRef {
 }
 
 fn hash(names: &[Symbol]) -> u64 {
-    let mut hasher = FxHasher::default();
-    names.hash(&mut hasher);
-    hasher.finish()
+    names.iter().fold(names.len() as u64, |h, name| {
+        (h.rotate_left(5) ^ u64::from(name.index())).wrapping_mul(0x517c_c1b7_2722_0a95)
+    })
 }
 
 fn shard(hash: u64) -> usize {

@@ -138,6 +138,12 @@ impl LocalStore {
             info.ca = Some(ContentAddress { method: Method::Text, hash });
             Ok(info)
         };
+        // a file that a power cut has emptied is written again rather than believed in
+        let whole = self
+            .real(&path)
+            .symlink_metadata()
+            .is_ok_and(|m| m.is_file() && m.len() == contents.len() as u64);
+        let repair = if whole { repair } else { Repair::Yes };
         self.put(&path, repair, fill, outputs.as_ref())?;
         Ok(path)
     }

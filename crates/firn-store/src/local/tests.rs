@@ -773,6 +773,21 @@ fn what_a_killed_process_left_is_made_anew() {
 }
 
 #[test]
+fn text_that_a_power_cut_has_emptied_is_written_again() {
+    let case = case();
+    let a = case.text("a", &[]);
+    let real = case.store.real_path(&a);
+    std::fs::remove_file(&real).unwrap();
+    std::fs::write(&real, "").unwrap();
+    assert!(case.store.is_valid(&a).unwrap());
+    case.text("a", &[]);
+    assert_eq!(case.store.check_path(&a).unwrap(), None);
+    std::fs::remove_file(&real).unwrap();
+    case.text("a", &[]);
+    assert_eq!(case.store.check_path(&a).unwrap(), None);
+}
+
+#[test]
 fn a_store_behind_a_link_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let real = dir.path().canonicalize().unwrap();

@@ -139,7 +139,12 @@ pub fn activate_now(roots: &Roots, toplevel: &Path, dry: bool, logger: &Logger) 
         })
         .map(|(name, _)| name.clone())
         .collect();
-    tell("the following new units were started:", &outcome.new_units);
+    if !outcome.new_units.is_empty() {
+        logger.message(
+            Level::Notice,
+            format!("the following new units were started: {}", outcome.new_units.join(", ")),
+        );
+    }
     let failed_now = systemctl.failed().unwrap_or_default();
     outcome.failed_units =
         failed_now.into_iter().filter(|u| !failed_before.contains(u) || plan.touches(u)).collect();

@@ -65,21 +65,31 @@ let
 
   enabled = lib.filter (each: each.enable) (lib.attrValues cfg.wrappers);
 
+  # Programs of the same owner and rights are made together: at boot, each process that is started counts.
+  kinds = lib.attrValues (
+    lib.groupBy (
+      each:
+      "${each.owner}:${each.group}:${rights each}:${each.capabilities}"
+    ) enabled
+  );
+  rights =
+    each: "u${if each.setuid then "+" else "-"}s,g${if each.setgid then "+" else "-"}s,${each.permissions}";
+
   install =
-    each:
+    kind:
     let
       q = lib.escapeShellArg;
-      target = "\"$folder\"/${q each.program}";
+      one = lib.head kind;
     in
-    ''
-      if [ -e ${q each.source} ]; then
-        cp --no-preserve=all ${q each.source} ${target}
-        chmod 0000 ${target}
-        chown ${q "${each.owner}:${each.group}"} ${target}
-        ${lib.optionalString (each.capabilities != "") "setcap ${q each.capabilities} ${target}"}
-        chmod ${q "u${if each.setuid then "+" else "-"}s,g${if each.setgid then "+" else "-"}s,${each.permissions}"} ${target}
-      else
-        echo "security.wrappers.${each.program}: there is no ${each.source}" >&2
+    "made=()\n"
+    + lib.concatMapStrings (each: "copy ${q each.source} ${q each.program}\n") kind
+    + ''
+      if [ ''${#made[@]} -gt 0 ]; then
+        chown ${q "${one.owner}:${one.group}"} "''${made[@]}"
+        ${lib.optionalString (one.capabilities != "") ''
+          for program in "''${made[@]}"; do setcap ${q one.capabilities} "$program"; done
+        ''}
+        chmod ${q (rights one)} "''${made[@]}"
       fi
     '';
 
@@ -89,8 +99,19 @@ let
     chmod 0755 "$parent"
     # The new folder takes the place of the old one at once.
     folder=$(mktemp -d "$parent/wrappers.XXXXXXXXXX")
+    # Nobody can run a copy before it has its owner and its mode.
+    umask 0777
+    copy() {
+      if [ -e "$1" ]; then
+        cp --no-preserve=all "$1" "$folder/$2"
+        made+=("$folder/$2")
+      else
+        echo "security.wrappers: there is no $1" >&2
+      fi
+    }
+    ${lib.concatMapStrings install kinds}
+    umask 0022
     chmod a+rx "$folder"
-    ${lib.concatMapStrings install enabled}
     old=$(readlink ${cfg.wrapperDir} || true)
     ln -sfn "$folder" "$parent/.bin.tmp"
     mv -fT "$parent/.bin.tmp" ${cfg.wrapperDir}

@@ -55,25 +55,42 @@ let
 
   toplevel = config.system.build.toplevel;
 
-  # What runs the machine: the program that starts it reads this.
-  machine = {
-    version = 1;
-    name = config.system.name;
-    toplevel = "${toplevel}";
-    kernel = "${toplevel}/kernel";
-    initrd = "${toplevel}/initrd";
-    kernelParams = config.boot.kernelParams ++ [ "init=${toplevel}/init" ] ++ cfg.qemu.kernelParams;
-    inherit (cfg)
-      memorySize
-      cores
-      diskSize
-      graphics
-      forwardPorts
-      writableStore
-      ;
-    qemuOptions = cfg.qemu.options;
-    diskImage = cfg.diskImage;
-  };
+  storeImage = pkgs.makeErofsImage { storeContents = [ toplevel ]; };
+
+  rule =
+    each:
+    if each.from == "host" then
+      "hostfwd=${each.proto}:${each.host.address}:${toString each.host.port}-${each.guest.address}:${toString each.guest.port}"
+    else
+      "guestfwd=${each.proto}:${each.guest.address}:${toString each.guest.port}-cmd:${pkgs.netcat}/bin/nc ${each.host.address} ${toString each.host.port}";
+
+  # Runs the machine with the QEMU that is in PATH.
+  run = pkgs.writeScript "run-${config.system.name}-vm" ''
+    #!${pkgs.runtimeShell} -e
+    export PATH=${lib.makeBinPath [ pkgs.coreutils pkgs.e2fsprogs ]}:$PATH
+    disk=''${NIX_DISK_IMAGE:-${toString cfg.diskImage}}
+    if ! [ -e "$disk" ]; then
+      echo "making the disk $disk"
+      truncate -s ${if cfg.diskSize == "auto" then "4096" else toString cfg.diskSize}M "$disk"
+      mkfs.ext4 -q -F -L nixos "$disk"
+    fi
+    # A /dev/kvm that is there may still not work.
+    accelerator=tcg
+    if [ -w /dev/kvm ] && timeout 5 ${pkgs.firn}/bin/firn __kvm-probe; then accelerator=kvm; fi
+    exec qemu-system-x86_64 \
+      -name ${lib.escapeShellArg config.system.name} \
+      -accel "$accelerator" -m ${toString cfg.memorySize} -smp ${toString cfg.cores} \
+      -device virtio-rng-pci \
+      -drive file=${storeImage},if=none,id=store,format=raw,readonly=on \
+      -device virtio-blk-pci,drive=store,serial=store \
+      -drive file="$disk",if=none,id=root,format=raw \
+      -device virtio-blk-pci,drive=root,serial=root \
+      -nic user,model=virtio-net-pci${lib.concatMapStrings (each: "," + rule each) cfg.forwardPorts}''${QEMU_NET_OPTS:+,$QEMU_NET_OPTS} \
+      -kernel ${toplevel}/kernel -initrd ${toplevel}/initrd \
+      -append "$(cat ${toplevel}/kernel-params) ${toString cfg.qemu.kernelParams} init=${toplevel}/init $QEMU_KERNEL_PARAMS" \
+      ${if cfg.graphics then "-serial stdio" else "-nographic"} \
+      ${toString cfg.qemu.options} $QEMU_OPTS "$@"
+  '';
 in
 {
   options.virtualisation = {
@@ -94,8 +111,8 @@ in
     };
     diskImage = mkOption {
       type = types.nullOr types.str;
-      default = "./${config.system.name}.qcow2";
-      defaultText = lib.literalExpression ''"./''${config.system.name}.qcow2"'';
+      default = "./${config.system.name}.img";
+      defaultText = lib.literalExpression ''"./''${config.system.name}.img"'';
       description = "The file of the disk.";
     };
     graphics = mkOption {
@@ -171,23 +188,22 @@ in
       "virtio_net"
       "erofs"
       "overlay"
+      "ext4"
     ];
     boot.kernelParams = map (console: "console=${console}") (
       if cfg.graphics then cfg.qemu.consoles else lib.reverseList cfg.qemu.consoles
     );
 
-    # The first disk holds the store, the second one everything else.
+    # One disk holds the store and cannot be written; the other one everything else.
+    virtualisation.qemu.kernelParams = [
+      "firn.store=serial:store"
+    ]
+    ++ lib.optional cfg.writableStore "firn.storewritable";
     fileSystems = forVM {
       "/" = {
-        device = "/dev/vdb";
+        device = "/dev/disk/by-label/nixos";
         fsType = "ext4";
-        autoFormat = true;
-      };
-      "/nix/store" = {
-        device = "/dev/vda";
-        fsType = "erofs";
-        options = [ "ro" ];
-        neededForBoot = true;
+        noCheck = true;
       };
     };
     swapDevices = forVM [ ];
@@ -195,26 +211,31 @@ in
     networking.useDHCP = lib.mkDefault true;
     services.timesyncd.enable = forVM false;
 
-    system.build.vmConfiguration = machine;
+    # The store's database does not come with its contents.
+    boot.postBootCommands = ''
+      if [ -e /nix/store/.registration ] && ! [ -e /nix/var/nix/db/db.sqlite ]; then
+        ${pkgs.firn}/bin/nix-store --load-db < /nix/store/.registration || true
+      fi
+    '';
+
     system.build.vm =
       pkgs.runCommand "nixos-vm"
         {
           preferLocalBuild = true;
           allowSubstitutes = false;
-          machine = builtins.toJSON machine;
-          passAsFile = [ "machine" ];
           meta.mainProgram = "run-${config.system.name}-vm";
         }
         ''
           mkdir -p $out/bin
           ln -s ${toplevel} $out/system
-          cp "$machinePath" $out/machine.json
-          cat > $out/bin/run-${config.system.name}-vm <<'END'
-          #!${pkgs.runtimeShell}
-          exec ${pkgs.firn}/bin/firn os run-vm @out@/machine.json "$@"
-          END
-          substituteInPlace $out/bin/run-${config.system.name}-vm --replace-fail @out@ "$out"
-          chmod +x $out/bin/run-${config.system.name}-vm
+          ln -s ${run} $out/bin/run-${config.system.name}-vm
         '';
+
+    assertions = [
+      {
+        assertion = lib.all (each: each.from == "host" || each.proto == "tcp") cfg.forwardPorts;
+        message = "virtualisation.forwardPorts: from the guest, only TCP can be forwarded.";
+      }
+    ];
   };
 }

@@ -135,41 +135,41 @@ getAllOutputNames() {
 # A hook NAME is: a function or a string NAME (what the package gives), then every command in the list NAMEHooks.
 
 _callImplicitHook() {
-    local default=$1 name=$2
-    if declare -F "$name" >/dev/null; then
-        "$name"
-    elif type -p "$name" >/dev/null && [[ $name == /* ]]; then
-        source "$name"
-    elif [[ -n ${!name:-} ]]; then
-        eval "${!name}"
+    local _default=$1 _name=$2
+    if declare -F "$_name" >/dev/null; then
+        "$_name"
+    elif type -p "$_name" >/dev/null && [[ $_name == /* ]]; then
+        source "$_name"
+    elif [[ -n ${!_name:-} ]]; then
+        eval "${!_name}"
     else
-        return "$default"
+        return "$_default"
     fi
 }
 
 _eval() {
-    local code=$1
+    local _code=$1
     shift
-    if [[ $(type -t "$code") == function ]]; then "$code" "$@"; else eval "$code"; fi
+    if [[ $(type -t "$_code") == function ]]; then "$_code" "$@"; else eval "$_code"; fi
 }
 
 runHook() {
-    local name=$1 hook list=()
+    local _name=$1 _hook _list=()
     shift
-    concatTo list "${name%Hook}Hooks"
-    _callImplicitHook 0 "$name"
-    for hook in ${list[@]+"${list[@]}"}; do _eval "$hook" "$@"; done
+    concatTo _list "${_name%Hook}Hooks"
+    _callImplicitHook 0 "$_name"
+    for _hook in ${_list[@]+"${_list[@]}"}; do _eval "$_hook" "$@"; done
     return 0
 }
 
 # Runs the hooks until the first that succeeds; fails when none does.
 runOneHook() {
-    local name=$1 hook list=()
+    local _name=$1 _hook _list=()
     shift
-    concatTo list "${name%Hook}Hooks"
-    if _callImplicitHook 1 "$name"; then return 0; fi
-    for hook in ${list[@]+"${list[@]}"}; do
-        if _eval "$hook" "$@"; then return 0; fi
+    concatTo _list "${_name%Hook}Hooks"
+    if _callImplicitHook 1 "$_name"; then return 0; fi
+    for _hook in ${_list[@]+"${_list[@]}"}; do
+        if _eval "$_hook" "$@"; then return 0; fi
     done
     return 1
 }
@@ -177,19 +177,19 @@ runOneHook() {
 # --- leaving --------------------------------------------------------------------------------------------------------
 
 exitHandler() {
-    local code=$?
+    local _code=$?
     set +e
     if ((code != 0)); then
         runHook failureHook
         if [[ -n ${succeedOnFailure:-} ]]; then
-            echo "build failed with exit code $code (ignored)"
+            echo "build failed with exit code $_code (ignored)"
             mkdir -p "$out/nix-support"
-            printf '%s' "$code" >"$out/nix-support/failed"
+            printf '%s' "$_code" >"$out/nix-support/failed"
             exit 0
         fi
     else
         runHook exitHook
     fi
-    return "$code"
+    return "$_code"
 }
 if [[ -z ${IN_NIX_SHELL:-} && $- != *i* ]]; then trap exitHandler EXIT; fi

@@ -44,66 +44,70 @@ _findInput() { # PATH native|host
 }
 
 _activateInput() { # ROLE PATH: its programs and its setup hook
-    local role=$1 package=$2
-    if [[ -f $package ]]; then
+    local _role=$1 _package=$2
+    if [[ -f $_package ]]; then
         # a file that is an input is a setup hook itself
-        source "$package"
+        source "$_package"
         return 0
     fi
-    if [[ $role == native || -z ${strictDeps:-} ]]; then addToPath "$package/bin"; fi
-    addToSearchPath HOST_PATH "$package/bin"
-    if [[ -f $package/nix-support/setup-hook ]]; then
+    if [[ $_role == native || -z ${strictDeps:-} ]]; then addToPath "$_package/bin"; fi
+    addToSearchPath HOST_PATH "$_package/bin"
+    if [[ -f $_package/nix-support/setup-hook ]]; then
         # offsets as in a native build of a cross-compiling set
         local hostOffset=0 targetOffset=0
-        if [[ $role == native ]]; then hostOffset=-1; fi
-        source "$package/nix-support/setup-hook"
+        if [[ $_role == native ]]; then hostOffset=-1; fi
+        source "$_package/nix-support/setup-hook"
     fi
 }
 
 _setupInputs() {
-    local list name package hook entry
-    for name in ${defaultNativeBuildInputs:-}; do _findInput "$name" native; done
-    for entry in native:depsBuildBuild native:nativeBuildInputs native:depsBuildTarget \
+    local _list _name _package _hook _entry
+    for _name in ${defaultNativeBuildInputs:-}; do _findInput "$_name" native; done
+    for _entry in native:depsBuildBuild native:nativeBuildInputs native:depsBuildTarget \
         native:depsBuildBuildPropagated native:propagatedNativeBuildInputs native:depsBuildTargetPropagated \
         host:depsHostHost host:buildInputs host:depsTargetTarget \
         host:depsHostHostPropagated host:propagatedBuildInputs host:depsTargetTargetPropagated; do
-        list=()
-        concatTo list "${entry#*:}"
-        for package in ${list[@]+"${list[@]}"}; do _findInput "$package" "${entry%%:*}"; done
+        _list=()
+        concatTo _list "${_entry#*:}"
+        for _package in ${_list[@]+"${_list[@]}"}; do _findInput "$_package" "${_entry%%:*}"; done
     done
     # what the package itself asks for comes first in PATH, the default tools last
-    local -a order=() defaults=()
-    for entry in ${allInputs[@]+"${allInputs[@]}"}; do
-        if [[ " ${defaultNativeBuildInputs:-} " == *" ${entry#* } "* ]]; then defaults+=("$entry"); else order+=("$entry"); fi
+    local -a _order=() _defaults=()
+    for _entry in ${allInputs[@]+"${allInputs[@]}"}; do
+        if [[ " ${defaultNativeBuildInputs:-} " == *" ${_entry#* } "* ]]; then _defaults+=("$_entry"); else _order+=("$_entry"); fi
     done
-    for entry in ${order[@]+"${order[@]}"} ${defaults[@]+"${defaults[@]}"}; do
-        _activateInput "${entry%% *}" "${entry#* }"
+    for _entry in ${_order[@]+"${_order[@]}"} ${_defaults[@]+"${_defaults[@]}"}; do
+        _activateInput "${_entry%% *}" "${_entry#* }"
     done
-    for hook in ${envBuildHostHooks[@]+"${envBuildHostHooks[@]}"}; do
-        for package in ${pkgsBuildHost[@]+"${pkgsBuildHost[@]}"}; do "$hook" "$package"; done
+    for _hook in ${envBuildHostHooks[@]+"${envBuildHostHooks[@]}"}; do
+        for _package in ${pkgsBuildHost[@]+"${pkgsBuildHost[@]}"}; do "$_hook" "$_package"; done
     done
-    for hook in ${envHostTargetHooks[@]+"${envHostTargetHooks[@]}"} ${envHostHostHooks[@]+"${envHostHostHooks[@]}"}; do
-        local -A called=()
-        for package in ${pkgsHostTarget[@]+"${pkgsHostTarget[@]}"} ${pkgsBuildHost[@]+"${pkgsBuildHost[@]}"}; do
+    for _hook in ${envHostTargetHooks[@]+"${envHostTargetHooks[@]}"} ${envHostHostHooks[@]+"${envHostHostHooks[@]}"}; do
+        local -A _called=()
+        for _package in ${pkgsHostTarget[@]+"${pkgsHostTarget[@]}"} ${pkgsBuildHost[@]+"${pkgsBuildHost[@]}"}; do
             # with strictDeps, programs for the build are not libraries of the result
-            [[ -n ${called[$package]:-} ]] && continue
-            called[$package]=1
-            if [[ -n ${strictDeps:-} && -z ${_seenInputs[host:$package]:-} ]]; then continue; fi
-            "$hook" "$package"
+            [[ -n ${_called[$_package]:-} ]] && continue
+            _called[$_package]=1
+            if [[ -n ${strictDeps:-} && -z ${_seenInputs[host:$_package]:-} ]]; then continue; fi
+            "$_hook" "$_package"
         done
-        unset called
+        unset _called
     done
 }
 
 _setupEnvironment() {
-    local name output
+    local _name _output
     # structured attributes: outputs is a map, and nothing was exported
     if isDeclaredArray outputs; then
         local -n map=outputs
         if [[ $(declare -p outputs) == "declare -A"* ]]; then
-            for output in "${!map[@]}"; do export "$output=${map[$output]}"; done
+            for _output in "${!map[@]}"; do export "$_output=${map[$_output]}"; done
         fi
         unset -n map
+    fi
+    # nor was what the package wants in its environment
+    if [[ $(declare -p env 2>/dev/null) == "declare -A"* ]]; then
+        for _name in "${!env[@]}"; do export "$_name=${env[$_name]}"; done
     fi
     export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-315532800}
     export ZERO_AR_DATE=1
@@ -120,11 +124,11 @@ _setupEnvironment() {
     HOST_PATH=
     PATH=
     XDG_DATA_DIRS=${XDG_DATA_DIRS:-}
-    for name in ${initialPath:-}; do addToSearchPath PATH "$name/bin"; done
-    local initial=$PATH
+    for _name in ${initialPath:-}; do addToSearchPath PATH "$_name/bin"; done
+    local _initial=$PATH
     _setupInputs
-    PATH=$_PATH${initial:+${_PATH:+:}$initial}
-    HOST_PATH=${HOST_PATH:+$HOST_PATH:}$initial
+    PATH=$_PATH${_initial:+${_PATH:+:}$_initial}
+    HOST_PATH=${HOST_PATH:+$HOST_PATH:}$_initial
     export PATH HOST_PATH
     unset _PATH
 
@@ -139,8 +143,8 @@ _setupEnvironment() {
     : "${outputInfo:=$(_firstOutput info "$outputBin")}"
     : "${outputInclude:=$outputDev}"
     if [[ -z ${prefix:-} ]]; then
-        output=$(_firstOutput out)
-        prefix=${!output:-}
+        _output=$(_firstOutput out)
+        prefix=${!_output:-}
     fi
 }
 

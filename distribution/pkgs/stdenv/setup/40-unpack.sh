@@ -34,31 +34,31 @@ appendToVar unpackCmdHooks _unpackFolder _unpackArchive
 
 unpackPhase() {
     runHook preUnpack
-    local list=() archive before=() folder
+    local _list=() _archive _before=() _folder
     # `src` is a path; `srcs` a list
     if [[ -n ${srcs:-} ]] || isDeclaredArray srcs; then
-        concatTo list srcs
+        concatTo _list srcs
     elif [[ -n ${src:-} ]]; then
-        list=("$src")
+        _list=("$src")
     else
         echo 'variable $src or $srcs should point to the source'
         exit 1
     fi
 
-    for folder in *; do [[ -d $folder ]] && before+=("$folder"); done
-    for archive in "${list[@]}"; do unpackFile "$archive"; done
+    for _folder in *; do [[ -d $_folder ]] && _before+=("$_folder"); done
+    for _archive in "${_list[@]}"; do unpackFile "$_archive"; done
 
     : "${sourceRoot=}"
     if [[ -n ${setSourceRoot:-} ]]; then
         runOneHook setSourceRoot
     elif [[ -z $sourceRoot ]]; then
-        for folder in *; do
-            [[ -d $folder && " ${before[*]-} " != *" $folder "* ]] || continue
+        for _folder in *; do
+            [[ -d $_folder && " ${_before[*]-} " != *" $_folder "* ]] || continue
             if [[ -n $sourceRoot ]]; then
                 echo "unpacker produced multiple directories"
                 exit 1
             fi
-            sourceRoot=$folder
+            sourceRoot=$_folder
         done
     fi
     if [[ -z $sourceRoot ]]; then
@@ -72,18 +72,18 @@ unpackPhase() {
 
 patchPhase() {
     runHook prePatch
-    local list=() flags=() file
-    concatTo list patches
-    concatTo flags patchFlags=-p1
-    for file in ${list[@]+"${list[@]}"}; do
-        echo "applying patch $file"
-        case $file in
-        *.gz) gzip -d <"$file" ;;
-        *.bz2) bzip2 -d <"$file" ;;
-        *.xz | *.lzma) xz -d <"$file" ;;
-        *.zst) zstd -d <"$file" ;;
-        *) cat "$file" ;;
-        esac | patch "${flags[@]}"
+    local _list=() _flags=() _file
+    concatTo _list patches
+    concatTo _flags patchFlags=-p1
+    for _file in ${_list[@]+"${_list[@]}"}; do
+        echo "applying patch $_file"
+        case $_file in
+        *.gz) gzip -d <"$_file" ;;
+        *.bz2) bzip2 -d <"$_file" ;;
+        *.xz | *.lzma) xz -d <"$_file" ;;
+        *.zst) zstd -d <"$_file" ;;
+        *) cat "$_file" ;;
+        esac | patch "${_flags[@]}"
     done
     runHook postPatch
 }

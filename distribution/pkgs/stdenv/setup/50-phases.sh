@@ -1,4 +1,6 @@
 # The build environment, part 5: configure, build, check, install, and the order of all phases.
+#
+# Variables of functions that run a package's own code have names that start with _, since that code sees them.
 
 # Libtool and old configure scripts record the build's time and search the host's folders; both have switches.
 _configureSwitches() {
@@ -17,13 +19,13 @@ _outputFlags() { # ARRAY
     all=$(getAllOutputNames)
     if [[ $all != *" "* || -z ${setOutputFlags-1} || ${setOutputFlags-1} == false ]]; then return 0; fi
     grep -q -e --docdir "$configureScript" 2>/dev/null || return 0
-    local -n _flags=$1
-    _flags+=(
+    local -n _places=$1
+    _places+=(
         "--bindir=${!outputBin}/bin" "--sbindir=${!outputBin}/sbin" "--libdir=${!outputLib}/lib" "--libexecdir=${!outputLib}/libexec"
         "--includedir=${!outputInclude}/include" "--mandir=${!outputMan}/share/man" "--infodir=${!outputInfo}/share/info"
         "--docdir=${!outputDoc}/share/doc/${pname:-$name}" "--localedir=${!outputLib}/share/locale"
     )
-    unset -n _flags
+    unset -n _places
 }
 
 configurePhase() {
@@ -31,18 +33,18 @@ configurePhase() {
     : "${configureScript=}"
     if [[ -z $configureScript && -x ./configure ]]; then configureScript=./configure; fi
     if [[ -n $configureScript ]]; then
-        local flags=() script=()
+        local _flags=() _script=()
         if [[ -z ${dontAddPrefix:-} && -n ${prefix:-} ]]; then
-            local key=${prefixKey:---prefix=}
+            local _key=${prefixKey:---prefix=}
             # a key that ends in a space gives two words
-            if [[ $key == *" " ]]; then flags+=("${key% }" "$prefix"); else flags+=("$key$prefix"); fi
+            if [[ $_key == *" " ]]; then _flags+=("${_key% }" "$prefix"); else _flags+=("$_key$prefix"); fi
         fi
         _configureSwitches
-        _outputFlags flags
-        concatTo flags configureFlags configureFlagsArray
-        script=($configureScript)
-        echoCmd "configure flags" "${flags[@]}"
-        "${script[@]}" "${flags[@]}"
+        _outputFlags _flags
+        concatTo _flags configureFlags configureFlagsArray
+        _script=($configureScript)
+        echoCmd "configure flags" "${_flags[@]}"
+        "${_script[@]}" "${_flags[@]}"
     else
         echo "no configure script, doing nothing"
     fi
@@ -69,11 +71,11 @@ buildPhase() {
     if [[ -z ${makeFlags-}${makefile:-} ]] && ! _hasMakefile; then
         echo "no Makefile or custom buildPhase, doing nothing"
     else
-        local flags=()
-        _makeFlags flags buildFlags buildFlagsArray
-        if [[ -n ${enableParallelBuilding:-} ]]; then flags=("-j$NIX_BUILD_CORES" "${flags[@]}"); fi
-        echoCmd "build flags" "${flags[@]}"
-        make "${flags[@]}"
+        local _flags=()
+        _makeFlags _flags buildFlags buildFlagsArray
+        if [[ -n ${enableParallelBuilding:-} ]]; then _flags=("-j$NIX_BUILD_CORES" "${_flags[@]}"); fi
+        echoCmd "build flags" "${_flags[@]}"
+        make "${_flags[@]}"
     fi
     runHook postBuild
 }
@@ -86,10 +88,10 @@ checkPhase() {
         return 0
     fi
     if [[ -z ${checkTarget:-} ]]; then
-        local candidate
-        for candidate in check test; do
-            if make -n "SHELL=$SHELL" ${makefile:+-f "$makefile"} "$candidate" >/dev/null 2>&1; then
-                checkTarget=$candidate
+        local _candidate
+        for _candidate in check test; do
+            if make -n "SHELL=$SHELL" ${makefile:+-f "$makefile"} "$_candidate" >/dev/null 2>&1; then
+                checkTarget=$_candidate
                 break
             fi
         done
@@ -97,11 +99,11 @@ checkPhase() {
     if [[ -z ${checkTarget:-} ]]; then
         echo "no check/test target in ${makefile:-Makefile}, doing nothing"
     else
-        local flags=()
-        _makeFlags flags checkFlags=VERBOSE=y checkFlagsArray checkTarget
-        if [[ -n ${enableParallelChecking:-${enableParallelBuilding:-}} ]]; then flags=("-j$NIX_BUILD_CORES" "${flags[@]}"); fi
-        echoCmd "check flags" "${flags[@]}"
-        make "${flags[@]}"
+        local _flags=()
+        _makeFlags _flags checkFlags=VERBOSE=y checkFlagsArray checkTarget
+        if [[ -n ${enableParallelChecking:-${enableParallelBuilding:-}} ]]; then _flags=("-j$NIX_BUILD_CORES" "${_flags[@]}"); fi
+        echoCmd "check flags" "${_flags[@]}"
+        make "${_flags[@]}"
     fi
     runHook postCheck
 }
@@ -114,11 +116,11 @@ installPhase() {
         return 0
     fi
     if [[ -n ${prefix:-} ]]; then mkdir -p "$prefix"; fi
-    local flags=()
-    _makeFlags flags installFlags installFlagsArray installTargets=install
-    if [[ -n ${enableParallelInstalling:-} ]]; then flags=("-j$NIX_BUILD_CORES" "${flags[@]}"); fi
-    echoCmd "install flags" "${flags[@]}"
-    make "${flags[@]}"
+    local _flags=()
+    _makeFlags _flags installFlags installFlagsArray installTargets=install
+    if [[ -n ${enableParallelInstalling:-} ]]; then _flags=("-j$NIX_BUILD_CORES" "${_flags[@]}"); fi
+    echoCmd "install flags" "${_flags[@]}"
+    make "${_flags[@]}"
     runHook postInstall
 }
 
@@ -178,18 +180,18 @@ installCheckPhase() {
     elif [[ -z ${installCheckTarget:-} ]] && ! make -n "SHELL=$SHELL" ${makefile:+-f "$makefile"} installcheck >/dev/null 2>&1; then
         echo "no installcheck target in ${makefile:-Makefile}, doing nothing"
     else
-        local flags=()
-        _makeFlags flags installCheckFlags installCheckFlagsArray installCheckTarget=installcheck
-        make "${flags[@]}"
+        local _flags=()
+        _makeFlags _flags installCheckFlags installCheckFlagsArray installCheckTarget=installcheck
+        make "${_flags[@]}"
     fi
     runHook postInstallCheck
 }
 
 distPhase() {
     runHook preDist
-    local flags=()
-    _makeFlags flags distFlags distFlagsArray distTarget=dist
-    make "${flags[@]}"
+    local _flags=()
+    _makeFlags _flags distFlags distFlagsArray distTarget=dist
+    make "${_flags[@]}"
     if [[ ${dontCopyDist:-0} != 1 ]]; then
         mkdir -p "$out/tarballs"
         # word splitting and globbing are wanted: a list of patterns
@@ -199,7 +201,7 @@ distPhase() {
 }
 
 runPhase() {
-    local curPhase=$1 start end
+    local curPhase=$1 _start _end
     case $curPhase in
     unpackPhase) [[ -n ${dontUnpack:-} ]] && return 0 ;;
     patchPhase) [[ -n ${dontPatch:-} ]] && return 0 ;;
@@ -212,11 +214,11 @@ runPhase() {
     distPhase) [[ -z ${doDist:-} ]] && return 0 ;;
     esac
     showPhaseHeader "$curPhase"
-    printf -v start '%(%s)T' -1
+    printf -v _start '%(%s)T' -1
     # a phase is a variable with shell code, or a function
     eval "${!curPhase:-$curPhase}"
-    printf -v end '%(%s)T' -1
-    showPhaseFooter "$curPhase" "$start" "$end"
+    printf -v _end '%(%s)T' -1
+    showPhaseFooter "$curPhase" "$_start" "$_end"
     if [[ $curPhase == unpackPhase ]]; then
         if [[ -n ${sourceRoot:-} ]]; then chmod +x -- "$sourceRoot"; fi
         cd -- "${sourceRoot:-.}"
@@ -247,17 +249,17 @@ genericBuild() {
     export GZIP_NO_TIMESTAMPS=1
     if [[ -f ${buildCommandPath:-} ]]; then
         # not sourced, for the reason that default-builder.sh gives
-        local command
-        _readWhole command "$buildCommandPath"
-        eval "$command"
+        local _command
+        _readWhole _command "$buildCommandPath"
+        eval "$_command"
         return
     fi
     if [[ -n ${buildCommand:-} ]]; then
         eval "$buildCommand"
         return
     fi
-    local list=() phase
+    local _list=() _phase
     definePhases
-    concatTo list phases
-    for phase in "${list[@]}"; do runPhase "$phase"; done
+    concatTo _list phases
+    for _phase in "${_list[@]}"; do runPhase "$_phase"; done
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use firn_store::settings::known::{self, Kind};
+use firn_store::settings::{self as known, Kind};
 
 /// A value for a function's argument.
 #[derive(Clone, Debug)]

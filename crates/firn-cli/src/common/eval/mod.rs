@@ -16,7 +16,6 @@ use firn_eval::value::{Set, SetBuilder};
 use firn_eval::{Error, Evaluator, Vm};
 use firn_store::layout::{Environment, StoreLayout};
 use firn_store::settings::Settings;
-use firn_store::{LocalStore, StoreOptions};
 use firn_syntax::{Origin, Symbol};
 
 /// Everything needed to evaluate: settings, and the store when it is opened.

@@ -55,9 +55,7 @@ let
         homeMode
         description
         isSystemUser
-        password
         hashedPassword
-        initialPassword
         initialHashedPassword
         hashedPasswordFile
         expires
@@ -65,6 +63,8 @@ let
         subUidRanges
         subGidRanges
         ;
+      # A password in clear counts like an initial one: activation gives it to a user who has none.
+      initialPassword = if user.initialPassword != null then user.initialPassword else user.password;
       shell =
         if user.shell == null then "/run/current-system/sw/bin/nologin" else utils.toShellPath user.shell;
     }) present;

@@ -193,8 +193,11 @@ in
             done
           '';
 
-      # modprobe, and whoever calls it, looks in /lib/modules.
+      # modprobe looks in /lib/modules; the kernel calls it where it is told that it is.
       system.activationScripts.kernel-modules = ''
+        if [ -w /proc/sys/kernel/modprobe ]; then
+          echo ${pkgs.kmod}/bin/modprobe > /proc/sys/kernel/modprobe || true
+        fi
         if [ -e /run/booted-system/kernel-modules/lib/modules ]; then
           mkdir -m 0755 -p /lib
           if [ ! -e /lib/modules ] || [ -L /lib/modules ]; then
