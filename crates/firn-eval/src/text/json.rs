@@ -83,7 +83,7 @@ impl Token {
 /// Reads a JSON text.
 pub fn parse<V: Visitor>(text: &[u8], visitor: &mut V) -> Result<(), V::Error> {
     let mut reader =
-        Reader { text, at: 0, start: 0, message: Cow::Borrowed(""), scratch: Vec::new() };
+        Reader { text, at: 0, start: 0, shown: 0, message: Cow::Borrowed(""), scratch: Vec::new() };
     reader.document(visitor)
 }
 
@@ -93,6 +93,8 @@ struct Reader<'a> {
     at: usize,
     /// Where the present token starts.
     start: usize,
+    /// Where the last string or number starts: what messages show is read since then.
+    shown: usize,
     message: Cow<'static, str>,
     /// The present string when it has escapes; else it is the text between the quotes.
     scratch: Vec<u8>,
@@ -105,7 +107,6 @@ impl<'a> Reader<'a> {
         if self.text.first() == Some(&0xef) {
             for expected in [0xef, 0xbb, 0xbf] {
                 if self.get() != Some(expected) {
-                    self.start = 0;
                     self.message = "invalid BOM; must be 0xEF 0xBB 0xBF if given".into();
                     return self.unexpected(Token::Bad, None, "value");
                 }
@@ -260,7 +261,7 @@ impl<'a> Reader<'a> {
     }
 
     fn last_read(&self) -> String {
-        let bytes = &self.text[self.start..self.at.min(self.text.len())];
+        let bytes = &self.text[self.shown..self.at.min(self.text.len())];
         let mut shown = Vec::new();
         for c in bytes {
             if *c < 0x20 {
@@ -291,7 +292,11 @@ impl<'a> Reader<'a> {
             self.at += 1;
         }
         self.start = self.at.min(self.text.len());
-        match self.get() {
+        let first = self.get();
+        if let Some(b'"' | b'-' | b'0'..=b'9') = first {
+            self.shown = self.start;
+        }
+        match first {
             Some(b'[') => Token::BeginList,
             Some(b']') => Token::EndList,
             Some(b'{') => Token::BeginObject,
