@@ -243,12 +243,15 @@ impl Vm {
                 };
             };
             if found.is_thunk() {
-                v = match self.force(found, select.pos) {
+                v = match self.force(found, PosId::NONE) {
                     Ok(v) => v,
                     Err(e) => {
                         pos = set.position(symbol);
-                        let inner =
-                            if e.kind() == Kind::InfiniteRecursion { e.or_at(pos) } else { e };
+                        let at = pos.or(select.pos);
+                        let inner = match e.kind() {
+                            Kind::InfiniteRecursion | Kind::StackOverflow => e.or_at(at),
+                            _ => e,
+                        };
                         return Err(self.trace_select(inner, select, env, pos));
                     }
                 };

@@ -49,7 +49,7 @@ impl Vm {
                             _ => {}
                         }
                     }
-                    crate::builtins::arith(self, op, lhs, rhs, pos)
+                    crate::builtins::arith(self, op, lhs, rhs, PosId::NONE)
                 }
                 Err(e) => Err(e),
             },
