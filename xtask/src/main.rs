@@ -1,6 +1,7 @@
-//! The developers' own commands: `cargo xtask demo | test | bench | dist | conformance | debian-lock`.
+//! The developers' own commands: `cargo xtask demo | test | bench | dist | debian-lock`.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "commands for developers")]
 
+mod bench;
 mod debian_lock;
 mod demo;
 mod dist;
@@ -15,6 +16,7 @@ fn main() -> ExitCode {
     let command = arguments.next();
     let arguments: Vec<String> = arguments.collect();
     let result = match command.as_deref() {
+        Some("bench") => bench::main(&arguments),
         Some("debian-lock") => return debian_lock::main(&arguments),
         Some("demo") => demo::main(&arguments),
         Some("dist") => dist::build().map(drop),
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
 const USAGE: &str = "\
 usage: cargo xtask demo [--vm | --container]    build a system, boot it, switch it, roll it back
        cargo xtask test [--quick]               run all tests
+       cargo xtask bench [CASE…] [--runs N]     time the hot paths; NIX_REFERENCE=FOLDER compares with C++ Nix
        cargo xtask dist                         build what is installed into target/dist
        cargo xtask debian-lock [--update] [--security] [--check]
                                                 resolve the distribution's Debian packages";

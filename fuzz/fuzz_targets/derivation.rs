@@ -1,0 +1,17 @@
+//! No text makes the derivation parser panic, and what it accepts is printed and parsed back the same.
+#![no_main]
+
+use firn_model::{Derivation, StoreDir};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|text: &[u8]| {
+    let dir = StoreDir::default();
+    if let Ok(drv) = Derivation::parse("fuzz", text, &dir) {
+        let printed = drv.to_aterm(&dir);
+        assert_eq!(Derivation::parse("fuzz", &printed, &dir), Ok(drv.clone()));
+        if let Ok(json) = drv.to_json() {
+            let _ = Derivation::from_json(&json);
+        }
+        let _ = drv.kind();
+    }
+});
