@@ -1,6 +1,8 @@
 //! `nix-store`, `nix-hash`, `nix-env` and `nix-collect-garbage` as a user calls them. Expected texts
 //! and hashes are those that C++ Nix prints.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
