@@ -11,6 +11,7 @@ const CASES: &[(&str, Expected)] = &[
     (r#"1 + 2.5"#, Ok(r#"3.5"#)),
     (r#"9223372036854775807 + 1"#, Err(r#"integer overflow in adding 9223372036854775807 + 1"#)),
     (r#"-9223372036854775807 - 2"#, Err(r#"integer overflow in subtracting -9223372036854775807 - 2"#)),
+    (r#"-"a""#, Err(r#"expected an integer but found a string: "a""#)),
     (r#"1 / 0"#, Err(r#"division by zero"#)),
     (r#""a" + "b""#, Ok(r#""ab""#)),
     (r#""x${toString [ 1 2.5 true null [ ] [ "y" ] ]}z""#, Ok(r#""x1 2.500000 1  yz""#)),

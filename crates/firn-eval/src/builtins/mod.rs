@@ -44,7 +44,8 @@ use std::sync::OnceLock;
 /// The version of C++ Nix whose language this is.
 pub const NIX_VERSION: &str = "2.34.8";
 
-/// What runs a builtin: it gets as many arguments as its arity, not yet evaluated.
+/// What runs a builtin: it gets as many arguments as its arity, not yet evaluated. The position is none, as in
+/// C++ Nix: errors inside of builtins say where the call is in the step "while calling the … builtin".
 pub type Run = fn(&mut Vm, &[Value], PosId) -> Result<Value>;
 
 /// A builtin function.

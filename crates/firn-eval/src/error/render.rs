@@ -139,16 +139,16 @@ fn excerpt(out: &mut String, at: &Location, colors: &Colors) {
     if at.line > 1
         && let Some(text) = line(at.line - 1)
     {
-        let _ = write!(out, "\n{:5}| {text}", at.line - 1);
+        let _ = write!(out, "\n {:5}| {text}", at.line - 1);
     }
     if let Some(text) = line(at.line) {
-        let _ = write!(out, "\n{:5}| {text}", at.line);
+        let _ = write!(out, "\n {:5}| {text}", at.line);
         let spaces = " ".repeat(at.column as usize);
-        let _ = write!(out, "\n     |{spaces}{}^{}", colors.red, colors.normal);
+        let _ = write!(out, "\n      |{spaces}{}^{}", colors.red, colors.normal);
     }
     if let Some(text) = line(at.line + 1)
         && !(last && text.is_empty() && at.source.line(at.line + 2).is_none())
     {
-        let _ = write!(out, "\n{:5}| {text}", at.line + 1);
+        let _ = write!(out, "\n {:5}| {text}", at.line + 1);
     }
 }

@@ -98,7 +98,7 @@ impl Vm {
                     Err(e) => {
                         result = Err(match builtin.strict_context {
                             "" => e,
-                            context => e.trace(call.pos, context),
+                            context => e.trace(PosId::NONE, context),
                         });
                         break;
                     }
@@ -109,7 +109,7 @@ impl Vm {
         }
         self.stats.builtin_calls += 1;
         let result = match result {
-            Ok(()) => (builtin.run)(self, &args[..call.args.len()], call.pos),
+            Ok(()) => (builtin.run)(self, &args[..call.args.len()], PosId::NONE),
             Err(e) => Err(e),
         };
         self.leave();
@@ -222,7 +222,7 @@ impl Vm {
         pos: PosId,
     ) -> Result<Value> {
         self.stats.builtin_calls += 1;
-        (builtin.run)(self, args, pos).map_err(|e| builtin_trace(e, builtin, pos))
+        (builtin.run)(self, args, PosId::NONE).map_err(|e| builtin_trace(e, builtin, pos))
     }
 
     /// Calls a function with all its arguments.

@@ -91,25 +91,40 @@ impl Vm {
                 State::Busy(now) if now == owner => {}
                 _ => break,
             }
-            // Who waits for whom: a circle that comes back to us is an infinite recursion.
+            // Who waits for whom: a circle that comes back to us is an infinite recursion. A thread
+            // whose thunk is done but which has not been woken yet waits for nobody.
             let mut at = owner;
-            while let Some((_, next)) = waits.iter().find(|(waiter, _)| *waiter == at) {
-                at = *next;
+            while let Some(wait) = waits.iter().find(|wait| wait.waiter == at) {
+                if !matches!(wait.thunk.state(), State::Busy(now) if now == wait.owner) {
+                    break;
+                }
+                at = wait.owner;
                 if at == self.thread {
                     return Err(recursion());
                 }
             }
-            waits.push((self.thread, owner));
+            waits.push(Wait { waiter: self.thread, owner, thunk });
             // The timeout covers a wake-up between the look at the state and the wait.
             WOKEN.wait_for(&mut waits, Duration::from_millis(1));
-            waits.retain(|(waiter, _)| *waiter != self.thread);
+            waits.retain(|wait| wait.waiter != self.thread);
         }
         Ok(())
     }
 }
 
-/// Threads that wait, each with the thread it waits for.
-static WAITS: Mutex<Vec<(u32, u32)>> = Mutex::new(Vec::new());
+/// A thread that waits for another to finish a thunk.
+struct Wait {
+    waiter: u32,
+    owner: u32,
+    thunk: Thunk,
+}
+
+// SAFETY: a thunk's cell is made of atomics for just this; it outlives the wait, since the waiting
+// thread holds the evaluator whose heap it is in.
+unsafe impl Send for Wait {}
+
+/// The threads that wait.
+static WAITS: Mutex<Vec<Wait>> = Mutex::new(Vec::new());
 static WOKEN: Condvar = Condvar::new();
 
 #[inline]

@@ -11,7 +11,10 @@ pub(crate) mod derived;
 mod eval;
 mod files;
 mod force;
+mod lazy;
+mod operators;
 mod run;
+mod sets;
 
 pub use coerce::Text;
 pub use compare::Ordering3;

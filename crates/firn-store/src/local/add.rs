@@ -46,8 +46,6 @@ impl LocalStore {
             )));
         }
         self.add_temporary_root(path)?;
-        // another process may have collected it since we looked last
-        self.forget(path);
         if repair == Repair::No && self.is_registered(path)? {
             return Ok(());
         }
@@ -55,6 +53,7 @@ impl LocalStore {
         let mut lock = PathLocks::lock([real.as_path()])?;
         let valid = self.is_registered(path)?;
         if repair == Repair::Yes || !valid {
+            self.collect_if_space_is_short()?;
             let old = if valid { self.set_aside(&real)? } else { None };
             delete_path(&real)?;
             let done = self.fill_and_register(&real, repair, fill, outputs);

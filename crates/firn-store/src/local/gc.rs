@@ -7,6 +7,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 use firn_event::Level;
 use firn_model::store_path::StorePath;
@@ -64,6 +65,35 @@ impl LocalStore {
         let mut results = GcResults::default();
         self.collect_garbage_into(options, &mut results)?;
         Ok(results)
+    }
+
+    /// Collects garbage if less space is free than the options ask for. Looks rarely.
+    ///
+    /// # Errors
+    /// As [`LocalStore::collect_garbage`].
+    pub fn collect_if_space_is_short(&self) -> Result<()> {
+        let options = &self.options;
+        if options.min_free == 0 {
+            return Ok(());
+        }
+        let mut checked = self.space_checked.lock();
+        if checked.is_some_and(|at| at.elapsed() < options.min_free_check_interval) {
+            return Ok(());
+        }
+        let dir = &self.layout.real_store_dir;
+        let stat = rustix::fs::statvfs(dir).map_err(Error::os("getting info about", dir))?;
+        let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+        *checked = Some(Instant::now());
+        if free >= options.min_free || free >= options.max_free {
+            return Ok(());
+        }
+        let wanted = options.max_free - free;
+        self.info(format!("running auto-GC to free {wanted} bytes"));
+        let result =
+            self.collect_garbage(&GcOptions { max_freed: Some(wanted), ..GcOptions::default() });
+        // the time that it took does not count
+        *checked = Some(Instant::now());
+        result.map(drop)
     }
 
     /// As [`LocalStore::collect_garbage`]; `results` also tells what was done before an error.

@@ -23,6 +23,7 @@ use std::collections::HashMap;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use firn_event::{Level, Logger};
 use firn_model::derivation::DrvHashModulo;
@@ -57,6 +58,12 @@ pub struct StoreOptions {
     pub keep_derivations: bool,
     /// Replace equal files by hard links as they are added.
     pub auto_optimise: bool,
+    /// Collect garbage when fewer bytes than this are free; 0 for never.
+    pub min_free: u64,
+    /// How many bytes shall be free then.
+    pub max_free: u64,
+    /// How often to look at how many are free.
+    pub min_free_check_interval: Duration,
     /// Bytes to set aside for the time when the disk is full.
     pub reserved_space: u64,
     /// Up to how many bytes a source is kept in memory instead of being read twice.
@@ -87,6 +94,11 @@ impl StoreOptions {
             keep_outputs: settings.bool("keep-outputs"),
             keep_derivations: settings.bool("keep-derivations"),
             auto_optimise: settings.bool("auto-optimise-store"),
+            min_free: settings.number("min-free"),
+            max_free: settings.number("max-free"),
+            min_free_check_interval: Duration::from_secs(
+                settings.number("min-free-check-interval"),
+            ),
             reserved_space: settings.number("gc-reserved-space"),
             nar_buffer_size: settings.number("nar-buffer-size"),
             ignored_xattrs: settings.words("ignored-acls"),
@@ -106,6 +118,8 @@ pub struct LocalStore {
     cache: Mutex<HashMap<StorePath, Arc<PathInfo>>>,
     /// Hashes of derivations modulo their inputs, each computed once.
     modulos: Mutex<HashMap<StorePath, DrvHashModulo>>,
+    /// When it was last looked at how much space is free.
+    space_checked: Mutex<Option<Instant>>,
 }
 
 impl LocalStore {
@@ -136,6 +150,7 @@ impl LocalStore {
             temp_roots,
             cache: Mutex::default(),
             modulos: Mutex::default(),
+            space_checked: Mutex::default(),
         };
         if !store.options.read_only {
             store.reserve_space();

@@ -53,10 +53,11 @@ impl TempRoots {
         new
     }
 
-    fn add(&self, path: &StorePath, printed: &str) -> Result<()> {
+    /// Adds a root; false if it was one already.
+    fn add(&self, path: &StorePath, printed: &str) -> Result<bool> {
         let mut state = self.state.lock();
         if state.added.contains(path) {
-            return Ok(());
+            return Ok(false);
         }
         if state.file.is_none() {
             state.file = Some(own_file(&self.state_dir.join("temproots"))?);
@@ -84,7 +85,7 @@ impl TempRoots {
         }
         state.gc_lock = Some(gc_lock);
         state.added.insert(path.clone());
-        Ok(())
+        Ok(true)
     }
 }
 
@@ -154,7 +155,11 @@ impl LocalStore {
         if self.options.read_only {
             return Ok(());
         }
-        self.temp_roots.add(path, &self.print(path))
+        if self.temp_roots.add(path, &self.print(path))? {
+            // what was known of it is from before it was safe from collectors
+            self.forget(path);
+        }
+        Ok(())
     }
 
     /// The temporary roots of all living processes, with `{temp:PID}`; files of dead ones are
@@ -189,8 +194,10 @@ impl LocalStore {
             let whole = contents.iter().rposition(|b| *b == 0).map_or(0, |at| at + 1);
             for text in contents[..whole].split(|b| *b == 0).filter(|t| !t.is_empty()) {
                 let text = std::str::from_utf8(text).unwrap_or_default();
-                let root = self.layout.store_dir.parse(text).map_err(Error::model)?;
-                found.push((root, format!("{{temp:{pid}}}")));
+                // anything else is no path of this store, and so keeps nothing alive
+                if let Ok(root) = self.layout.store_dir.parse(text) {
+                    found.push((root, format!("{{temp:{pid}}}")));
+                }
             }
         }
         Ok(found)

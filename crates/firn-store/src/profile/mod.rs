@@ -296,11 +296,11 @@ pub fn default_profile(layout: &StoreLayout, env: &Environment, xdg: bool) -> Re
         if xdg { env.state_dir()?.join("profile") } else { env.home()?.join(".nix-profile") };
     let resolve = || -> Result<PathBuf> {
         let profile = profiles_dir(layout, env)?.join("profile");
-        if !link.exists() {
+        if link.symlink_metadata().is_err() {
             replace_symlink(&profile, &link)?;
         }
         let global = layout.profiles_dir().join("default");
-        if env.is_root() && !global.exists() {
+        if env.is_root() && global.symlink_metadata().is_err() {
             replace_symlink(&profile, &global)?;
         }
         let target = read_link(&link)?.unwrap_or(profile);
