@@ -37,7 +37,7 @@ fn to_json_in(
         View::Int(i) => out.extend_from_slice(i.to_string().as_bytes()),
         View::Bool(b) => out.extend_from_slice(if b { b"true" } else { b"false" }),
         View::Null => out.extend_from_slice(b"null"),
-        View::Float(f) => out.extend_from_slice(float(f).as_bytes()),
+        View::Float(f) => out.extend_from_slice(crate::text::grisu::json(f).as_bytes()),
         View::Str(s) => {
             context.add(s.context());
             string(s.bytes(), out)?;
@@ -143,56 +143,9 @@ pub fn string(bytes: &[u8], out: &mut Vec<u8>) -> Result<()> {
     Ok(())
 }
 
-/// The shortest digits that give the same number back, with a point or an exponent; `null` for what JSON has
-/// no numbers for.
-pub fn float(f: f64) -> String {
-    if !f.is_finite() {
-        return "null".into();
-    }
-    if f == 0.0 {
-        return if f.is_sign_negative() { "-0.0" } else { "0.0" }.into();
-    }
-    let scientific = format!("{:e}", f.abs());
-    let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
-    let exponent: i32 = exponent.parse().unwrap_or(0);
-    let digits: String = digits.chars().filter(char::is_ascii_digit).collect();
-    let sign = if f < 0.0 { "-" } else { "" };
-    let n = digits.len() as i32;
-    // The decimal point stands after `point` digits.
-    let point = exponent + 1;
-    if n <= point && point <= 15 {
-        format!("{sign}{digits}{}.0", "0".repeat((point - n) as usize))
-    } else if 0 < point && point <= 15 {
-        format!("{sign}{}.{}", &digits[..point as usize], &digits[point as usize..])
-    } else if -4 < point && point <= 0 {
-        format!("{sign}0.{}{digits}", "0".repeat(-point as usize))
-    } else {
-        let rest = if n > 1 { format!(".{}", &digits[1..]) } else { String::new() };
-        let e = if exponent < 0 { '-' } else { '+' };
-        format!("{sign}{}{rest}e{e}{:02}", &digits[..1], exponent.abs())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn floats_are_shortest() {
-        for (f, text) in [
-            (1.0, "1.0"),
-            (0.1, "0.1"),
-            (-2.5, "-2.5"),
-            (1e15, "1e+15"),
-            (1e14, "100000000000000.0"),
-            (1.5e300, "1.5e+300"),
-            (1e-4, "0.0001"),
-            (1e-5, "1e-05"),
-            (123456.789, "123456.789"),
-        ] {
-            assert_eq!(float(f), text);
-        }
-    }
 
     #[test]
     fn strings_are_escaped() {

@@ -4,6 +4,7 @@
 //! Nothing here touches the heap of values, files or the store.
 
 pub mod float;
+pub mod grisu;
 pub mod json;
 pub mod regex;
 pub mod toml;

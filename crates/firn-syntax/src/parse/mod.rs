@@ -8,12 +8,14 @@
 //! | --- | --- |
 //! | `token`, `lexer` | tokens and how bytes become them |
 //! | `parser` | expressions |
+//! | `functions` | functions and their patterns |
 //! | `binds` | attribute sets: paths, merging, duplicates |
 //! | `strings` | strings, indented strings, paths |
 //! | `grammar`, `automaton` | what syntax errors say |
 
 mod automaton;
 mod binds;
+mod functions;
 mod grammar;
 mod lexer;
 mod parser;
