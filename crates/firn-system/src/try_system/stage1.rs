@@ -5,7 +5,7 @@ use std::ffi::{CString, OsStr};
 use std::fs::{self, File};
 use std::io::{self, BufRead as _, Read as _, Write as _};
 use std::net::Ipv4Addr;
-use std::os::fd::{AsFd as _, AsRawFd as _, FromRawFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
@@ -357,17 +357,4 @@ pub fn exec_main(state: &Path, argv: &[String]) -> Result<i32> {
     } else {
         128 + libc::WTERMSIG(status)
     })
-}
-
-/// Takes ownership of a descriptor number that this program was started with.
-///
-/// # Errors
-/// If it is not open.
-pub fn inherited(fd: i32) -> io::Result<OwnedFd> {
-    // SAFETY: fcntl on any number is harmless.
-    if unsafe { libc::fcntl(fd, libc::F_GETFD) } < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: it is open, and by the caller's contract nobody else in this process owns it.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
