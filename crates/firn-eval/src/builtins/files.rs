@@ -239,8 +239,7 @@ pub(super) fn table() -> Vec<Builtin> {
     vec![
         Builtin::new("import", 1, |vm, args, pos| import(vm, None, args[0], pos)).strict(""),
         Builtin::new("scopedImport", 2, |vm, args, pos| import(vm, Some(args[0]), args[1], pos)),
-        Builtin::new("__findFile", 2, find_file)
-            .strict("while evaluating the first argument passed to builtins.findFile"),
+        Builtin::new("__findFile", 2, find_file).strict(""),
         Builtin::new("__pathExists", 1, path_exists).strict(""),
         Builtin::new("__readFile", 1, read_file),
         Builtin::new("__hashFile", 2, hash_file),

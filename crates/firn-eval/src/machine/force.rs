@@ -1,6 +1,7 @@
 //! Forcing thunks, also while other threads do.
 
 use super::Vm;
+use crate::compile::Node;
 use crate::error::{Error, Kind, Result};
 use crate::position::PosId;
 use crate::value::{State, Thunk, Value};
@@ -62,8 +63,8 @@ impl Vm {
                     Ok(value)
                 }
                 Err(error) => {
-                    // As it was, so that another attempt gives the same error.
-                    thunk.finish(word);
+                    // Remembered, or as it was, so that another attempt gives the same error.
+                    thunk.finish(self.failure_word(&error).unwrap_or(word));
                     if self.concurrent {
                         wake();
                     }
@@ -75,6 +76,19 @@ impl Vm {
                 }
             };
         }
+    }
+
+    /// The state of a thunk that failed with an error which `tryEval` is about to catch: it is not evaluated
+    /// again.
+    #[cold]
+    fn failure_word(&mut self, error: &Error) -> Option<u64> {
+        // Errors from great depths would take up much memory, once for each thunk on the way.
+        if self.catching == 0 || !error.is_catchable() || error.details().frames.len() > 32 {
+            return None;
+        }
+        let error: &'static Error = Box::leak(Box::new(error.clone()));
+        let node: &'static Node = Box::leak(Box::new(Node::Failed(error)));
+        Some(std::ptr::from_ref(node) as u64)
     }
 
     /// Waits until another thread is done with a thunk.

@@ -59,6 +59,8 @@ pub struct Settings {
     pub search_path: Vec<(String, String)>,
     /// Enabled experimental features.
     pub features: Vec<String>,
+    /// Literals to warn about or to refuse (`lint-…`).
+    pub lints: firn_syntax::Lints,
     /// Whether values that are printed unevaluated must be as unevaluated as C++ Nix leaves them. Costs time.
     pub exact_laziness: bool,
 }
@@ -77,6 +79,7 @@ impl Default for Settings {
             read_only: true,
             search_path: Vec::new(),
             features: Vec::new(),
+            lints: firn_syntax::Lints::default(),
             exact_laziness: false,
         }
     }
@@ -116,6 +119,8 @@ pub struct Vm {
     concurrent: bool,
     exact: bool,
     show_trace: bool,
+    /// How many calls of `tryEval` are under way.
+    pub(crate) catching: u32,
     /// Counters, for `NIX_SHOW_STATS` and profiling.
     pub stats: Stats,
 }

@@ -72,6 +72,7 @@ impl Evaluator {
                 concurrent,
                 exact: shared.settings.exact_laziness,
                 show_trace: shared.settings.show_trace,
+                catching: 0,
                 stats: Stats::default(),
                 shared,
             };

@@ -16,7 +16,7 @@ use firn_eval::value::{Set, SetBuilder};
 use firn_eval::{Error, Evaluator, Vm};
 use firn_store::layout::{Environment, StoreLayout};
 use firn_store::settings::Settings;
-use firn_syntax::{Origin, Symbol};
+use firn_syntax::{Diagnose, Lints, Origin, Symbol};
 
 /// Everything needed to evaluate: settings, and the store when it is opened.
 pub struct Session {
@@ -114,7 +114,21 @@ impl Session {
             read_only,
             search_path: self.search_path(),
             features: s.words("experimental-features"),
+            lints: self.lints(),
             exact_laziness: false,
+        }
+    }
+
+    fn lints(&self) -> Lints {
+        let level = |name: &str| self.settings.text(name).parse().unwrap_or_default();
+        let mut short_paths = level("lint-short-path-literals");
+        if short_paths == Diagnose::Ignore && self.settings.bool("warn-short-path-literals") {
+            short_paths = Diagnose::Warn;
+        }
+        Lints {
+            url_literals: level("lint-url-literals"),
+            absolute_paths: level("lint-absolute-path-literals"),
+            short_paths,
         }
     }
 
