@@ -292,8 +292,9 @@ impl Compiler<'_> {
                 Node::Assert(self.leak(node))
             }
             Expr::Not(e) => {
+                let at = self.pos(e);
                 let node = self.strict(e)?;
-                Node::Not(self.leak(node), pos)
+                Node::Not(self.leak(node), at)
             }
             Expr::Binary { op, lhs, rhs } => {
                 let mut operands = self.binary(id, lhs, rhs)?;

@@ -455,11 +455,13 @@ fn call_site_trace(e: Error, pos: PosId) -> Error {
 
 #[cold]
 fn call_trace(e: Error, lambda: &Lambda, pos: PosId) -> Error {
-    let what = match lambda.name {
+    // The body is that of the innermost function.
+    let param = &lambda.params[lambda.params.len() - 1];
+    let what = match param.name {
         Some(name) => format!("while calling '{name}'"),
         None => "while calling anonymous lambda".into(),
     };
-    let e = e.trace(lambda.params[0].pos, what);
+    let e = e.trace(param.pos, what);
     if pos.is_some() { e.trace(pos, "from call site") } else { e }
 }
 

@@ -63,8 +63,11 @@ impl Vm {
                     Ok(value)
                 }
                 Err(error) => {
-                    // Remembered, or as it was, so that another attempt gives the same error.
-                    thunk.finish(self.failure_word(&error).unwrap_or(word));
+                    // As it was, so that another attempt gives the same error.
+                    thunk.finish(word);
+                    if self.catching > 0 && error.is_catchable() {
+                        self.failed.push((thunk, word));
+                    }
                     if self.concurrent {
                         wake();
                     }
@@ -78,17 +81,20 @@ impl Vm {
         }
     }
 
-    /// The state of a thunk that failed with an error which `tryEval` is about to catch: it is not evaluated
-    /// again.
-    #[cold]
-    fn failure_word(&mut self, error: &Error) -> Option<u64> {
-        // Errors from great depths would take up much memory, once for each thunk on the way.
-        if self.catching == 0 || !error.is_catchable() || error.details().frames.len() > 32 {
-            return None;
+    /// Remembers in the thunks that failed since `from` that they did so with this error, which `tryEval`
+    /// catches: they are not evaluated again.
+    pub(crate) fn remember_failure(&mut self, from: usize, error: Error) {
+        if self.failed.len() == from {
+            return;
         }
-        let error: &'static Error = Box::leak(Box::new(error.clone()));
+        let error: &'static Error = Box::leak(Box::new(error));
         let node: &'static Node = Box::leak(Box::new(Node::Failed(error)));
-        Some(std::ptr::from_ref(node) as u64)
+        for (thunk, word) in self.failed.drain(from..) {
+            // Another thread may be at it again.
+            if thunk.state_word() == word && thunk.claim(word, self.thread, self.concurrent) {
+                thunk.finish(std::ptr::from_ref(node) as u64);
+            }
+        }
     }
 
     /// Waits until another thread is done with a thunk.

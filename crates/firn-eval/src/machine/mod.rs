@@ -18,6 +18,7 @@ mod sets;
 
 pub use coerce::Text;
 pub use compare::Ordering3;
+pub(crate) use deep::position_of;
 pub(crate) use derived::Known;
 pub use files::FileKindCache;
 pub use run::{Evaluator, STACK_BYTES};
@@ -121,6 +122,8 @@ pub struct Vm {
     show_trace: bool,
     /// How many calls of `tryEval` are under way.
     pub(crate) catching: u32,
+    /// Thunks that failed within them with errors that can be caught, and the words they had.
+    pub(crate) failed: Vec<(crate::value::Thunk, u64)>,
     /// Counters, for `NIX_SHOW_STATS` and profiling.
     pub stats: Stats,
 }
@@ -173,11 +176,10 @@ impl Vm {
     /// Counts a level of calls.
     #[inline(always)]
     pub(crate) fn enter(&mut self, pos: PosId) -> Result<()> {
-        self.depth += 1;
         if self.depth > self.max_depth {
-            self.depth -= 1;
             return Err(stack_overflow().at(pos));
         }
+        self.depth += 1;
         self.check_stack(pos)
     }
 

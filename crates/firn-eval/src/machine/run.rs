@@ -73,6 +73,7 @@ impl Evaluator {
                 exact: shared.settings.exact_laziness,
                 show_trace: shared.settings.show_trace,
                 catching: 0,
+                failed: Vec::new(),
                 stats: Stats::default(),
                 shared,
             };
