@@ -159,8 +159,14 @@ fn path_exists(vm: &mut Vm, args: &[Value], pos: PosId) -> Result<Value> {
     let v = vm.force(args[0], pos)?;
     let directory =
         v.as_str().is_some_and(|s| s.bytes().ends_with(b"/") || s.bytes().ends_with(b"/."));
-    let path = vm.realise_path(v, pos, Some(directory))?;
-    let kind = vm.kind(&path)?;
+    let kind = vm
+        .realise_path(v, pos, Some(directory))
+        .and_then(|path| vm.kind(&path).map(|kind| (path, kind)));
+    let (path, kind) = match kind {
+        // Restricted evaluation does not even tell that something is there.
+        Err(e) if e.kind() == Kind::Restricted => return Ok(Value::FALSE),
+        other => other?,
+    };
     Ok(Value::bool(match kind {
         Some(kind) => !directory || kind == FileKind::Directory,
         None => super::internal_file(&path).is_some(),

@@ -414,10 +414,7 @@ impl Vm {
     }
 
     fn lookup_uncached(&self, location: &str) -> Option<PathBuf> {
-        let scheme = location.split_once("://").map(|(scheme, _)| scheme);
-        let pseudo = location.starts_with("channel:")
-            || matches!(scheme, Some("http" | "https" | "file" | "channel" | "git" | "s3" | "ssh"));
-        if pseudo {
+        if paths::is_pseudo_url(location) {
             let url = match location.strip_prefix("channel:") {
                 Some(channel) => format!("https://channels.nixos.org/{channel}/nixexprs.tar.xz"),
                 None => location.to_owned(),

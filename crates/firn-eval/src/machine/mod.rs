@@ -60,6 +60,10 @@ pub struct Settings {
     pub search_path: Vec<(String, String)>,
     /// Enabled experimental features.
     pub features: Vec<String>,
+    /// In restricted evaluation: what may be fetched, as beginnings of URLs (`allowed-uris`).
+    pub allowed_uris: Vec<String>,
+    /// Whether `exec` and `importNative` exist (`allow-unsafe-native-code-during-evaluation`).
+    pub native_code: bool,
     /// Literals to warn about or to refuse (`lint-…`).
     pub lints: firn_syntax::Lints,
     /// Whether values that are printed unevaluated must be as unevaluated as C++ Nix leaves them. Costs time.
@@ -80,6 +84,8 @@ impl Default for Settings {
             read_only: true,
             search_path: Vec::new(),
             features: Vec::new(),
+            allowed_uris: Vec::new(),
+            native_code: false,
             lints: firn_syntax::Lints::default(),
             exact_laziness: false,
         }

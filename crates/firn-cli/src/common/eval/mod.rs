@@ -49,6 +49,9 @@ impl Session {
     pub fn search_path(&self) -> Vec<(String, String)> {
         let mut path: Vec<(String, String)> =
             self.args.include.iter().map(|e| split_entry(e)).collect();
+        if self.settings.bool("pure-eval") {
+            return path;
+        }
         if let Some(text) = self.environment.string("NIX_PATH") {
             path.extend(parse_nix_path(&text).iter().map(|e| split_entry(e)));
         } else {
@@ -113,10 +116,21 @@ impl Session {
                 ),
             read_only,
             search_path: self.search_path(),
-            features: s.words("experimental-features"),
+            features: self.features(),
+            allowed_uris: s.words("allowed-uris"),
+            native_code: s.bool("allow-unsafe-native-code-during-evaluation"),
             lints: self.lints(),
             exact_laziness: false,
         }
+    }
+
+    /// The enabled experimental features; flakes bring `fetchTree` with them.
+    fn features(&self) -> Vec<String> {
+        let mut features = self.settings.words("experimental-features");
+        if features.iter().any(|f| f == "flakes") {
+            features.push("fetch-tree".into());
+        }
+        features
     }
 
     fn lints(&self) -> Lints {
