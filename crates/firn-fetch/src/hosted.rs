@@ -67,16 +67,16 @@ pub fn commit_url(input: &Input, name: &str, tokens: &[(String, String)]) -> (Ho
     let (host, owner, repo) = (host(input), part(input, "owner"), part(input, "repo"));
     let (url, answer) = match input.kind() {
         "gitlab" => (
-            format!("https://{host}/api/v4/projects/{owner}%2F{repo}/repository/commits?ref_name={name}"),
+            format!(
+                "https://{host}/api/v4/projects/{owner}%2F{repo}/repository/commits?ref_name={name}"
+            ),
             Answer::GitLab,
         ),
         "sourcehut" => (format!("https://{host}/{owner}/{repo}/info/refs"), Answer::SourceHut),
         _ if host == "github.com" => {
             (format!("https://api.github.com/repos/{owner}/{repo}/commits/{name}"), Answer::GitHub)
         }
-        _ => {
-            (format!("https://{host}/api/v3/repos/{owner}/{repo}/commits/{name}"), Answer::GitHub)
-        }
+        _ => (format!("https://{host}/api/v3/repos/{owner}/{repo}/commits/{name}"), Answer::GitHub),
     };
     (HostedUrl { url, headers: headers(input, tokens) }, answer)
 }
@@ -120,7 +120,8 @@ pub fn commit_of(answer: Answer, name: &str, text: &[u8]) -> Option<String> {
         Answer::GitLab => json()?.get(0)?.get("id")?.as_str()?.to_owned(),
         Answer::SourceHut => {
             let text = String::from_utf8_lossy(text).into_owned();
-            let wanted = [name.to_owned(), format!("refs/heads/{name}"), format!("refs/tags/{name}")];
+            let wanted =
+                [name.to_owned(), format!("refs/heads/{name}"), format!("refs/tags/{name}")];
             text.lines()
                 .filter_map(|line| line.split_once('\t'))
                 .find(|(_, reference)| wanted.iter().any(|w| w == reference))
@@ -143,14 +144,12 @@ mod tests {
     #[test]
     fn archives_of_commits() {
         let tokens = [("github.com/o".to_owned(), "secret".to_owned())];
-        let url = |of: &str, tokens: &[(String, String)]| archive_url(&input(of), "abc", tokens).url;
+        let url =
+            |of: &str, tokens: &[(String, String)]| archive_url(&input(of), "abc", tokens).url;
         assert_eq!(url("github:o/r", &[]), "https://github.com/o/r/archive/abc.tar.gz");
         assert_eq!(url("github:o/r", &tokens), "https://api.github.com/repos/o/r/tarball/abc");
         assert_eq!(url("github:other/r", &tokens), "https://github.com/other/r/archive/abc.tar.gz");
-        assert_eq!(
-            url("github:o/r?host=h.org", &[]),
-            "https://h.org/api/v3/repos/o/r/tarball/abc"
-        );
+        assert_eq!(url("github:o/r?host=h.org", &[]), "https://h.org/api/v3/repos/o/r/tarball/abc");
         assert_eq!(
             url("gitlab:o/r", &[]),
             "https://gitlab.com/api/v4/projects/o%2Fr/repository/archive.tar.gz?sha=abc"

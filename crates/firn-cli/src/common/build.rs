@@ -11,6 +11,7 @@ use firn_fetch::git::GitOptions;
 use firn_model::input::Input;
 use firn_model::store_path::StorePath;
 use firn_store::layout::StoreLayout;
+use firn_store::settings::Settings;
 use firn_store::{LocalStore, Store, StoreOptions};
 use firn_ui::{Display, DisplayOptions, LogFormat};
 
@@ -44,7 +45,7 @@ pub struct Workbench {
     /// How to build.
     pub options: BuildOptions,
     /// What shows it.
-    pub display: Display,
+    pub display: Arc<Display>,
     git: GitOptions,
     tokens: Vec<(String, String)>,
 }
@@ -52,7 +53,7 @@ pub struct Workbench {
 impl Workbench {
     /// Opens the store that the environment selects, and begins to show what happens.
     pub fn open(session: &Session, show: DisplayOptions) -> Result<Self, String> {
-        let display = Display::start(show);
+        let display = Arc::new(Display::start(show));
         let (layout, warnings) =
             StoreLayout::detect(&session.environment).map_err(|e| e.to_string())?;
         for warning in warnings {
@@ -67,6 +68,18 @@ impl Workbench {
         let git = super::fetch::git_options(&session.settings);
         let tokens = super::fetch::access_tokens(&session.settings);
         Ok(Self { store: Arc::new(store), options, display, git, tokens })
+    }
+
+    /// This store, with these options, shown there.
+    pub fn with(
+        store: Arc<LocalStore>,
+        options: BuildOptions,
+        display: Arc<Display>,
+        settings: &Settings,
+    ) -> Self {
+        let git = super::fetch::git_options(settings);
+        let tokens = super::fetch::access_tokens(settings);
+        Self { store, options, display, git, tokens }
     }
 
     /// Where messages go.
@@ -111,6 +124,21 @@ impl Workbench {
         self.show_plan(wanted)?;
         build_paths(&self.store, wanted, &self.options, self.logger())
     }
+}
+
+/// A command that runs `program`. If the store's contents are elsewhere, it gets a view in which they are
+/// in place; only a new process has the one thread that this takes.
+pub fn command_in_store(store: &LocalStore, program: &str) -> std::process::Command {
+    let layout = store.layout();
+    if !layout.is_chroot() {
+        return std::process::Command::new(program);
+    }
+    let mut command = std::process::Command::new("/proc/self/exe");
+    command
+        .args(["__sandbox-child", "--enter", layout.store_dir.as_str()])
+        .arg(&layout.real_store_dir)
+        .arg(program);
+    command
 }
 
 /// Builds what evaluation needs to read.

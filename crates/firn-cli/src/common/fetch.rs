@@ -189,9 +189,7 @@ impl Fetching {
             ));
         }
         let (path, modified) = match self.store.store_dir().parse(&shown) {
-            Ok(path)
-                if path.name() == "source" && self.store.is_valid(&path).map_err(text)? =>
-            {
+            Ok(path) if path.name() == "source" && self.store.is_valid(&path).map_err(text)? => {
                 self.store.add_temp_root(&path).map_err(text)?;
                 (path, 0)
             }
@@ -351,4 +349,3 @@ fn latest(path: &Path) -> std::io::Result<u64> {
     }
     Ok(newest)
 }
-

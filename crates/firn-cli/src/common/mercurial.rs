@@ -49,11 +49,7 @@ pub fn fetch(input: &Input, options: &GitOptions) -> Result<GitTree, String> {
     std::fs::create_dir_all(&clones).map_err(|e| format!("making '{}': {e}", clones.display()))?;
     let clone = clones.join(key);
     let source = local.map_or_else(|| url.clone(), |path| path.display().to_string());
-    let wanted = input
-        .text("rev")
-        .or_else(|| input.text("ref"))
-        .unwrap_or("default")
-        .to_owned();
+    let wanted = input.text("rev").or_else(|| input.text("ref")).unwrap_or("default").to_owned();
     let known = clone.join(".hg").is_dir();
     let has_rev = |clone: &Path| {
         input.text("rev").is_some() && hg(clone, &["log", "-r", &wanted, "--template", "1"]).is_ok()

@@ -153,8 +153,7 @@ fn is_allowed_uri(uri: &str, allowed: &[String]) -> bool {
                     .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "+.-".contains(c))
         });
         rest.is_empty()
-            || !prefix.is_empty()
-                && (prefix.ends_with('/') || rest.starts_with('/') || is_scheme)
+            || !prefix.is_empty() && (prefix.ends_with('/') || rest.starts_with('/') || is_scheme)
     })
 }
 

@@ -64,7 +64,9 @@ fn attributes(
         }
         (None, Which::Git) => "git".to_owned(),
         (None, Which::Tree) => {
-            return Err(Error::other(format!("argument 'type' is missing in call to '{who}'")).at(pos));
+            return Err(
+                Error::other(format!("argument 'type' is missing in call to '{who}'")).at(pos)
+            );
         }
     };
     attrs.insert("type".into(), kind.as_str().into());
@@ -341,7 +343,8 @@ fn fetch_mercurial(vm: &mut Vm, args: &[Value], pos: PosId) -> Result<Value> {
                 );
                 match attr.as_bytes() {
                     b"url" => {
-                        url = text_of(&vm.coerce(at, v, &mut context, &what, false, false, true)?);
+                        url =
+                            text_of(&vm.coerce(at, v, &mut context, &what, false, false, true)?);
                     }
                     b"rev" => {
                         let text = text_of(vm.force_string_no_context(v, at, &what)?.bytes());
@@ -409,8 +412,7 @@ fn parse_flake_ref(vm: &mut Vm, args: &[Value], pos: PosId) -> Result<Value> {
         "while evaluating the argument passed to builtins.parseFlakeRef",
     )?;
     let text = text_of(text.bytes());
-    let (flake, fragment) =
-        FlakeRef::parse(&text, &enabled(vm)).map_err(|e| input_error(&e))?;
+    let (flake, fragment) = FlakeRef::parse(&text, &enabled(vm)).map_err(|e| input_error(&e))?;
     if !fragment.is_empty() {
         return Err(Error::other(format!(
             "unexpected fragment '{fragment}' in flake reference '{text}'"
@@ -466,7 +468,8 @@ pub(super) fn table() -> Vec<Builtin> {
         Builtin::new("fetchTree", 1, |vm, args, pos| fetch_tree(vm, args, pos, Which::Tree))
             .feature("fetch-tree"),
         Builtin::new("__getFlake", 1, |_, _, pos| {
-            Err(Error::other("'builtins.getFlake' is not available in this version of Firn").at(pos))
+            Err(Error::other("'builtins.getFlake' is not available in this version of Firn")
+                .at(pos))
         })
         .feature("flakes"),
         Builtin::new("__parseFlakeRef", 1, parse_flake_ref).feature("flakes"),

@@ -14,11 +14,8 @@ use std::path::Path;
 pub(super) const FEATURE: &str = "allow-unsafe-native-code-during-evaluation";
 
 fn exec(vm: &mut Vm, args: &[Value], pos: PosId) -> Result<Value> {
-    let list = vm.force_list(
-        args[0],
-        pos,
-        "while evaluating the first argument passed to builtins.exec",
-    )?;
+    let list =
+        vm.force_list(args[0], pos, "while evaluating the first argument passed to builtins.exec")?;
     let mut context = ContextBuilder::new();
     let mut words = Vec::with_capacity(list.len());
     for (i, v) in list.iter().enumerate() {

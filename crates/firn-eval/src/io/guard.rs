@@ -53,7 +53,10 @@ impl GuardedIo {
         };
         Err(io::Error::new(
             io::ErrorKind::PermissionDenied,
-            Forbidden(format!("access to absolute path '{}' is forbidden in {mode}", path.display())),
+            Forbidden(format!(
+                "access to absolute path '{}' is forbidden in {mode}",
+                path.display()
+            )),
         ))
     }
 
@@ -196,9 +199,6 @@ mod tests {
             assert_eq!(io.is_allowed(Path::new(path)), allowed, "{path}");
         }
         let error = io.check_path(Path::new("/x")).expect_err("not allowed");
-        assert_eq!(
-            error.message(),
-            "access to absolute path '/x' is forbidden in restricted mode"
-        );
+        assert_eq!(error.message(), "access to absolute path '/x' is forbidden in restricted mode");
     }
 }

@@ -163,7 +163,10 @@ fn from_workdir(
             let path = repository.path.join(folder);
             let attrs = Attrs::from([
                 ("type".into(), "git".into()),
-                ("url".into(), InputUrl::of_path("file", &path.to_string_lossy()).to_string().into()),
+                (
+                    "url".into(),
+                    InputUrl::of_path("file", &path.to_string_lossy()).to_string().into(),
+                ),
                 ("exportIgnore".into(), Attr::Bool(export_ignore)),
                 ("submodules".into(), Attr::Bool(true)),
             ]);
@@ -305,7 +308,8 @@ fn submodule(
         repository.line(&all)
     };
     let paths = config(&["--get-regexp", r"^submodule\..*\.path$"])?;
-    let missing = || GitError::Input(format!("'.gitmodules' says nothing of the submodule '{shown}'"));
+    let missing =
+        || GitError::Input(format!("'.gitmodules' says nothing of the submodule '{shown}'"));
     let section = paths
         .lines()
         .filter_map(|line| line.split_once(' '))
@@ -377,8 +381,7 @@ fn update_clone(
     let key = Hash::digest(HashAlgo::Sha256, url.as_bytes()).to_base32();
     let suffix = if shallow { "-shallow" } else { "" };
     let path = options.cache_dir.join(format!("{key}{suffix}"));
-    fs::create_dir_all(&options.cache_dir)
-        .map_err(io("creating directory", &options.cache_dir))?;
+    fs::create_dir_all(&options.cache_dir).map_err(io("creating directory", &options.cache_dir))?;
     // One process at a time changes the clone.
     let lock_path = options.cache_dir.join(format!("{key}{suffix}.lock"));
     let lock = fs::File::create(&lock_path).map_err(io("creating file", &lock_path))?;

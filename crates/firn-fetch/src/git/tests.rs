@@ -69,9 +69,7 @@ impl Fixture {
 
 fn names(tree: &GitTree) -> Vec<String> {
     let mut out: Vec<String> = match &tree.files {
-        GitFiles::InPlace { files, .. } => {
-            files.iter().map(|f| f.display().to_string()).collect()
-        }
+        GitFiles::InPlace { files, .. } => files.iter().map(|f| f.display().to_string()).collect(),
         GitFiles::Copied(dir) => {
             let root = dir.path().join("source");
             let mut found = Vec::new();
