@@ -3,6 +3,7 @@
 //! `FIRN_DIST`.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::print_stderr, reason = "a test that is skipped says why")]
 
 mod container;
 mod machine;
