@@ -32,5 +32,5 @@ pub mod text;
 pub mod value;
 
 pub use error::{Error, Kind, Result};
-pub use machine::{Evaluator, Settings, Vm};
+pub use machine::{Evaluator, FlakeLoader, Settings, Vm};
 pub use value::{Value, View};

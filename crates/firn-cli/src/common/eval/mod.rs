@@ -126,6 +126,7 @@ impl Session {
             native_code: s.bool("allow-unsafe-native-code-during-evaluation"),
             lints: self.lints(),
             exact_laziness: false,
+            flakes: Some(super::flakes::loader(self.registries())),
         }
     }
 
@@ -149,6 +150,11 @@ impl Session {
             absolute_paths: level("lint-absolute-path-literals"),
             short_paths,
         }
+    }
+
+    /// Where flake registries are.
+    pub fn registries(&self) -> firn_flake::Registries {
+        super::flakes::registries(&self.settings, &self.environment)
     }
 
     /// An evaluator on a world.
