@@ -4,14 +4,18 @@
 use super::{Details, Error, Frame};
 use crate::position::{Location, PosId};
 use std::fmt::Write;
+use std::path::PathBuf;
 
 /// How to render.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Default)]
 pub struct Options {
     /// All steps (`--show-trace`).
     pub show_trace: bool,
     /// ANSI colours.
     pub colors: bool,
+    /// Folders of libraries: unless all steps are shown, steps in their files are folded, and so are those in
+    /// files that are part of the evaluator.
+    pub libraries: Vec<PathBuf>,
 }
 
 struct Colors {
@@ -37,7 +41,7 @@ pub fn render_as(word: &str, error: &Error, options: Options) -> String {
     let mut body = String::new();
     let traced = details.frames.iter().any(|f| !f.text.is_empty());
     if traced {
-        frames(&mut body, details, options.show_trace, colors);
+        frames(&mut body, details, &options, colors);
         let _ = write!(body, "\n{}{word}:{} ", colors.red, colors.normal);
     }
     body.push_str(&details.message);
@@ -68,14 +72,31 @@ pub fn render_as(word: &str, error: &Error, options: Options) -> String {
     out
 }
 
-fn frames(out: &mut String, details: &Details, all: bool, colors: &Colors) {
+/// Whether a step is in a file of a library, where users have nothing to mend. A step without a place is where
+/// the one around it is.
+fn in_library(frame: &Frame, around: bool, options: &Options) -> bool {
+    let Some(at) = frame.pos.location() else { return around && !frame.always };
+    at.path().is_some_and(|path| {
+        path.starts_with(crate::builtins::INTERNAL_PREFIX)
+            || options.libraries.iter().any(|library| path.starts_with(library))
+    })
+}
+
+fn frames(out: &mut String, details: &Details, options: &Options, colors: &Colors) {
     let mut seen: Vec<&Frame> = Vec::new();
     let mut skipped: Vec<&Frame> = Vec::new();
     let mut count = 0;
     let mut truncated = false;
+    let mut folded = 0;
+    let mut library = false;
     // Frames were added from the inside out; they are shown from the outside in.
     for frame in details.frames.iter().rev() {
-        if !all && count > 3 {
+        library = in_library(frame, library, options);
+        if library && !options.show_trace && !frame.always {
+            folded += 1;
+            continue;
+        }
+        if !options.show_trace && count > 3 {
             truncated = true;
         }
         if truncated && !frame.always {
@@ -86,22 +107,48 @@ fn frames(out: &mut String, details: &Details, all: bool, colors: &Colors) {
             continue;
         }
         seen.push(frame);
-        flush(out, &mut skipped, &mut count, colors);
+        flush(out, &mut skipped, &mut seen, &mut count, colors);
+        fold(out, &mut folded, colors);
         count += 1;
         step(out, frame, &mut count, colors);
     }
-    flush(out, &mut skipped, &mut count, colors);
+    flush(out, &mut skipped, &mut seen, &mut count, colors);
     if truncated {
         let _ = writeln!(
             out,
             "\n{}(stack trace truncated; use '--show-trace' to show the full, detailed trace){}",
             colors.warning, colors.normal
         );
+    } else {
+        fold(out, &mut folded, colors);
     }
 }
 
-fn flush(out: &mut String, skipped: &mut Vec<&Frame>, count: &mut usize, colors: &Colors) {
+/// Says how many steps in libraries were left out here.
+fn fold(out: &mut String, folded: &mut usize, colors: &Colors) {
+    let steps = match *folded {
+        0 => return,
+        1 => "1 step in a library".to_owned(),
+        n => format!("{n} steps in libraries"),
+    };
+    *folded = 0;
+    let _ = writeln!(
+        out,
+        "\n{}({steps} folded; use '--show-trace' to show them){}",
+        colors.warning, colors.normal
+    );
+}
+
+fn flush(
+    out: &mut String,
+    skipped: &mut Vec<&Frame>,
+    seen: &mut Vec<&Frame>,
+    count: &mut usize,
+    colors: &Colors,
+) {
     if skipped.len() > 5 {
+        // Later repetitions of the same steps are told again.
+        seen.clear();
         let n = skipped.len();
         let _ =
             writeln!(out, "\n{}({n} duplicate frames omitted){}", colors.warning, colors.normal);

@@ -2,6 +2,7 @@
 //! user's store.
 
 mod args;
+mod stats;
 mod world;
 
 pub use args::{AutoArg, EvalArgs};
@@ -124,6 +125,7 @@ impl Session {
             features: self.features(),
             allowed_uris: s.words("allowed-uris"),
             native_code: s.bool("allow-unsafe-native-code-during-evaluation"),
+            watching: None,
             lints: self.lints(),
             exact_laziness: false,
         }
@@ -153,7 +155,10 @@ impl Session {
 
     /// An evaluator on a world.
     pub fn evaluator(&self, io: Arc<dyn EvalIo>, settings: firn_eval::Settings) -> Evaluator {
-        Evaluator::new(io, settings)
+        let mut settings = settings;
+        let report = stats::Report::new(&self.settings, &self.environment);
+        settings.watching = report.watching();
+        Evaluator::new(io, settings).with_observer(Box::new(move |vm| report.write(vm)))
     }
 
     /// The set of the `--arg` and `--argstr` options.
@@ -176,12 +181,30 @@ impl Session {
         Ok(set.finish(&mut vm.heap))
     }
 
+    /// Folders whose files are not the user's own: those of the search path and the store, but for what the
+    /// present folder is in.
+    fn libraries(&self) -> Vec<PathBuf> {
+        let cwd = current_dir();
+        let mut libraries: Vec<PathBuf> = self
+            .search_path()
+            .iter()
+            .filter(|(prefix, _)| prefix != "nixos-config")
+            .filter_map(|(_, location)| std::fs::canonicalize(cwd.join(location)).ok())
+            .collect();
+        if let Ok(layout) = StoreLayout::from_environment(&self.environment) {
+            libraries.push(layout.store_dir.as_str().into());
+        }
+        libraries.retain(|library| !cwd.starts_with(library));
+        libraries
+    }
+
     /// How errors are shown.
     pub fn render_options(&self) -> render::Options {
         render::Options {
             show_trace: self.args.show_trace || self.settings.bool("show-trace"),
             colors: std::io::IsTerminal::is_terminal(&std::io::stderr())
                 && std::env::var_os("NO_COLOR").is_none(),
+            libraries: self.libraries(),
         }
     }
 
