@@ -73,13 +73,22 @@ pub fn render_as(word: &str, error: &Error, options: Options) -> String {
 }
 
 /// Whether a step is in a file of a library, where users have nothing to mend. A step without a place is where
-/// the one around it is.
+/// the one around it is, unless it names a place itself or was written to be shown always.
 fn in_library(frame: &Frame, around: bool, options: &Options) -> bool {
-    let Some(at) = frame.pos.location() else { return around && !frame.always };
-    at.path().is_some_and(|path| {
-        path.starts_with(crate::builtins::INTERNAL_PREFIX)
-            || options.libraries.iter().any(|library| path.starts_with(library))
-    })
+    match frame.pos.location() {
+        Some(at) => at.path().is_some_and(|path| {
+            path.starts_with(crate::builtins::INTERNAL_PREFIX)
+                || options.libraries.iter().any(|library| path.starts_with(library))
+        }),
+        None => {
+            let names_library = options
+                .libraries
+                .iter()
+                .any(|library| frame.text.contains(&*format!("{}/", library.display())));
+            let always = frame.always || frame.text.starts_with("while evaluating derivation");
+            names_library || around && !always
+        }
+    }
 }
 
 fn frames(out: &mut String, details: &Details, options: &Options, colors: &Colors) {
@@ -92,7 +101,7 @@ fn frames(out: &mut String, details: &Details, options: &Options, colors: &Color
     // Frames were added from the inside out; they are shown from the outside in.
     for frame in details.frames.iter().rev() {
         library = in_library(frame, library, options);
-        if library && !options.show_trace && !frame.always {
+        if library && !options.show_trace {
             folded += 1;
             continue;
         }
@@ -107,48 +116,26 @@ fn frames(out: &mut String, details: &Details, options: &Options, colors: &Color
             continue;
         }
         seen.push(frame);
-        flush(out, &mut skipped, &mut seen, &mut count, colors);
-        fold(out, &mut folded, colors);
+        flush(out, &mut skipped, &mut count, colors);
         count += 1;
         step(out, frame, &mut count, colors);
     }
-    flush(out, &mut skipped, &mut seen, &mut count, colors);
-    if truncated {
-        let _ = writeln!(
-            out,
-            "\n{}(stack trace truncated; use '--show-trace' to show the full, detailed trace){}",
-            colors.warning, colors.normal
-        );
-    } else {
-        fold(out, &mut folded, colors);
-    }
-}
-
-/// Says how many steps in libraries were left out here.
-fn fold(out: &mut String, folded: &mut usize, colors: &Colors) {
-    let steps = match *folded {
-        0 => return,
-        1 => "1 step in a library".to_owned(),
-        n => format!("{n} steps in libraries"),
+    flush(out, &mut skipped, &mut count, colors);
+    let left_out = match folded {
+        0 if !truncated => return,
+        0 => "stack trace truncated".to_owned(),
+        1 => "1 step in a library folded".to_owned(),
+        n => format!("{n} steps in libraries folded"),
     };
-    *folded = 0;
     let _ = writeln!(
         out,
-        "\n{}({steps} folded; use '--show-trace' to show them){}",
+        "\n{}({left_out}; use '--show-trace' to show the full, detailed trace){}",
         colors.warning, colors.normal
     );
 }
 
-fn flush(
-    out: &mut String,
-    skipped: &mut Vec<&Frame>,
-    seen: &mut Vec<&Frame>,
-    count: &mut usize,
-    colors: &Colors,
-) {
+fn flush(out: &mut String, skipped: &mut Vec<&Frame>, count: &mut usize, colors: &Colors) {
     if skipped.len() > 5 {
-        // Later repetitions of the same steps are told again.
-        seen.clear();
         let n = skipped.len();
         let _ =
             writeln!(out, "\n{}({n} duplicate frames omitted){}", colors.warning, colors.normal);
