@@ -77,3 +77,98 @@ fn steps_in_libraries_are_folded() {
     }
     assert!(wrong.is_empty());
 }
+
+#[test]
+fn discouraged_literals_can_be_refused() {
+    let mut wrong = BTreeMap::new();
+    for (name, lint, text) in [
+        ("lint-url", "--lint-url-literals", "[ https://example.org ]"),
+        ("lint-absolute", "--lint-absolute-path-literals", "/etc/hosts"),
+        ("lint-home", "--lint-absolute-path-literals", "~/notes"),
+        ("lint-short", "--lint-short-path-literals", "src/main"),
+    ] {
+        compare(name, &printed(&[lint, "fatal", "-E", text]), &mut wrong);
+    }
+    for (name, text) in &wrong {
+        println!("## {name}\n{text}\n");
+    }
+    assert!(wrong.is_empty());
+}
+
+#[test]
+fn restricted_evaluation_reads_only_what_it_may() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path().canonicalize().unwrap();
+    std::fs::write(dir.join("a"), "text").unwrap();
+    let file = dir.join("a").display().to_string();
+    let read = format!("builtins.readFile {file}");
+    let last = |args: &[&str]| printed(args).lines().last().unwrap().trim().to_owned();
+    assert_eq!(
+        last(&["--restrict-eval", "-E", &read]),
+        format!("error: access to absolute path '{file}' is forbidden in restricted mode")
+    );
+    assert_eq!(
+        last(&["--pure-eval", "-E", &read]),
+        format!(
+            "error: access to absolute path '{file}' is forbidden in pure evaluation mode (use '--impure' to override)"
+        )
+    );
+    assert_eq!(
+        last(&["--restrict-eval", "-E", "builtins.fetchurl \"https://example.org/x\""]),
+        "error: access to URI 'https://example.org/x' is forbidden in restricted mode"
+    );
+    let allowed = ["--restrict-eval", "--allowed-uris", "https://example.org/", "-E"];
+    assert_eq!(
+        last(&[&allowed[..], &["builtins.fetchurl \"https://example.org/x\""]].concat()),
+        "error: cannot fetch 'https://example.org/x' because there is no store to fetch into"
+    );
+    let place = dir.display().to_string();
+    let output = Command::new(env!("CARGO_BIN_EXE_firn"))
+        .arg0("nix-instantiate")
+        .args(["--eval", "--restrict-eval", "-I", &place, "-E", &read])
+        .env_clear()
+        .env("HOME", &dir)
+        .env("NIX_CONF_DIR", &dir)
+        .env("NIX_REMOTE", "dummy://")
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "\"text\"\n");
+}
+
+#[test]
+fn profiles_are_folded_stacks() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path().canonicalize().unwrap();
+    std::fs::write(dir.join("f.nix"), "let f = x: x - 1; g = x: f (f x); in g 5\n").unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_firn"))
+        .arg0("nix-instantiate")
+        .args(["--eval", "--eval-profiler", "flamegraph", "--eval-profile-file", "profile"])
+        .args(["--eval-profiler-frequency", "0", "f.nix"])
+        .env_clear()
+        .env("HOME", &dir)
+        .env("NIX_CONF_DIR", &dir)
+        .env("NIX_REMOTE", "dummy://")
+        .env("NIX_SHOW_STATS", "1")
+        .env("NIX_COUNT_CALLS", "1")
+        .env("NIX_SHOW_STATS_PATH", dir.join("stats"))
+        .current_dir(&dir)
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "3\n");
+    let at = format!("{}/f.nix", dir.display());
+    let outer = format!("{at}:1:38:g");
+    let inner = format!("{outer};{at}:1:26:f");
+    let expected = [
+        format!("{outer} 1"),
+        format!("{inner} 1"),
+        format!("{inner};{at}:1:14:primop sub 1"),
+        format!("{inner};{at}:1:14:primop sub;{at}:1:29:f 1"),
+        format!("{inner};{at}:1:14:primop sub;{at}:1:29:f;{at}:1:14:primop sub 1"),
+    ];
+    assert_eq!(std::fs::read_to_string(dir.join("profile")).unwrap(), expected.join("\n") + "\n");
+    let stats = std::fs::read_to_string(dir.join("stats")).unwrap();
+    let stats: serde_json::Value = serde_json::from_str(&stats).unwrap();
+    assert_eq!(stats["nrFunctionCalls"], 3);
+    assert_eq!(stats["primops"]["sub"], 2);
+    assert_eq!(stats["functions"].as_array().unwrap().len(), 2);
+}

@@ -30,18 +30,18 @@ const ANSI: Colors =
     Colors { red: "\x1b[31;1m", blue: "\x1b[34;1m", warning: "\x1b[35;1m", normal: "\x1b[0m" };
 
 /// The error as C++ Nix prints it, `error: ` included, without a final newline.
-pub fn render(error: &Error, options: Options) -> String {
+pub fn render(error: &Error, options: &Options) -> String {
     render_as("error", error, options)
 }
 
 /// As [`render`], with another word than `error`, such as `warning`.
-pub fn render_as(word: &str, error: &Error, options: Options) -> String {
+pub fn render_as(word: &str, error: &Error, options: &Options) -> String {
     let colors = if options.colors { &ANSI } else { &PLAIN };
     let details = error.details();
     let mut body = String::new();
     let traced = details.frames.iter().any(|f| !f.text.is_empty());
     if traced {
-        frames(&mut body, details, &options, colors);
+        frames(&mut body, details, options, colors);
         let _ = write!(body, "\n{}{word}:{} ", colors.red, colors.normal);
     }
     body.push_str(&details.message);

@@ -180,7 +180,7 @@ impl Vm {
                 format!("warning: {}", warning.message)
             } else {
                 let shown = Error::new(Kind::Other, &*warning.message).at(id.at(warning.pos));
-                render::render_as("warning", &shown, render::Options::default())
+                render::render_as("warning", &shown, &render::Options::default())
             };
             self.shared.io.message(text.as_bytes());
         }

@@ -37,7 +37,7 @@ pub fn rendered_error(text: &str) -> String {
             .and_then(|v| vm.force_deep(v));
         match result {
             Ok(_) => "no error".into(),
-            Err(e) => render::render(&e, render::Options::default()),
+            Err(e) => render::render(&e, &render::Options::default()),
         }
     })
 }

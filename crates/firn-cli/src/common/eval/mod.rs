@@ -14,7 +14,7 @@ use std::sync::Arc;
 use firn_eval::error::render;
 use firn_eval::io::EvalIo;
 use firn_eval::value::{Set, SetBuilder};
-use firn_eval::{Error, Evaluator, Vm};
+use firn_eval::{Error, Evaluator, Kind, Vm};
 use firn_store::layout::{Environment, StoreLayout};
 use firn_store::settings::Settings;
 use firn_syntax::{Diagnose, Lints, Origin, Symbol};
@@ -211,7 +211,12 @@ impl Session {
     /// Shows an evaluation's error.
     #[expect(clippy::print_stderr, reason = "the command's output")]
     pub fn report(&self, error: &Error) {
-        eprintln!("{}", render::render(error, self.render_options()));
+        eprintln!("{}", render::render(error, &self.render_options()));
+        if error.kind() == Kind::Usage {
+            let program = std::env::args().next().unwrap_or_default();
+            let program = program.rsplit('/').next().unwrap_or_default().to_owned();
+            eprintln!("Try '{program} --help' for more information.");
+        }
     }
 }
 
