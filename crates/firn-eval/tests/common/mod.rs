@@ -11,7 +11,11 @@ use std::sync::Arc;
 
 /// An evaluator for x86_64-linux.
 pub fn evaluator() -> Evaluator {
-    let settings = Settings { system: "x86_64-linux".into(), ..Settings::default() };
+    let settings = Settings {
+        system: "x86_64-linux".into(),
+        features: vec!["flakes".into(), "fetch-tree".into()],
+        ..Settings::default()
+    };
     Evaluator::new(Arc::new(DryIo::default()), settings)
 }
 
