@@ -21,7 +21,7 @@ pub use compare::Ordering3;
 pub(crate) use deep::position_of;
 pub(crate) use derived::Known;
 pub use files::FileKindCache;
-pub use run::{Evaluator, STACK_BYTES};
+pub use run::{Evaluator, Observer, STACK_BYTES};
 
 use crate::compile::Globals;
 use crate::context::Context;
@@ -30,6 +30,7 @@ use crate::heap::Heap;
 use crate::io::EvalIo;
 use crate::position::PosId;
 use crate::value::{SetBuilder, Str, Value};
+use crate::watch::{Watch, Watching};
 use firn_model::StoreDir;
 use firn_syntax::source::Origin;
 use firn_syntax::{Symbol, sym};
@@ -77,6 +78,8 @@ pub struct Settings {
     pub allowed_uris: Vec<String>,
     /// Whether `exec` and `importNative` exist (`allow-unsafe-native-code-during-evaluation`).
     pub native_code: bool,
+    /// What to count and sample.
+    pub watching: Option<Watching>,
     /// Literals to warn about or to refuse (`lint-…`).
     pub lints: firn_syntax::Lints,
     /// Whether values that are printed unevaluated must be as unevaluated as C++ Nix leaves them. Costs time.
@@ -101,6 +104,7 @@ impl Default for Settings {
             features: Vec::new(),
             allowed_uris: Vec::new(),
             native_code: false,
+            watching: None,
             lints: firn_syntax::Lints::default(),
             exact_laziness: false,
             flakes: None,
@@ -144,6 +148,8 @@ pub struct Vm {
     show_trace: bool,
     /// How many calls of `tryEval` are under way.
     pub(crate) catching: u32,
+    /// Counts and samples of calls, if somebody wants them.
+    pub watch: Option<Box<Watch>>,
     /// Thunks that failed within them with errors that can be caught, and the words they had.
     pub(crate) failed: Vec<(crate::value::Thunk, u64)>,
     /// Counters, for `NIX_SHOW_STATS` and profiling.

@@ -4,6 +4,7 @@ use super::{Settings, Shared, Stats, Vm, stack_address};
 use crate::builtins;
 use crate::heap::Heap;
 use crate::io::{EvalIo, GuardedIo};
+use crate::watch::Watch;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -19,7 +20,11 @@ static THREADS: AtomicU32 = AtomicU32::new(1);
 /// An evaluation: files, settings and builtins, to be run on one or more threads.
 pub struct Evaluator {
     shared: Arc<Shared>,
+    observer: Option<Box<Observer>>,
 }
+
+/// Looks at an evaluator when it is done.
+pub type Observer = dyn Fn(&Vm) + Send + Sync;
 
 /// The world, guarded if evaluation is restricted or pure. The search path may be read.
 fn guarded(io: Arc<dyn EvalIo>, settings: &Settings) -> Arc<dyn EvalIo> {
@@ -52,7 +57,14 @@ impl Evaluator {
             derivations: super::derived::Derivations::default(),
             regexes: builtins::RegexCache::default(),
         };
-        Evaluator { shared: Arc::new(shared) }
+        Evaluator { shared: Arc::new(shared), observer: None }
+    }
+
+    /// Calls `observer` at the end of each run, for statistics and profiles.
+    #[must_use]
+    pub fn with_observer(mut self, observer: Box<Observer>) -> Evaluator {
+        self.observer = Some(observer);
+        self
     }
 
     /// The state that all threads share.
@@ -93,10 +105,15 @@ impl Evaluator {
                 show_trace: shared.settings.show_trace,
                 catching: 0,
                 failed: Vec::new(),
+                watch: shared.settings.watching.map(|what| Box::new(Watch::new(what))),
                 stats: Stats::default(),
                 shared,
             };
-            work(&mut vm)
+            let result = work(&mut vm);
+            if let Some(observer) = &self.observer {
+                observer(&vm);
+            }
+            result
         };
         let body = std::sync::Mutex::new(Some(body));
         std::thread::scope(|scope| {

@@ -127,7 +127,7 @@ impl<'a> Call<'a> {
         // The process ends soon: nobody needs the evaluator's tables taken apart.
         std::mem::forget(evaluator);
         result.map_err(|stop| match stop {
-            Stop::Eval(error) => Failure::Shown(render::render(&error, session.render_options())),
+            Stop::Eval(error) => Failure::Shown(render::render(&error, &session.render_options())),
             Stop::Other(failure) => failure,
         })
     }
