@@ -8,7 +8,10 @@ fuzz_target!(|text: &[u8]| {
     let dir = StoreDir::default();
     if let Ok(drv) = Derivation::parse("fuzz", text, &dir) {
         let printed = drv.to_aterm(&dir);
-        assert_eq!(Derivation::parse("fuzz", &printed, &dir), Ok(drv.clone()));
+        // the system is written as it is, as C++ Nix does
+        if !drv.system.iter().any(|b| matches!(b, b'"' | b'\\')) {
+            assert_eq!(Derivation::parse("fuzz", &printed, &dir), Ok(drv.clone()));
+        }
         if let Ok(json) = drv.to_json() {
             let _ = Derivation::from_json(&json);
         }

@@ -91,7 +91,10 @@ pub(super) fn print(
         quoted(&mut out, dir.print(path).as_bytes());
     }
     out.extend_from_slice(b"],");
-    quoted(&mut out, &drv.system);
+    // as C++ Nix writes it: what is special in a string is not escaped here
+    out.push(b'"');
+    out.extend_from_slice(&drv.system);
+    out.push(b'"');
     out.push(b',');
     quoted(&mut out, &drv.builder);
     out.extend_from_slice(b",[");
