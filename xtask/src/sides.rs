@@ -59,6 +59,18 @@ impl Side {
         }
     }
 
+    /// `sh -c` where this side's commands run, to be given a script and its arguments.
+    pub fn shell(&self) -> Command {
+        let mut words = match self {
+            Side::Folder(_) => Vec::new(),
+            Side::Prefix(prefix) => prefix.clone(),
+        };
+        words.extend(["sh".to_owned(), "-c".to_owned()]);
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]);
+        command
+    }
+
     /// A command of this side. Variables are set by `env`, because a prefix may lead into another root
     /// with variables of its own.
     pub fn command(&self, name: &str, variables: &[(&str, &str)]) -> Command {

@@ -80,10 +80,11 @@ pub fn from_repl(part: &str) -> Outcome {
     Outcome::Value(normal_value(&kept.join("\n")))
 }
 
-/// A message with what differs by nature made the same: how functions are shown.
+/// A message with what differs by nature made the same: how functions are shown, and white space, which
+/// the reference changes for terminals.
 pub fn normal_message(text: &str) -> String {
-    let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
-    normal_functions(lines.join("\n").trim_end())
+    let words: Vec<&str> = text.split_whitespace().collect();
+    normal_functions(&words.join(" "))
 }
 
 /// A value on one line, with functions shown in one way.

@@ -10,12 +10,14 @@ use super::outcome::{Outcome, from_repl, normal_message, normal_value, split_rep
 use crate::sides::Side;
 
 /// Seconds after which a process that evaluates a batch is ended.
-const LIMIT: &str = "60";
+const LIMIT: &str = "30";
+/// Address space of a process, in KiB: what needs more would need all there is.
+const MEMORY: &str = "4000000";
 
 /// Comes first in each process. C++ Nix evaluates the attributes of a set in the order in which it first
 /// met their names, which shows in which of several errors comes first: this makes that order that of
 /// the alphabet.
-const PREAMBLE: &str = "{ _x = 0; a = 0; b = 0; c = 0; d = 0; e = 0; f = 0; foo = 0; g = 0; key = 0; x = 0; y = 0; z = 0; }";
+const PREAMBLE: &str = "{ _x = 0; a = 0; b = 0; c = 0; d = 0; e = 0; f = 0; foo = 0; g = 0; key = 0; w = 0; x = 0; y = 0; z = 0; }";
 
 /// Both evaluators.
 pub struct Pair {
@@ -64,8 +66,9 @@ impl Pair {
     }
 
     fn ours_once(&self, texts: &[String]) -> Result<(Vec<Outcome>, Outcome), String> {
-        let mut child = Command::new("timeout")
-            .arg(LIMIT)
+        let mut command = Command::new("sh");
+        let mut child = command
+            .args(["-c", &format!("ulimit -v {MEMORY}; exec timeout {LIMIT} \"$0\"")])
             .arg(&self.ours)
             .current_dir(&self.folder)
             .stdin(Stdio::piped())
@@ -103,15 +106,14 @@ impl Pair {
         fs::write(&input, lines).map_err(|e| fail("write", e))?;
         let out = File::create(&output).map_err(|e| fail("create", e))?;
         let errors = out.try_clone().map_err(|e| fail("share", e))?;
-        let mut command = self.reference.command("timeout", &[("TERM", "dumb")]);
-        // the folder form needs the full name of the command behind `timeout`
-        if let Side::Folder(folder) = &self.reference {
-            command = Command::new("timeout");
-            command.arg(LIMIT).arg(folder.join("nix"));
-        } else {
-            command.args([LIMIT, "nix"]);
-        }
+        let nix = match &self.reference {
+            Side::Folder(folder) => folder.join("nix"),
+            Side::Prefix(_) => "nix".into(),
+        };
+        let mut command = self.reference.shell();
         command
+            .arg(format!("ulimit -v {MEMORY}; exec env TERM=dumb timeout {LIMIT} \"$0\" \"$@\""))
+            .arg(nix)
             .args(["--extra-experimental-features", "nix-command", "repl"])
             .current_dir(&self.folder)
             .stdin(File::open(&input).map_err(|e| fail("open", e))?)

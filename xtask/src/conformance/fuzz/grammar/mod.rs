@@ -48,7 +48,7 @@ const ALL: &[Type] = &[
 ];
 
 /// Names that are bound and selected.
-pub const NAMES: &[&str] = &["a", "b", "c", "d", "e", "f", "g", "x", "y", "z"];
+pub const NAMES: &[&str] = &["a", "b", "c", "d", "e", "f", "g", "w", "y", "z"];
 
 /// Makes one expression.
 pub struct Grammar<'a> {
