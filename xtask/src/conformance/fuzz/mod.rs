@@ -26,7 +26,7 @@ const SHOWN: usize = 60;
 
 /// Compares `count` expressions and prints what disagrees. Gives the number of disagreements.
 pub fn run(count: usize, seed: u64, start: usize) -> Result<usize, String> {
-    let folder = std::env::temp_dir().join("firn-fuzz");
+    let folder = std::env::temp_dir().join("firn-fuzz/files/here");
     run::make_files(&folder)?;
     let scratch = std::env::temp_dir().join(format!("firn-fuzz-{}", std::process::id()));
     std::fs::create_dir_all(&scratch)
