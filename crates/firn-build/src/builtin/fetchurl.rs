@@ -67,7 +67,7 @@ impl FetchUrl {
         let mut urls = Vec::new();
         let mut no_mirror = None;
         for url in &wanted {
-            match context.fetch.mirrors.resolve(url) {
+            match super::registry::resolve(context.fetch, url) {
                 Ok(found) => urls.extend(found),
                 Err(error) => no_mirror = Some(error),
             }

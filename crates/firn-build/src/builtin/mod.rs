@@ -8,6 +8,7 @@ mod buildenv;
 mod fetchurl;
 mod import;
 mod log;
+mod registry;
 mod unpack_channel;
 
 use std::collections::BTreeMap;

@@ -254,7 +254,7 @@ fn shell(
     let files = shell_files(&bench.store, &drv, &bench.options).map_err(|e| e.to_string())?;
     let chroot = bench.store.layout().is_chroot();
     let layout = bench.store.layout().clone();
-    bench.display.finish();
+    drop(bench.display);
     start(options, script, &drv, &files, &bash, chroot.then_some(layout))
 }
 

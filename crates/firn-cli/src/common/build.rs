@@ -46,13 +46,13 @@ pub struct Workbench {
     /// How to build.
     pub options: BuildOptions,
     /// What shows it.
-    pub display: Display,
+    pub display: Arc<Display>,
 }
 
 impl Workbench {
     /// Opens the store that the environment selects, and begins to show what happens.
     pub fn open(session: &Session, show: DisplayOptions) -> Result<Self, String> {
-        let display = Display::start(show);
+        let display = Arc::new(Display::start(show));
         let (layout, warnings) =
             StoreLayout::detect(&session.environment).map_err(|e| e.to_string())?;
         for warning in warnings {
@@ -65,6 +65,11 @@ impl Workbench {
         options.verbose_logs = show.shows_logs();
         options.cancel = super::interrupt::flag();
         Ok(Self { store: Arc::new(store), options, display })
+    }
+
+    /// This store, with these options, shown there.
+    pub fn with(store: Arc<LocalStore>, options: BuildOptions, display: Arc<Display>) -> Self {
+        Self { store, options, display }
     }
 
     /// Where messages go.
@@ -103,6 +108,21 @@ impl Workbench {
         self.show_plan(wanted)?;
         build_paths(&self.store, wanted, &self.options, self.logger())
     }
+}
+
+/// A command that runs `program`. If the store's contents are elsewhere, it gets a view in which they are
+/// in place; only a new process has the one thread that this takes.
+pub fn command_in_store(store: &LocalStore, program: &str) -> std::process::Command {
+    let layout = store.layout();
+    if !layout.is_chroot() {
+        return std::process::Command::new(program);
+    }
+    let mut command = std::process::Command::new("/proc/self/exe");
+    command
+        .args(["__sandbox-child", "--enter", layout.store_dir.as_str()])
+        .arg(&layout.real_store_dir)
+        .arg(program);
+    command
 }
 
 /// Builds what evaluation needs to read.

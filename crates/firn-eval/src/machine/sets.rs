@@ -209,7 +209,10 @@ impl Vm {
     }
 
     /// Whether this set is a derivation.
-    pub(crate) fn is_derivation(&mut self, set: Set) -> Result<bool> {
+    ///
+    /// # Errors
+    /// What evaluating its type raises.
+    pub fn is_derivation(&mut self, set: Set) -> Result<bool> {
         let Some(t) = set.get(sym::TYPE) else { return Ok(false) };
         let t = self.force(t, PosId::NONE)?;
         Ok(t.as_str().is_some_and(|s| s.bytes() == b"derivation"))

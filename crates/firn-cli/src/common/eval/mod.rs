@@ -45,6 +45,11 @@ impl Session {
         Ok(Session { settings, environment, args })
     }
 
+    /// A session with settings that are complete.
+    pub fn with(settings: Settings, environment: Environment, args: EvalArgs) -> Session {
+        Session { settings, environment, args }
+    }
+
     /// The search path: `-I` options, then `NIX_PATH`, then the user's channels.
     pub fn search_path(&self) -> Vec<(String, String)> {
         let mut path: Vec<(String, String)> =
