@@ -54,7 +54,8 @@ fn module_errors_are_worded_as_expected() {
                     let ran = evaluate(&["--expr", &format!("let {prelude} in {expression}")]);
                     let said = last_error(&String::from_utf8_lossy(&ran.stderr));
                     if ran.status.code() != Some(1) || said != wanted {
-                        let text = format!("{expression}\n  says:   {said:?}\n  wanted: {wanted:?}");
+                        let text =
+                            format!("{expression}\n  says:   {said:?}\n  wanted: {wanted:?}");
                         differences.lock().unwrap().push(text);
                     }
                 }
