@@ -39,7 +39,8 @@ fn main() -> ExitCode {
 const USAGE: &str = "\
 usage: cargo xtask demo [--vm | --container]    build a system, boot it, switch it, roll it back
        cargo xtask test [--quick]               run all tests
-       cargo xtask bench [CASE…] [--runs N]     time the hot paths; NIX_REFERENCE=FOLDER compares with C++ Nix
+       cargo xtask bench [CASE…] [--nixpkgs DIR] [--runs N]
+                                                time the hot paths, beside C++ Nix if NIX_REFERENCE is set
        cargo xtask conformance PART…            compare with C++ Nix; without a part it lists them
        cargo xtask dist                         build what is installed into target/dist
        cargo xtask debian-lock [--update] [--security] [--check]

@@ -4,7 +4,7 @@
 mod allowed;
 mod grammar;
 mod outcome;
-mod rng;
+pub mod rng;
 mod run;
 mod tree;
 
