@@ -313,7 +313,11 @@ fn find_derivation(
         sources.push(format!("./{file}"));
     }
     if let ([source], false) = (&sources[..], expr)
-        && let Ok(path) = bench.store.store_dir().parse(source)
+        // the output that is named makes no difference to the environment
+        && let Ok(path) = bench
+            .store
+            .store_dir()
+            .parse(source.rsplit_once(['!', '^']).map_or(source.as_str(), |(drv, _)| drv))
         && path.is_derivation()
     {
         return Ok(path);

@@ -1,6 +1,6 @@
 //! Compiling the bindings of sets and `let`.
 
-use super::{Attrs, Cache, Compiler, Dynamic, Let, Name, Node, Select, is_cheap};
+use super::{Attrs, Compiler, Dynamic, Let, Name, Node, Select, is_cheap};
 use crate::error::Result;
 use crate::position::PosId;
 use crate::shape;
@@ -53,7 +53,7 @@ impl Compiler<'_> {
             },
         };
         let _ = subject_pos;
-        let path = self.leak_slice(vec![Name { name, dynamic: None, cache: Cache::default() }]);
+        let path = self.leak_slice(vec![Name::plain(name)]);
         Ok(Node::Select(self.leak(Select { subject, path, default: None, pos })))
     }
 

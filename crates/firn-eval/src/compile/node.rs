@@ -5,6 +5,7 @@
 //! `let`, `rec` and `with` alike. Expressions in lazy positions (arguments, attributes, elements) are nodes
 //! that [`Node::Enter`] an environment of their own if they need one.
 
+use crate::error::Error;
 use crate::position::PosId;
 use crate::shape::{ShapeRef, Update};
 use crate::value::{Provenance, Value};
@@ -64,6 +65,8 @@ pub enum Node {
     Arith(&'static Arith),
     /// An environment with this many slots for the node.
     Enter(u32, &'static Node),
+    /// What failed before with this error.
+    Failed(&'static Error),
     /// `e.attr` of a variable's attribute by scopedImport: level, slot, name.
     Scoped(&'static Scoped),
 }
@@ -102,8 +105,19 @@ pub struct Name {
     pub name: Symbol,
     /// Or the expression that tells it.
     pub dynamic: Option<Node>,
+    /// Where that expression is.
+    pub pos: PosId,
+    /// That expression's syntax, for messages.
+    pub text: &'static str,
     /// Inline cache.
     pub cache: Cache,
+}
+
+impl Name {
+    /// A name that is known.
+    pub fn plain(name: Symbol) -> Name {
+        Name { name, dynamic: None, pos: PosId::NONE, text: "", cache: Cache::default() }
+    }
 }
 
 /// `subject.path or default`

@@ -3,7 +3,7 @@
 use super::Vm;
 use crate::error::Result;
 use crate::position::PosId;
-use crate::value::{Value, View};
+use crate::value::{State, Value, View};
 use rustc_hash::FxHashSet;
 
 impl Vm {
@@ -17,43 +17,53 @@ impl Vm {
     }
 
     fn force_deep_in(&mut self, v: Value, seen: &mut FxHashSet<u64>) -> Result<Value> {
+        self.enter(PosId::NONE).map_err(|e| e.or_at(position_of(v)))?;
+        let result = self.force_deep_entered(v, seen);
+        self.leave();
+        result
+    }
+
+    fn force_deep_entered(&mut self, v: Value, seen: &mut FxHashSet<u64>) -> Result<Value> {
         let v = self.force(v, PosId::NONE)?;
         match v.view() {
             View::Set(set) => {
                 if set.is_empty() || !seen.insert(v.0) {
                     return Ok(v);
                 }
-                self.nested(PosId::NONE, |vm| {
-                    for (name, element) in set.iter(&mut vm.heap) {
-                        vm.force_deep_in(element, seen).map_err(|e| {
-                            e.trace(
-                                set.position(name),
-                                format!("while evaluating the attribute '{name}'"),
-                            )
-                        })?;
-                    }
-                    Ok(())
-                })?;
+                for (name, element) in set.iter(&mut self.heap) {
+                    self.force_deep_in(element, seen).map_err(|e| {
+                        e.trace(
+                            set.position(name),
+                            format!("while evaluating the attribute '{name}'"),
+                        )
+                    })?;
+                }
             }
             View::List(list) => {
                 if list.is_empty() || !seen.insert(v.0) {
                     return Ok(v);
                 }
-                self.nested(PosId::NONE, |vm| {
-                    for i in 0..list.len() {
-                        let element = vm.force_deep_in(list.get(i), seen).map_err(|e| {
-                            e.trace(
-                                PosId::NONE,
-                                format!("while evaluating list element at index {i}"),
-                            )
-                        })?;
-                        list.resolve(i, element);
-                    }
-                    Ok(())
-                })?;
+                for i in 0..list.len() {
+                    self.force_deep_in(list.get(i), seen).map_err(|e| {
+                        e.trace(PosId::NONE, format!("while evaluating list element at index {i}"))
+                    })?;
+                }
             }
             _ => {}
         }
         Ok(v)
+    }
+}
+
+/// Where a function, or the function that a thunk is to call, is written.
+pub(crate) fn position_of(v: Value) -> PosId {
+    match v.view() {
+        View::Function(f) => f.lambda().params[0].pos,
+        View::Partial(p) => p.function().lambda().params[p.args().len()].pos,
+        View::Thunk(t) => match t.state() {
+            State::Apply(n) => position_of(t.application(n).0),
+            _ => PosId::NONE,
+        },
+        _ => PosId::NONE,
     }
 }

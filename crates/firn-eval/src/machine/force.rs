@@ -1,6 +1,7 @@
 //! Forcing thunks, also while other threads do.
 
 use super::Vm;
+use crate::compile::Node;
 use crate::error::{Error, Kind, Result};
 use crate::position::PosId;
 use crate::value::{State, Thunk, Value};
@@ -64,6 +65,9 @@ impl Vm {
                 Err(error) => {
                     // As it was, so that another attempt gives the same error.
                     thunk.finish(word);
+                    if self.catching > 0 && error.is_catchable() {
+                        self.failed.push((thunk, word));
+                    }
                     if self.concurrent {
                         wake();
                     }
@@ -74,6 +78,22 @@ impl Vm {
                     })
                 }
             };
+        }
+    }
+
+    /// Remembers in the thunks that failed since `from` that they did so with this error, which `tryEval`
+    /// catches: they are not evaluated again.
+    pub(crate) fn remember_failure(&mut self, from: usize, error: Error) {
+        if self.failed.len() == from {
+            return;
+        }
+        let error: &'static Error = Box::leak(Box::new(error));
+        let node: &'static Node = Box::leak(Box::new(Node::Failed(error)));
+        for (thunk, word) in self.failed.drain(from..) {
+            // Another thread may be at it again.
+            if thunk.state_word() == word && thunk.claim(word, self.thread, self.concurrent) {
+                thunk.finish(std::ptr::from_ref(node) as u64);
+            }
         }
     }
 

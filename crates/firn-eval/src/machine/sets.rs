@@ -135,7 +135,7 @@ impl Vm {
         // SAFETY: as above.
         let given = unsafe { env.get(slots[overrides as usize]) };
         let given =
-            self.force_set(given, attrs.pos, "while evaluating the `__overrides` attribute")?;
+            self.force_set(given, PosId::NONE, "while evaluating the `__overrides` attribute")?;
         let set = Set::room(&mut self.heap, attrs.shape, Provenance::NONE);
         for (i, name) in attrs.shape.names().iter().enumerate() {
             if let Some(v) = given.get(*name) {
@@ -161,7 +161,7 @@ impl Vm {
             Err(e) => return Err(e.trace(u.rhs_pos, RIGHT)),
         };
         let Some(right) = rhs.as_set() else {
-            return Err(self.expected("a set", rhs).at(u.rhs_pos).trace(u.rhs_pos, RIGHT));
+            return Err(self.expected("a set", rhs).trace(u.rhs_pos, RIGHT));
         };
         let lhs = match self.eval(&u.operands.lhs, env) {
             Ok(v) => v,
@@ -169,7 +169,7 @@ impl Vm {
             Err(e) => return Err(e.trace(u.lhs_pos, LEFT)),
         };
         let Some(left) = lhs.as_set() else {
-            return Err(self.expected("a set", lhs).at(u.lhs_pos).trace(u.lhs_pos, LEFT));
+            return Err(self.expected("a set", lhs).trace(u.lhs_pos, LEFT));
         };
         self.stats.updates += 1;
         // SAFETY: null, or the address of a memoised update, which lives forever.

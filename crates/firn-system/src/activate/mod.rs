@@ -164,8 +164,8 @@ pub(crate) fn replace_link(target: &Path, link: &Path) -> Result<()> {
 /// # Errors
 /// If one cannot be run or fails; those after it have not run then.
 pub fn dry_run_scripts(manifest: &Manifest, toplevel: &Path) -> Result<()> {
-    let able = manifest.scripts.iter().filter(|s| s.supports_dry_activation);
-    able.map(|script| run_script(script, toplevel, Some("dry-activate"))).collect()
+    let mut able = manifest.scripts.iter().filter(|s| s.supports_dry_activation);
+    able.try_for_each(|script| run_script(script, toplevel, Some("dry-activate")))
 }
 
 fn run_script(script: &Script, toplevel: &Path, action: Option<&str>) -> Result<()> {

@@ -69,7 +69,7 @@ impl<'a> Call<'a> {
     pub fn bench(&mut self) -> Outcome<Workbench> {
         let store = self.store()?;
         let options = self.common.build_options();
-        Ok(Workbench::with(store, options, self.common.display()))
+        Ok(Workbench::with(store, options, self.common.display(), &self.common.settings))
     }
 
     /// The session for evaluation.

@@ -60,6 +60,15 @@ fn format(text: &str) -> Outcome<HashFormat> {
     })
 }
 
+const fn format_name(format: HashFormat) -> &'static str {
+    match format {
+        HashFormat::Base16 => "base16",
+        HashFormat::Nix32 => "nix32",
+        HashFormat::Base64 => "base64",
+        HashFormat::Sri => "sri",
+    }
+}
+
 fn chosen_format(call: &Call<'_>) -> Outcome<HashFormat> {
     if let Some(text) = call.given.value("format") {
         return format(text);
@@ -165,8 +174,9 @@ pub fn convert(call: &mut Call<'_>) -> Outcome {
             };
             if is != from {
                 return usage(format!(
-                    "input hash '{arg}' does not have the expected format '--from {}'",
-                    call.given.value("from").unwrap_or_default()
+                    "input hash '{arg}' has format '{}', but '--from {}' was specified",
+                    format_name(is),
+                    format_name(from)
                 ));
             }
         }

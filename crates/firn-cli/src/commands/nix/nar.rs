@@ -229,7 +229,10 @@ pub fn list(call: &mut Call<'_>, node: &Node, path: &str) -> Outcome {
         Node::Folder(_) if !call.given.has("directory") => {
             print_entries(call.out, node, ".", recursive, long)
         }
-        Node::Folder(_) => print_one(call.out, node, ".", long),
+        Node::Folder(_) => {
+            print_one(call.out, node, ".", long)?;
+            if recursive { print_entries(call.out, node, ".", true, long) } else { Ok(()) }
+        }
         _ => {
             let parts = components(path);
             let name = parts.last().map(|n| String::from_utf8_lossy(n).into_owned());
