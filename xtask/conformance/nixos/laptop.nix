@@ -2,7 +2,7 @@
 { machine, pkgs, ... }:
 machine {
   networking.networkmanager.enable = true;
-  services.tlp.enable = true;
+  services.power-profiles-daemon.enable = true;
   services.fwupd.enable = true;
   services.thermald.enable = true;
   services.libinput.enable = true;
