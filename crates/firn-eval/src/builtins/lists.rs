@@ -87,8 +87,8 @@ fn map(vm: &mut Vm, args: &[Value], pos: PosId) -> Result<Value> {
         "while evaluating the first argument passed to builtins.map",
     )?;
     let out = List::room(&mut vm.heap, list.len());
-    for i in 0..list.len() {
-        let v = Thunk::apply(&mut vm.heap, f, &[list.get(i)]).value();
+    let thunks = Thunk::mapping(&mut vm.heap, f, list.value(), list.len());
+    for (i, v) in thunks.enumerate() {
         out.init(i, v);
     }
     Ok(out.value())
@@ -264,9 +264,8 @@ fn gen_list(vm: &mut Vm, args: &[Value], pos: PosId) -> Result<Value> {
         "while evaluating the first argument passed to builtins.genList",
     )?;
     let list = List::room(&mut vm.heap, len);
-    for i in 0..len {
-        let arg = vm.int(i as i64);
-        let v = Thunk::apply(&mut vm.heap, f, &[arg]).value();
+    let thunks = Thunk::mapping(&mut vm.heap, f, Value::NULL, len);
+    for (i, v) in thunks.enumerate() {
         list.init(i, v);
     }
     Ok(list.value())

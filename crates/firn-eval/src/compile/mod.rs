@@ -46,6 +46,7 @@ pub fn compile(
         vars: FxHashMap::default(),
         withs: Vec::new(),
         frames: vec![0],
+        empty_attrs: None,
     };
     if let Some(names) = scope {
         compiler.frames[0] = 1;
@@ -76,6 +77,8 @@ struct Compiler<'a> {
     withs: Vec<(u32, u32)>,
     /// The environments around, each with the number of slots so far.
     frames: Vec<u32>,
+    /// What `{ }` became.
+    empty_attrs: Option<&'static Attrs>,
 }
 
 impl Compiler<'_> {
@@ -212,11 +215,11 @@ impl Compiler<'_> {
                 ast::AttrName::Static(name) => {
                     Name { name: *name, dynamic: None, cache: Cache::default() }
                 }
-                ast::AttrName::Dynamic(e) => Name {
-                    name: sym::EMPTY,
-                    dynamic: Some(self.strict(*e)?),
-                    cache: Cache::default(),
-                },
+                ast::AttrName::Dynamic(e) => {
+                    let node = self.strict(*e)?;
+                    let dynamic = Some(self.leak(node));
+                    Name { name: sym::EMPTY, dynamic, cache: Cache::default() }
+                }
             });
         }
         Ok(self.leak_slice(names))
@@ -238,8 +241,20 @@ impl Compiler<'_> {
             Expr::CurPos => Node::Const(crate::machine::position_value(self.heap, pos)),
             Expr::Select { subject, path, default } => {
                 let subject = self.strict(subject)?;
+                if let ([ast::AttrName::Static(name)], None) =
+                    (self.ast.attr_path(path), default.get())
+                {
+                    let (name, cache) = (*name, Cache::default());
+                    return Ok(Node::Attr(self.leak(Attr { subject, name, pos, cache })));
+                }
                 let path = self.names(path)?;
-                let default = default.get().map(|d| self.strict(d)).transpose()?;
+                let default = match default.get() {
+                    Some(default) => {
+                        let node = self.strict(default)?;
+                        Some(self.leak(node))
+                    }
+                    None => None,
+                };
                 Node::Select(self.leak(Select { subject, path, default, pos }))
             }
             Expr::HasAttr { subject, path } => {

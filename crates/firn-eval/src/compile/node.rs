@@ -22,6 +22,8 @@ pub enum Node {
     Outer(u16, u32, PosId),
     /// A variable that only a `with` can bind.
     With(&'static WithVar),
+    /// `e.a`
+    Attr(&'static Attr),
     /// `e.a.b or d`
     Select(&'static Select),
     /// `e ? a.b`
@@ -101,7 +103,19 @@ pub struct Name {
     /// The name, if it is known.
     pub name: Symbol,
     /// Or the expression that tells it.
-    pub dynamic: Option<Node>,
+    pub dynamic: Option<&'static Node>,
+    /// Inline cache.
+    pub cache: Cache,
+}
+
+/// `subject.name`, the commonest selection.
+pub struct Attr {
+    /// What is selected from.
+    pub subject: Node,
+    /// The name.
+    pub name: Symbol,
+    /// Where.
+    pub pos: PosId,
     /// Inline cache.
     pub cache: Cache,
 }
@@ -113,7 +127,7 @@ pub struct Select {
     /// The names.
     pub path: &'static [Name],
     /// After `or`.
-    pub default: Option<Node>,
+    pub default: Option<&'static Node>,
     /// Where.
     pub pos: PosId,
 }
@@ -136,6 +150,16 @@ pub struct Attrs {
     pub provenance: Provenance,
     /// Their values, lazily, in the shape's order.
     pub values: &'static [Node],
+    /// What few sets have.
+    pub more: Option<&'static MoreAttrs>,
+    /// Whether making the set takes no thunk: then it is not worth one itself.
+    pub cheap: bool,
+    /// Where.
+    pub pos: PosId,
+}
+
+/// What a set has that is not just names and values.
+pub struct MoreAttrs {
     /// For `rec`: the slots of the environment where the values go first, in the shape's order.
     pub slots: Option<&'static [u32]>,
     /// Sources of `inherit (e) …` and the slots where they go first.
@@ -146,10 +170,6 @@ pub struct Attrs {
     pub overrides: Option<u32>,
     /// In the shape's order, whether the value is an `inherit name;`. Empty if there are no overrides.
     pub inherited: &'static [bool],
-    /// Whether making the set takes no thunk: then it is not worth one itself.
-    pub cheap: bool,
-    /// Where.
-    pub pos: PosId,
 }
 
 /// `${name} = value;`

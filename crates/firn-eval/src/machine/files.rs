@@ -167,12 +167,26 @@ impl Vm {
     /// # Errors
     /// What evaluation raises.
     pub fn eval_ast(&mut self, ast: &Arc<Ast>) -> Result<Value> {
-        let source = position::register(ast.source());
-        let shared = Arc::clone(&self.shared);
-        let node = firn_syntax::stack::with_depth(ast.depth(), || {
-            compile::compile(ast, source, &mut self.heap, &shared.globals, None)
-        })?;
+        let node = self.compile(ast, None)?;
         self.eval(node, Env::NONE)
+    }
+
+    fn compile(&mut self, ast: &Ast, scope: Option<&[Symbol]>) -> Result<&'static compile::Node> {
+        let source = ast.source();
+        let id = match source.origin() {
+            // Wherever the text can be had again, it is not kept.
+            Origin::Path(path)
+                if crate::builtins::internal_file(path).is_none()
+                    && self.shared.io.real(path) == *path =>
+            {
+                position::register_later(path.clone(), source.text().len())
+            }
+            _ => position::register(source),
+        };
+        let shared = Arc::clone(&self.shared);
+        firn_syntax::stack::with_depth(ast.depth(), || {
+            compile::compile(ast, id, &mut self.heap, &shared.globals, scope)
+        })
     }
 
     /// Evaluates a text.
@@ -240,7 +254,9 @@ impl Vm {
             return Ok(v);
         }
         let ast = self.read_source(&file)?;
-        let value = self.eval_ast(&ast).map_err(|e| {
+        let node = self.compile(&ast, None);
+        drop(ast);
+        let value = node.and_then(|node| self.eval(node, Env::NONE)).map_err(|e| {
             if self.show_trace {
                 e.trace(PosId::NONE, format!("while evaluating the file '{}':", file.display()))
             } else {
@@ -257,12 +273,9 @@ impl Vm {
     pub(crate) fn scoped_import(&mut self, scope: Set, path: &Path) -> Result<Value> {
         let file = self.resolve_expr_path(path)?;
         let ast = self.read_source(&file)?;
-        let source = position::register(ast.source());
-        let shared = Arc::clone(&self.shared);
         let names: Vec<Symbol> = scope.iter(&mut self.heap).map(|(name, _)| name).collect();
-        let node = firn_syntax::stack::with_depth(ast.depth(), || {
-            compile::compile(&ast, source, &mut self.heap, &shared.globals, Some(&names))
-        })?;
+        let node = self.compile(&ast, Some(&names))?;
+        drop(ast);
         let compile::Node::Enter(slots, body) = node else {
             unreachable!("compiling a text gives a node with an environment")
         };

@@ -3,7 +3,7 @@
 use super::Vm;
 use crate::error::{Error, Kind, Result};
 use crate::position::PosId;
-use crate::value::{State, Thunk, Value};
+use crate::value::{State, Str, Thunk, Value};
 use parking_lot::{Condvar, Mutex};
 use std::time::Duration;
 
@@ -50,6 +50,13 @@ impl Vm {
                     let (function, args) = thunk.application(n);
                     self.apply(function, args, pos)
                 }
+                State::Mapped(i) => {
+                    self.check_stack(pos)?;
+                    if !thunk.claim(word, self.thread, self.concurrent) {
+                        continue;
+                    }
+                    self.apply_mapped(thunk, i, pos)
+                }
             };
             self.stats.thunks += 1;
             return match result {
@@ -74,6 +81,23 @@ impl Vm {
                     })
                 }
             };
+        }
+    }
+
+    fn apply_mapped(&mut self, thunk: Thunk, i: usize, pos: PosId) -> Result<Value> {
+        let (function, source) = thunk.mapped(i);
+        if let Some(list) = source.as_list() {
+            return self.apply(function, &[list.get(i)], pos);
+        }
+        match source.as_set().and_then(|set| set.shape().map(|shape| (set, shape))) {
+            Some((set, shape)) => {
+                let name = Str::of_symbol(&mut self.heap, shape.names()[i]).value();
+                self.apply(function, &[name, set.slot(i)], pos)
+            }
+            None => {
+                let i = self.int(i as i64);
+                self.apply(function, &[i], pos)
+            }
         }
     }
 
