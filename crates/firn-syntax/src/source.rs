@@ -133,7 +133,9 @@ impl Source {
     /// colours). Each line ends in a line feed.
     pub fn excerpt(&self, pos: Pos) -> String {
         let mut out = String::new();
-        let Some(at) = self.line_column(pos).filter(|_| !self.text().is_empty()) else { return out };
+        let Some(at) = self.line_column(pos).filter(|_| !self.text().is_empty()) else {
+            return out;
+        };
         for number in at.line.saturating_sub(1).max(1)..=at.line + 1 {
             let Some(line) = self.line(number) else { break };
             let line = String::from_utf8_lossy(line);

@@ -2,7 +2,7 @@
 
 use super::Builtin;
 use crate::error::{Error, Result};
-use crate::machine::Vm;
+use crate::machine::{Ahead, Vm};
 use crate::position::PosId;
 use crate::value::{List, Provenance, Set, Thunk, Value};
 use crate::{print, shape};
@@ -94,6 +94,30 @@ fn map(vm: &mut Vm, args: &[Value], pos: PosId) -> Result<Value> {
     Ok(out.value())
 }
 
+/// Lists shorter than this are not worth being gone through by several threads.
+const WORTH_HELP: usize = 16;
+
+/// Goes through a list whose elements `f` is applied to one by one, each with the thunk of its application
+/// where helpers may have evaluated it ahead.
+fn applied_ahead(
+    vm: &mut Vm,
+    f: Value,
+    list: List,
+    mut each: impl FnMut(&mut Vm, Value, Option<Value>) -> Result<()>,
+) -> Result<()> {
+    if list.len() < WORTH_HELP || !vm.has_helpers() {
+        return list.iter().try_for_each(|v| each(vm, v, None));
+    }
+    let thunks: Vec<Value> = Thunk::mapping(&mut vm.heap, f, list.value(), list.len()).collect();
+    let items = thunks.clone();
+    vm.ahead(
+        Ahead::Force,
+        list.len(),
+        |_| items,
+        |vm| list.iter().zip(thunks).try_for_each(|(v, thunk)| each(vm, v, Some(thunk))),
+    )
+}
+
 fn filter(vm: &mut Vm, args: &[Value], pos: PosId) -> Result<Value> {
     let list = vm.force_list(
         args[1],
@@ -109,8 +133,11 @@ fn filter(vm: &mut Vm, args: &[Value], pos: PosId) -> Result<Value> {
         "while evaluating the first argument passed to builtins.filter",
     )?;
     let mut kept = Vec::with_capacity(list.len());
-    for v in list.iter() {
-        let keep = vm.apply1(f, v, PosId::NONE)?;
+    applied_ahead(vm, f, list, |vm, v, thunk| {
+        let keep = match thunk {
+            Some(thunk) => vm.force(thunk, PosId::NONE)?,
+            None => vm.apply1(f, v, PosId::NONE)?,
+        };
         if vm.force_bool(
             keep,
             pos,
@@ -118,7 +145,8 @@ fn filter(vm: &mut Vm, args: &[Value], pos: PosId) -> Result<Value> {
         )? {
             kept.push(v);
         }
-    }
+        Ok(())
+    })?;
     if kept.len() == list.len() {
         return Ok(list.value());
     }
@@ -185,14 +213,18 @@ fn concat_map(vm: &mut Vm, args: &[Value], pos: PosId) -> Result<Value> {
         "while evaluating the second argument passed to builtins.concatMap",
     )?;
     let mut lists = Vec::with_capacity(list.len());
-    for v in list.iter() {
-        let part = vm.apply1(f, v, pos)?;
+    applied_ahead(vm, f, list, |vm, v, thunk| {
+        let part = match thunk {
+            Some(thunk) => vm.force(thunk, pos)?,
+            None => vm.apply1(f, v, pos)?,
+        };
         lists.push(vm.force_list(
             part,
             pos,
             "while evaluating the return value of the function passed to builtins.concatMap",
         )?);
-    }
+        Ok(())
+    })?;
     Ok(concat(vm, &lists))
 }
 

@@ -27,7 +27,7 @@ mod strings;
 
 pub(crate) use arith::arith;
 pub(crate) use derivation::downstream_placeholder;
-pub(crate) use internal::{internal_file, internal_name, is_internal};
+pub(crate) use internal::{internal_file, internal_name, is_internal, load_file};
 pub use strings::RegexCache;
 
 use crate::compile::{ArithOp, Globals};

@@ -1,6 +1,6 @@
 //! Forcing whole structures.
 
-use super::Vm;
+use super::{Ahead, Vm};
 use crate::error::Result;
 use crate::position::PosId;
 use crate::value::{Value, View};
@@ -23,7 +23,8 @@ impl Vm {
                 if set.is_empty() || !seen.insert(v.0) {
                     return Ok(v);
                 }
-                self.nested(PosId::NONE, |vm| {
+                let values = |vm: &mut Vm| set.iter(&mut vm.heap).map(|(_, v)| v).collect();
+                self.deep_ahead(set.len(), values, |vm| {
                     for (name, element) in set.iter(&mut vm.heap) {
                         vm.force_deep_in(element, seen).map_err(|e| {
                             e.trace(
@@ -39,21 +40,35 @@ impl Vm {
                 if list.is_empty() || !seen.insert(v.0) {
                     return Ok(v);
                 }
-                self.nested(PosId::NONE, |vm| {
-                    for i in 0..list.len() {
-                        let element = vm.force_deep_in(list.get(i), seen).map_err(|e| {
-                            e.trace(
-                                PosId::NONE,
-                                format!("while evaluating list element at index {i}"),
-                            )
-                        })?;
-                        list.resolve(i, element);
-                    }
-                    Ok(())
-                })?;
+                self.deep_ahead(
+                    list.len(),
+                    |_| list.iter().collect(),
+                    |vm| {
+                        for i in 0..list.len() {
+                            let element = vm.force_deep_in(list.get(i), seen).map_err(|e| {
+                                e.trace(
+                                    PosId::NONE,
+                                    format!("while evaluating list element at index {i}"),
+                                )
+                            })?;
+                            list.resolve(i, element);
+                        }
+                        Ok(())
+                    },
+                )?;
             }
             _ => {}
         }
         Ok(v)
+    }
+
+    /// One level of the walk, with helpers.
+    fn deep_ahead(
+        &mut self,
+        count: usize,
+        items: impl FnOnce(&mut Vm) -> Vec<Value>,
+        level: impl FnOnce(&mut Vm) -> Result<()>,
+    ) -> Result<()> {
+        self.nested(PosId::NONE, |vm| vm.ahead(Ahead::Deep, count, items, level))
     }
 }

@@ -241,32 +241,42 @@ impl Vm {
     /// # Errors
     /// What reading, parsing and evaluating raise.
     pub fn eval_file(&mut self, path: &Path) -> Result<Value> {
-        if let Some(v) = self.shared.files.values.read().get(path) {
-            return Ok(*v);
+        let known = self.shared.files.values.read().get(path).copied();
+        if let Some(v) = known {
+            return self.force(v, PosId::NONE);
         }
         let file = match crate::builtins::internal_file(path) {
             Some(_) => path.to_owned(),
             None => self.resolve_expr_path(path)?,
         };
+        // Whoever comes first makes the thunk, whoever forces it first evaluates the file.
         let known = self.shared.files.values.read().get(&file).copied();
-        if let Some(v) = known {
-            self.shared.files.values.write().insert(path.to_owned(), v);
-            return Ok(v);
-        }
-        let ast = self.read_source(&file)?;
+        let value = match known {
+            Some(v) => v,
+            None => {
+                let thunk = crate::builtins::load_file(&mut self.heap, &file);
+                *self.shared.files.values.write().entry(file.clone()).or_insert(thunk)
+            }
+        };
+        let value = self.force(value, PosId::NONE)?;
+        let mut values = self.shared.files.values.write();
+        values.insert(file, value);
+        values.insert(path.to_owned(), value);
+        Ok(value)
+    }
+
+    /// Parses and evaluates a file.
+    pub(crate) fn load_file(&mut self, file: &Path) -> Result<Value> {
+        let ast = self.read_source(file)?;
         let node = self.compile(&ast, None);
         drop(ast);
-        let value = node.and_then(|node| self.eval(node, Env::NONE)).map_err(|e| {
+        node.and_then(|node| self.eval(node, Env::NONE)).map_err(|e| {
             if self.show_trace {
                 e.trace(PosId::NONE, format!("while evaluating the file '{}':", file.display()))
             } else {
                 e
             }
-        })?;
-        let mut values = self.shared.files.values.write();
-        values.insert(file, value);
-        values.insert(path.to_owned(), value);
-        Ok(value)
+        })
     }
 
     /// The value of a file with a set's attributes as global names.

@@ -62,16 +62,14 @@ impl Vm {
             return match result {
                 Ok(value) => {
                     debug_assert!(!value.is_thunk());
-                    thunk.finish(value.0);
-                    if self.concurrent {
+                    if thunk.finish(value.0, self.concurrent) {
                         wake();
                     }
                     Ok(value)
                 }
                 Err(error) => {
                     // As it was, so that another attempt gives the same error.
-                    thunk.finish(word);
-                    if self.concurrent {
+                    if thunk.finish(word, self.concurrent) {
                         wake();
                     }
                     Err(if error.kind() == Kind::InfiniteRecursion {
@@ -109,16 +107,28 @@ impl Vm {
         if owner == self.thread {
             return Err(recursion());
         }
+        self.shared.pool.waits(self.helper);
+        let result = self.wait_for(thunk, owner, pos, recursion);
+        self.shared.pool.goes_on(self.helper);
+        result
+    }
+
+    fn wait_for(
+        &self,
+        thunk: Thunk,
+        owner: u32,
+        pos: PosId,
+        recursion: impl Fn() -> Error,
+    ) -> Result<()> {
         let mut waits = WAITS.lock();
-        loop {
-            match thunk.state() {
-                State::Busy(now) if now == owner => {}
-                _ => break,
-            }
+        while matches!(thunk.state(), State::Busy(now) if now == owner) {
             // Who waits for whom: a circle that comes back to us is an infinite recursion. A thread
-            // whose thunk is done but which has not been woken yet waits for nobody.
+            // whose thunk is done but which has not been woken yet waits for nobody. The first thread leaves
+            // it to the helper in the circle to give up: then it meets the recursion where it would without.
             let mut at = owner;
-            while let Some(wait) = waits.iter().find(|wait| wait.waiter == at) {
+            while !(self.first && self.concurrent)
+                && let Some(wait) = waits.iter().find(|wait| wait.waiter == at)
+            {
                 if !matches!(wait.thunk.state(), State::Busy(now) if now == wait.owner) {
                     break;
                 }
@@ -126,9 +136,17 @@ impl Vm {
                 if at == self.thread {
                     return Err(recursion());
                 }
+                if at == owner {
+                    // A circle of others, who will find it.
+                    break;
+                }
+            }
+            self.check_stack(pos)?;
+            if !thunk.wait() {
+                break;
             }
             waits.push(Wait { waiter: self.thread, owner, thunk });
-            // The timeout covers a wake-up between the look at the state and the wait.
+            // The timeout is for circles and for being told to stop.
             WOKEN.wait_for(&mut waits, Duration::from_millis(1));
             waits.retain(|wait| wait.waiter != self.thread);
         }
@@ -151,7 +169,10 @@ unsafe impl Send for Wait {}
 static WAITS: Mutex<Vec<Wait>> = Mutex::new(Vec::new());
 static WOKEN: Condvar = Condvar::new();
 
-#[inline]
+#[cold]
+#[inline(never)]
 fn wake() {
+    // With the lock nobody can be between looking at the state and waiting.
+    let _waits = WAITS.lock();
     WOKEN.notify_all();
 }

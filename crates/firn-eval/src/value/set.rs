@@ -99,8 +99,7 @@ impl Provenance {
                     UPDATED => {
                         let source = (*(*at as *const Update)).sources[i];
                         i = (source & !FROM_RIGHT) as usize;
-                        self =
-                            Provenance(*at.add(if source & FROM_RIGHT == 0 { 1 } else { 2 }));
+                        self = Provenance(*at.add(if source & FROM_RIGHT == 0 { 1 } else { 2 }));
                     }
                     REDUCED => {
                         i = (*(*at as *const Subset)).sources[i] as usize;

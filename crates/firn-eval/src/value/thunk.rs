@@ -154,11 +154,27 @@ impl Thunk {
         }
     }
 
-    /// Publishes the result, or the original state after an error.
+    /// Publishes the result, or the original state after an error. Says whether a thread waits for it, which
+    /// only happens if `shared`.
     #[inline(always)]
-    pub(crate) fn finish(self, word: u64) {
+    #[must_use]
+    pub(crate) fn finish(self, word: u64, shared: bool) -> bool {
         // SAFETY: the first word of the cell.
-        unsafe { slot(self.0) }.store(word, Ordering::Release);
+        let state = unsafe { slot(self.0) };
+        if shared {
+            Value(state.swap(word, Ordering::AcqRel)).is_awaited()
+        } else {
+            state.store(word, Ordering::Release);
+            false
+        }
+    }
+
+    /// Marks a busy thunk as awaited; false if it is not busy any more.
+    pub(crate) fn wait(self) -> bool {
+        // SAFETY: the first word of the cell.
+        let state = unsafe { slot(self.0) };
+        let wait = |word| Value(word).busy_owner().map(|_| Value(word).awaited().0);
+        state.fetch_update(Ordering::AcqRel, Ordering::Acquire, wait).is_ok()
     }
 
     /// The environment of a thunk of an expression.

@@ -115,6 +115,7 @@ impl Session {
             search_path: self.search_path(),
             features: s.words("experimental-features"),
             exact_laziness: false,
+            eval_cores: usize::try_from(s.number("eval-cores")).unwrap_or(0),
         }
     }
 
