@@ -10,6 +10,7 @@ use crate::process;
 
 /// The names that `firn` answers to.
 const LINKS: &[&str] = &[
+    "nix",
     "nix-build",
     "nix-collect-garbage",
     "nix-env",

@@ -24,7 +24,7 @@ impl OutputsSpec {
     }
 
     /// Both.
-    pub(crate) fn join(&mut self, other: &Self) {
+    pub fn join(&mut self, other: &Self) {
         match (&mut *self, other) {
             (Self::Names(names), Self::Names(more)) => names.extend(more.iter().cloned()),
             (_, Self::All) => *self = Self::All,

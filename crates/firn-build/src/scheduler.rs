@@ -75,11 +75,12 @@ fn stopped(options: &BuildOptions) -> bool {
 
 fn refuse_to_check_what_is_not_there(store: &LocalStore, plan: &Plan) -> Result<(), BuildError> {
     for (root, _) in &plan.roots {
-        let DerivedPath::Built { drv, .. } = root else { continue };
+        let DerivedPath::Built { drv, outputs: wanted } = root else { continue };
         let Some(parsed) = plan.drvs.get(drv) else { continue };
         let outputs = parsed.output_paths(store.store_dir()).map_err(BuildError::other)?;
         let mut missing = Vec::new();
-        for path in outputs.into_values().flatten() {
+        for (name, path) in outputs {
+            let Some(path) = path.filter(|_| wanted.contains(&name)) else { continue };
             if !store.is_valid(&path)? {
                 missing.push(format!("'{}'", store.store_dir().print(&path)));
             }

@@ -139,12 +139,20 @@ impl Package {
             return Err(Error::other("derivation does not contain a 'drvPath' attribute"));
         };
         let mut context = crate::context::ContextBuilder::new();
-        vm.coerce_store_path(
+        let path = vm.coerce_store_path(
             self.attrs.position(sym::DRV_PATH),
             v,
             &mut context,
             "while evaluating the 'drvPath' attribute of a derivation",
-        )
+        )?;
+        if !path.is_derivation() {
+            return Err(Error::other(format!(
+                "store path '{}' is not a valid derivation path",
+                path.base_name()
+            ))
+            .at(self.attrs.position(sym::DRV_PATH)));
+        }
+        Ok(path)
     }
 
     /// The path of the output that it is.

@@ -22,6 +22,13 @@ pub fn canonical(path: &[u8]) -> Vec<u8> {
     out
 }
 
+/// Whether a text stands for something to download rather than for a path: `channel:…` and URLs.
+pub fn is_pseudo_url(text: &str) -> bool {
+    let scheme = text.split_once("://").map(|(scheme, _)| scheme);
+    text.starts_with("channel:")
+        || matches!(scheme, Some("http" | "https" | "file" | "channel" | "git" | "s3" | "ssh"))
+}
+
 /// What follows the last slash of a normalised name.
 pub fn base_name(path: &[u8]) -> &[u8] {
     let at = path.iter().rposition(|b| *b == b'/').map_or(0, |i| i + 1);

@@ -92,7 +92,14 @@ impl PosId {
 
 impl std::fmt::Display for Location {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}:{}:{}", self.source.origin(), self.line, self.column)
+        let (line, column) = (self.line, self.column);
+        // Files that are part of the evaluator have no place on a disk.
+        if let Some(path) = self.path()
+            && let Ok(file) = path.strip_prefix(crate::builtins::INTERNAL_PREFIX)
+        {
+            return write!(f, "«nix-internal»/{}:{line}:{column}", file.display());
+        }
+        write!(f, "{}:{line}:{column}", self.source.origin())
     }
 }
 

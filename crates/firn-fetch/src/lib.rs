@@ -5,12 +5,17 @@
 //! up, TLS is always verified. [`Mirrors`] turns `mirror://` URLs into real ones from what the host
 //! is set up to use, so that no host name need be built in.
 //!
+//! [`git`] reads and fetches Git repositories by way of the program `git`; [`hosted`] knows the URLs of GitHub,
+//! GitLab and SourceHut.
+//!
 //! Nothing here knows what a fetched file means, and nothing is cached: whoever wants a file knows
 //! its hash or keeps its validator.
 
 mod client;
 mod download;
 mod error;
+pub mod git;
+pub mod hosted;
 mod mirror;
 mod netrc;
 mod settings;

@@ -17,8 +17,8 @@ use crate::text;
 use crate::tree::{Node, Refused, Tree, relative_target};
 use crate::write;
 
-/// The most lines of one kind that go to the log.
-const MAX_LOGGED: usize = 20;
+/// How many places of one kind the log names.
+const NAMED: usize = 3;
 
 /// Imports a package: reads its sources, makes the changes, writes the output.
 ///
@@ -494,6 +494,8 @@ fn runpath(spec: &Spec, elf: &Elf<'_>, index: &Index<'_>, missing: &mut Vec<Stri
     runpath.join(":")
 }
 
+/// Tells what was done, and of each thing that somebody may want to know how often it was met and where
+/// first: a package can have thousands of places.
 fn log(env: &Env<'_>, report: &Report) {
     (env.log)(&format!(
         "imported {} entries ({} bytes): {} ELF files and {} text files now point into the store",
@@ -507,12 +509,15 @@ fn log(env: &Env<'_>, report: &Report) {
         ("kept the first of several versions", &report.conflicts),
         ("compiled-in path replaced", &report.strings),
     ];
-    for (what, lines) in lists {
-        for line in lines.iter().take(MAX_LOGGED) {
-            (env.log)(&format!("{what}: {line}"));
+    for (what, places) in lists {
+        if places.is_empty() {
+            continue;
         }
-        if lines.len() > MAX_LOGGED {
-            (env.log)(&format!("{what}: and {} more", lines.len() - MAX_LOGGED));
-        }
+        let named: Vec<&str> = places.iter().take(NAMED).map(String::as_str).collect();
+        let rest = match places.len() - named.len() {
+            0 => String::new(),
+            more => format!(", and {more} more"),
+        };
+        (env.log)(&format!("{what} ({}): {}{rest}", places.len(), named.join(", ")));
     }
 }

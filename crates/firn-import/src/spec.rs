@@ -125,7 +125,7 @@ pub struct Env<'a> {
     pub real_out: PathBuf,
     /// How many threads work at a time.
     pub threads: usize,
-    /// Takes the lines of the build log.
+    /// Takes the summary, a few lines at most: what the curious find in the build's log.
     pub log: &'a (dyn Fn(&str) + Sync),
 }
 

@@ -338,3 +338,23 @@ fn a_missing_interpreter_is_an_error_where_that_is_asked_for() {
     let strict = serde_json::json!({ "sources": [source], "allowUnresolved": false });
     assert!(matches!(store.import("two", &strict), Err(Error::Unresolved(_))));
 }
+
+#[test]
+fn the_log_is_a_summary() {
+    let store = Store::new();
+    let names: Vec<String> = (0..100).map(|n| format!("./usr/bin/tool{n}")).collect();
+    let script = "#!/usr/bin/absent\ncat /usr/share/absent/data\n";
+    let members: Vec<Member<'_>> =
+        names.iter().map(|name| Member::File(name, 0o755, script)).collect();
+    let source = store.source("tools.deb", &deb_of(&members));
+    let report = store.import("tools", &serde_json::json!({ "sources": [source] })).unwrap();
+    assert_eq!(report.missing_interpreters.len(), 100);
+    let log = store.log.lock().unwrap();
+    let interpreters = log.iter().find(|l| l.starts_with("missing script interpreter")).unwrap();
+    assert_eq!(
+        interpreters,
+        "missing script interpreter (100): bin/tool0: /usr/bin/absent, bin/tool1: /usr/bin/absent, \
+         bin/tool10: /usr/bin/absent, and 97 more"
+    );
+    assert!(log.len() <= 7, "{log:?}");
+}

@@ -8,6 +8,7 @@ pub mod base32;
 pub mod content_address;
 pub mod derivation;
 pub mod hash;
+pub mod input;
 pub mod nar;
 pub mod narinfo;
 pub mod path_info;

@@ -12,6 +12,6 @@ pub mod stack;
 pub mod symbol;
 
 pub use ast::{Ast, Expr, ExprId};
-pub use parse::{Options, ParseError, Warning, parse};
+pub use parse::{Diagnose, Lints, Options, ParseError, Warning, parse};
 pub use source::{Origin, Pos, Source};
 pub use symbol::{Symbol, sym};

@@ -108,6 +108,28 @@ pub struct User {
     /// The password that a new user gets, in plain text.
     #[serde(default)]
     pub initial_password: Option<String>,
+    /// The day from which the account is closed, as `YYYY-MM-DD`.
+    #[serde(default)]
+    pub expires: Option<String>,
+    /// Numbers that the user may use for other users inside a user namespace.
+    #[serde(default)]
+    pub sub_uid_ranges: Vec<SubIdRange>,
+    /// Numbers that the user may use for groups inside a user namespace.
+    #[serde(default)]
+    pub sub_gid_ranges: Vec<SubIdRange>,
+    /// Whether to choose a range of each kind for the user.
+    #[serde(default)]
+    pub auto_sub_uid_gid_range: bool,
+}
+
+/// A range of subordinate numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub struct SubIdRange {
+    /// The first one.
+    #[serde(alias = "startUid", alias = "startGid")]
+    pub start: u32,
+    /// How many.
+    pub count: u64,
 }
 
 /// A declared group.
@@ -129,6 +151,9 @@ pub struct Script {
     pub name: String,
     /// The executable.
     pub path: PathBuf,
+    /// Whether it can also run to say what it would do.
+    #[serde(default, rename = "supportsDryActivation")]
+    pub supports_dry_activation: bool,
 }
 
 impl Manifest {

@@ -120,6 +120,52 @@ in
     expr = config.system.build.toplevel.drvPath == (t.machine module).system.build.toplevel.drvPath;
     expected = true;
   };
+  # Programs that ask whether this is NixOS look for the file, or for the ID or what it is like.
+  nameOfTheDistribution = {
+    expr =
+      let
+        release = t.etc config "os-release";
+      in
+      map (t.line release) [
+        "NAME=\"Firn\""
+        "ID=\"firn\""
+        "ID_LIKE=\"nixos\""
+        "PRETTY_NAME=\"Firn ${config.system.nixos.release}\""
+      ]
+      ++ [
+        (t.has t.lib.trivial.codeName (release + t.etc config "lsb-release"))
+        (config.environment.etc ? NIXOS)
+        (t.has "ID_LIKE" (t.etc (t.machine { system.nixos.distroId = "nixos"; }) "os-release"))
+        (t.line (t.etc (t.machine { system.nixos.variant_id = "trial"; }) "os-release") "VARIANT_ID=\"trial\"")
+      ];
+    expected = [
+      true
+      true
+      true
+      true
+      false
+      true
+      false
+      true
+    ];
+  };
+  trialMachine = {
+    expr =
+      let
+        trial = module: t.machine { imports = [ module ../../nixos/modules/virtualisation/trial-vm.nix ]; };
+        kernel = module: (trial module).boot.kernelPackages.kernel.pname;
+      in
+      [
+        (kernel { })
+        (kernel ({ pkgs, ... }: { boot.kernelPackages = pkgs.linuxPackages; }))
+        (t.has "/bin/mkfs.ext4" (toString (trial { }).boot.kernelParams))
+      ];
+    expected = [
+      "linux-cloud"
+      "linux"
+      true
+    ];
+  };
   nameOfTheSystem = {
     expr = t.lib.hasPrefix "nixos-system-machine-" config.system.build.toplevel.name;
     expected = true;

@@ -166,6 +166,64 @@ in
     };
     expected = 0;
   };
+  expiryAndSubordinateNumbers = {
+    expr =
+      let
+        c = t.machine {
+          users.users.a = {
+            isNormalUser = true;
+            expires = "2030-01-31";
+          };
+          users.users.b = {
+            isNormalUser = true;
+            subUidRanges = [
+              {
+                startUid = 300000;
+                count = 10;
+              }
+            ];
+            subGidRanges = [ { startGid = 400000; } ];
+          };
+        };
+      in
+      map
+        (name: {
+          inherit (t.lib.findFirst (each: each.name == name) null c.users.specification.users)
+            expires
+            autoSubUidGidRange
+            subUidRanges
+            subGidRanges
+            ;
+        })
+        [
+          "a"
+          "b"
+        ];
+    expected = [
+      {
+        expires = "2030-01-31";
+        autoSubUidGidRange = true;
+        subUidRanges = [ ];
+        subGidRanges = [ ];
+      }
+      {
+        expires = null;
+        autoSubUidGidRange = false;
+        subUidRanges = [
+          {
+            startUid = 300000;
+            count = 10;
+          }
+        ];
+        subGidRanges = [
+          {
+            startGid = 400000;
+            count = 1;
+          }
+        ];
+      }
+    ];
+  };
   packagesOfAUser = {
     expr =
       (t.machine (

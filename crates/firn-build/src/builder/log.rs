@@ -170,6 +170,8 @@ impl BuildLog {
             Line::Event(Event::Message { level, text }) => {
                 if level <= Level::Info {
                     self.activity.report(Report::BuildLogLine(text));
+                } else {
+                    self.logger.message(level, text);
                 }
             }
         }
@@ -214,18 +216,26 @@ mod tests {
         log.take(b"o\n10%\r20\n@nix {\"action\":\"setPhase\",\"phase\":\"p\"}\n");
         log.take(b"@nix {\"action\":\"start\",\"id\":1,\"type\":101,\"level\":4,\"text\":\"d\"}\n");
         log.take(b"@nix {\"action\":\"stop\",\"id\":1}\n@nix broken\nend");
+        log.take(b"\n@nix {\"action\":\"msg\",\"level\":3,\"msg\":\"for all\"}\n");
+        log.take(b"@nix {\"action\":\"msg\",\"level\":4,\"msg\":\"for the curious\"}\n");
         assert_eq!(log.finish(), ["@nix broken", "end"]);
 
         let events = format!("{:?}", kept.0.lock().unwrap());
-        for part in
-            ["BuildLogLine(\"one\")", "(\"two\")", "(\"20\")", "SetPhase(\"p\")", "FileTransfer"]
-        {
+        for part in [
+            "BuildLogLine(\"one\")",
+            "(\"two\")",
+            "(\"20\")",
+            "SetPhase(\"p\")",
+            "FileTransfer",
+            "BuildLogLine(\"for all\")",
+            "Message { level: Talkative, text: \"for the curious\" }",
+        ] {
             assert!(events.contains(part), "{part}: {events}");
         }
         let mut kept = String::new();
         let file = File::open(dir.path().join("a/b.bz2")).unwrap();
         bzip2::read::BzDecoder::new(file).read_to_string(&mut kept).unwrap();
         assert!(kept.starts_with("one\ntwo\n10%\r20\n@nix {"));
-        assert!(kept.ends_with("end"));
+        assert!(kept.contains("\nend\n@nix {") && kept.contains("for the curious"), "{kept}");
     }
 }

@@ -139,6 +139,9 @@ impl Registration<'_> {
         }
         let all: Vec<PathInfo> = infos.into_values().collect();
         self.store.register_valid(&all)?;
+        for info in &all {
+            self.store.optimise_new(&info.path)?;
+        }
         Ok(self.outputs.iter().map(|(name, w)| (name.clone(), w.path.clone())).collect())
     }
 

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use firn_fetch::{Downloader, FetchError, FetchSettings, Netrc};
-use firn_model::hash::{Hash, HashAlgo};
+use firn_model::hash::Hash;
 use serde::{Deserialize, Serialize};
 
 use super::{Context, Error, log};
@@ -141,7 +141,7 @@ impl FetchUrl {
 
     fn download(&self, settings: FetchSettings, file: &Path) -> Result<(), Error> {
         let wanted = match &self.flat_hash {
-            Some(text) => Some(Hash::parse_any(text, Some(HashAlgo::Sha256))?),
+            Some(text) => Some(Hash::parse_sri(text)?),
             None => None,
         };
         for url in &self.hashed {

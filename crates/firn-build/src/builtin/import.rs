@@ -35,7 +35,7 @@ impl FirnImport {
             out: self.out.clone(),
             real_out: PathBuf::from(&self.out),
             threads: self.threads.max(1),
-            log: &|line| log::line(line),
+            log: &|line| log::detail(line),
         };
         firn_import::run(&spec, &env)?;
         Ok(())

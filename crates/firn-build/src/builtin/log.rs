@@ -12,6 +12,12 @@ pub(super) fn line(text: &str) {
     let _ = writeln!(out, "{text}");
 }
 
+/// Writes a line for the curious: the log's file has it, the screen only if more than usual is asked for.
+pub(super) fn detail(text: &str) {
+    let event = Event::Message { level: Level::Talkative, text: text.to_owned() };
+    line(&format!("@nix {}", firn_event::json::encode(&event)));
+}
+
 struct Lines;
 
 impl EventSink for Lines {

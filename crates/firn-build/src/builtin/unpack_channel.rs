@@ -50,11 +50,12 @@ impl UnpackChannel {
     }
 }
 
-/// Unpacks a tarball, compressed or not, beneath `out`.
+/// Unpacks a tarball, compressed or not, beneath `out`. Gives the time of the newest member, in seconds since
+/// 1970.
 ///
 /// # Errors
 /// When it cannot be read, or a member leads out of `out`.
-pub fn unpack(source: &Path, out: &Path) -> Result<(), Error> {
+pub fn unpack(source: &Path, out: &Path) -> Result<u64, Error> {
     let mut file = BufReader::new(File::open(source)?);
     let mut magic = [0; 6];
     let read = file.read(&mut magic)?;
@@ -74,8 +75,10 @@ pub fn unpack(source: &Path, out: &Path) -> Result<(), Error> {
     let mut archive = tar::Archive::new(plain);
     archive.set_preserve_permissions(false);
     archive.set_preserve_mtime(false);
+    let mut newest = 0;
     for entry in archive.entries()? {
         let mut entry = entry?;
+        newest = newest.max(entry.header().mtime()?);
         // Refuses to go through links and `..`; such a member is an attack, not a file to skip.
         if !entry.unpack_in(out)? {
             return Err(format!(
@@ -86,5 +89,5 @@ pub fn unpack(source: &Path, out: &Path) -> Result<(), Error> {
             .into());
         }
     }
-    Ok(())
+    Ok(newest)
 }

@@ -1,6 +1,7 @@
 //! The table of commands; each command is a file of its own.
 
 mod internal;
+mod nix;
 mod nix_build;
 mod nix_collect_garbage;
 mod nix_env;
@@ -29,6 +30,7 @@ struct Command {
 /// All commands, in the order `firn --help` lists them.
 #[rustfmt::skip]
 const COMMANDS: &[Command] = &[
+    Command { names: &["nix"], about: "build, run, search, inspect: the everyday commands", hidden: false, run: nix::run },
     Command { names: &["nix-collect-garbage"], about: "delete old generations and what nothing needs", hidden: false, run: nix_collect_garbage::run },
     Command { names: &["nix-env"], about: "generations of profiles", hidden: false, run: nix_env::run },
     Command { names: &["nix-hash"], about: "hash files, convert hashes", hidden: false, run: nix_hash::run },

@@ -251,7 +251,7 @@ fn build(session: &Session, options: &Options) -> Result<(), Failure> {
         lines.push(dir.print(path));
     }
     let store = bench.store.clone();
-    bench.display.finish();
+    drop(bench.display);
     let mut out = std::io::stdout().lock();
     for line in lines {
         writeln!(out, "{line}").map_err(|e| format!("writing the output: {e}"))?;

@@ -146,16 +146,23 @@ fn instantiate(session: &Session, options: &Options) -> Result<(), Failure> {
     let mut store = None;
     let show = display_options(&session.args, None)?;
     let mut bench = None;
-    let io: Arc<dyn EvalIo> = match Workbench::open(session, show) {
-        Ok(opened) => {
+    let remote = session.environment.string("NIX_REMOTE").unwrap_or_default();
+    let opened = match remote.starts_with("dummy://") {
+        true => None,
+        false => Some(Workbench::open(session, show)),
+    };
+    let io: Arc<dyn EvalIo> = match opened {
+        // The store that holds nothing.
+        None => Arc::new(DryIo::default()),
+        Some(Ok(opened)) => {
             store = Some(Arc::clone(&opened.store));
             let io = opened.io();
             bench = Some(opened);
             Arc::new(io)
         }
         // Values can be had without a store.
-        Err(_) if read_only => Arc::new(DryIo::default()),
-        Err(e) => return Err(e.into()),
+        Some(Err(_)) if read_only => Arc::new(DryIo::default()),
+        Some(Err(e)) => return Err(e.into()),
     };
     let evaluator = session.evaluator(io, settings);
     let result = evaluator.run(|vm| work(session, options, store.as_deref(), vm));

@@ -254,7 +254,7 @@ fn shell(
     let files = shell_files(&bench.store, &drv, &bench.options).map_err(|e| e.to_string())?;
     let chroot = bench.store.layout().is_chroot();
     let layout = bench.store.layout().clone();
-    bench.display.finish();
+    drop(bench.display);
     start(options, script, &drv, &files, &bash, chroot.then_some(layout))
 }
 
@@ -313,7 +313,11 @@ fn find_derivation(
         sources.push(format!("./{file}"));
     }
     if let ([source], false) = (&sources[..], expr)
-        && let Ok(path) = bench.store.store_dir().parse(source)
+        // the output that is named makes no difference to the environment
+        && let Ok(path) = bench
+            .store
+            .store_dir()
+            .parse(source.rsplit_once(['!', '^']).map_or(source.as_str(), |(drv, _)| drv))
         && path.is_derivation()
     {
         return Ok(path);

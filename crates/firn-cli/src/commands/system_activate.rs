@@ -46,7 +46,7 @@ fn main(args: &[OsString], logger: &Logger) -> Result<ExitCode, String> {
     let action = action.ok_or(USAGE)?;
     let roots = Roots::default();
     if action == "init" {
-        activate(&roots, &toplevel, logger).map_err(|e| e.to_string())?;
+        activate(&roots, &toplevel, None, logger).map_err(|e| e.to_string())?;
         return Ok(ExitCode::SUCCESS);
     }
     let action: Action = action.parse().map_err(|e: firn_system::Error| e.to_string())?;
@@ -57,8 +57,8 @@ fn main(args: &[OsString], logger: &Logger) -> Result<ExitCode, String> {
     if !std::path::Path::new("/run/systemd/system").exists() {
         return Err("this machine is not running systemd, so its units cannot be switched; use 'boot' and restart it".into());
     }
-    let outcome = switch::activate_now(&roots, &toplevel, action == Action::DryActivate, logger)
-        .map_err(|e| e.to_string())?;
+    let outcome =
+        switch::activate_now(&roots, &toplevel, action, logger).map_err(|e| e.to_string())?;
     if !outcome.failed_units.is_empty() {
         return Ok(ExitCode::from(UNITS_FAILED));
     }

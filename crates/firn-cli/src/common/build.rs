@@ -1,23 +1,22 @@
 //! What commands that build share: the store, the settings of builds, the display, and an evaluator's
 //! world that can build and download.
 
-use std::collections::BTreeSet;
-use std::path::Path;
 use std::sync::Arc;
 
 use firn_build::{BuildError, BuildOptions, BuildResults, DerivedPath, Mode, build_paths, plan};
 use firn_eval::context::DerivedPath as EvalPath;
 use firn_eval::io::Fetch;
 use firn_event::{Level, Logger};
-use firn_fetch::{Downloader, FetchSettings};
-use firn_model::content_address::{ContentAddress, Method};
-use firn_model::hash::HashAlgo;
-use firn_model::store_path::{References, StorePath};
+use firn_fetch::git::GitOptions;
+use firn_model::input::Input;
+use firn_model::store_path::StorePath;
 use firn_store::layout::StoreLayout;
-use firn_store::{LocalStore, Repair, Store, StoreOptions};
+use firn_store::settings::Settings;
+use firn_store::{LocalStore, Store, StoreOptions};
 use firn_ui::{Display, DisplayOptions, LogFormat};
 
 use super::eval::{EvalArgs, Session, StoreIo};
+use super::fetch::Fetching;
 
 /// How a command shows what it does, from its options.
 pub fn display_options(args: &EvalArgs, logs: Option<bool>) -> Result<DisplayOptions, String> {
@@ -46,13 +45,15 @@ pub struct Workbench {
     /// How to build.
     pub options: BuildOptions,
     /// What shows it.
-    pub display: Display,
+    pub display: Arc<Display>,
+    git: GitOptions,
+    tokens: Vec<(String, String)>,
 }
 
 impl Workbench {
     /// Opens the store that the environment selects, and begins to show what happens.
     pub fn open(session: &Session, show: DisplayOptions) -> Result<Self, String> {
-        let display = Display::start(show);
+        let display = Arc::new(Display::start(show));
         let (layout, warnings) =
             StoreLayout::detect(&session.environment).map_err(|e| e.to_string())?;
         for warning in warnings {
@@ -64,7 +65,21 @@ impl Workbench {
         let mut options = BuildOptions::from_settings(&session.settings);
         options.verbose_logs = show.shows_logs();
         options.cancel = super::interrupt::flag();
-        Ok(Self { store: Arc::new(store), options, display })
+        let git = super::fetch::git_options(&session.settings);
+        let tokens = super::fetch::access_tokens(&session.settings);
+        Ok(Self { store: Arc::new(store), options, display, git, tokens })
+    }
+
+    /// This store, with these options, shown there.
+    pub fn with(
+        store: Arc<LocalStore>,
+        options: BuildOptions,
+        display: Arc<Display>,
+        settings: &Settings,
+    ) -> Self {
+        let git = super::fetch::git_options(settings);
+        let tokens = super::fetch::access_tokens(settings);
+        Self { store, options, display, git, tokens }
     }
 
     /// Where messages go.
@@ -80,12 +95,18 @@ impl Workbench {
             let options = BuildOptions { mode: Mode::Normal, ..options.clone() };
             realise(&store, &options, &logger, wanted)
         };
-        let (store, fetch) = (self.store.clone(), self.options.fetch.clone());
-        let logger = self.logger().clone();
-        let fetch = move |what: &Fetch<'_>| fetch_into(&store, &fetch, &logger, what);
+        let fetching = Fetching {
+            store: self.store.clone(),
+            settings: self.options.fetch.clone(),
+            logger: self.logger().clone(),
+            git: self.git.clone(),
+            tokens: self.tokens.clone(),
+        };
+        let trees = fetching.clone();
         StoreIo::new(self.store.clone())
             .with_realiser(Box::new(realise))
-            .with_fetcher(Box::new(fetch))
+            .with_fetcher(Box::new(move |what: &Fetch<'_>| fetching.file(what)))
+            .with_tree_fetcher(Box::new(move |input: &Input| trees.tree(input)))
     }
 
     /// Tells what would be built and fetched for `wanted`.
@@ -103,6 +124,21 @@ impl Workbench {
         self.show_plan(wanted)?;
         build_paths(&self.store, wanted, &self.options, self.logger())
     }
+}
+
+/// A command that runs `program`. If the store's contents are elsewhere, it gets a view in which they are
+/// in place; only a new process has the one thread that this takes.
+pub fn command_in_store(store: &LocalStore, program: &str) -> std::process::Command {
+    let layout = store.layout();
+    if !layout.is_chroot() {
+        return std::process::Command::new(program);
+    }
+    let mut command = std::process::Command::new("/proc/self/exe");
+    command
+        .args(["__sandbox-child", "--enter", layout.store_dir.as_str()])
+        .arg(&layout.real_store_dir)
+        .arg(program);
+    command
 }
 
 /// Builds what evaluation needs to read.
@@ -131,65 +167,4 @@ fn realise(
         }
     }
     Ok(found)
-}
-
-/// Downloads what evaluation asks for, unless its hash says that it is there.
-fn fetch_into(
-    store: &LocalStore,
-    settings: &FetchSettings,
-    logger: &Logger,
-    what: &Fetch<'_>,
-) -> Result<StorePath, String> {
-    let text = |e: &dyn std::fmt::Display| e.to_string();
-    let method = if what.unpack { Method::Nar } else { Method::Flat };
-    if let Some(hash) = what.hash {
-        let ca = ContentAddress { method, hash };
-        let path = store
-            .store_dir()
-            .make_fixed_output_path(what.name, &ca, &References::default())
-            .map_err(|e| text(&e))?;
-        if store.is_valid(&path).map_err(|e| text(&e))? {
-            store.add_temp_root(&path).map_err(|e| text(&e))?;
-            return Ok(path);
-        }
-    }
-    let urls = settings.mirrors.resolve(what.url).map_err(|e| text(&e))?;
-    let downloader = Downloader::new(settings.clone(), logger.clone()).map_err(|e| text(&e))?;
-    let dir = tempfile::tempdir().map_err(|e| format!("making a temporary folder: {e}"))?;
-    let file = dir.path().join("file");
-    let wanted = what.hash.as_ref().filter(|_| !what.unpack);
-    downloader.download_file(&urls, &file, wanted, 0).map_err(|e| text(&e))?;
-    let source = if what.unpack {
-        let out = dir.path().join("unpacked");
-        std::fs::create_dir(&out).map_err(|e| text(&e))?;
-        firn_build::builtin::unpack_tarball(&file, &out).map_err(|e| text(&e))?;
-        only_entry(&out)?
-    } else {
-        file
-    };
-    let algo = what.hash.as_ref().map_or(HashAlgo::Sha256, firn_model::Hash::algo);
-    let path = store
-        .add_path(what.name, &source, method, algo, None, &BTreeSet::new(), Repair::No)
-        .map_err(|e| text(&e))?;
-    if let Some(wanted) = what.hash {
-        let info = store.path_info(&path).map_err(|e| text(&e))?;
-        if let Some(got) = info.ca.as_ref().filter(|ca| ca.hash != wanted) {
-            return Err(format!(
-                "hash mismatch in file downloaded from '{}':\n  specified: {}\n  got:       {}",
-                what.url,
-                wanted.to_sri(),
-                got.hash.to_sri()
-            ));
-        }
-    }
-    Ok(path)
-}
-
-/// The one folder in a tarball.
-fn only_entry(dir: &Path) -> Result<std::path::PathBuf, String> {
-    let mut entries = std::fs::read_dir(dir).map_err(|e| e.to_string())?;
-    match (entries.next(), entries.next()) {
-        (Some(Ok(entry)), None) if entry.path().is_dir() => Ok(entry.path()),
-        _ => Err("the tarball does not contain one top-level folder".into()),
-    }
 }

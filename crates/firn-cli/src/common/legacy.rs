@@ -13,6 +13,8 @@ use std::sync::Arc;
 
 use firn_build::BuildOptions;
 use firn_event::{Event, EventSink, Level, Logger};
+use firn_model::signature::{PublicKey, Signature};
+use firn_model::{PathInfo, StoreDir};
 use firn_store::layout::{Environment, Location, canonical, locate};
 use firn_store::settings::{self, Kind};
 use firn_store::{LocalStore, Settings, StoreOptions};
@@ -25,6 +27,8 @@ pub enum Failure {
     Usage(String),
     /// Something failed.
     Message(String),
+    /// Something failed; the text is shown as it is.
+    Shown(String),
     /// It ends with this status and has said why.
     Exit(u8),
 }
@@ -84,12 +88,13 @@ pub struct Common {
     /// `--log-format`.
     pub log_format: Option<LogFormat>,
     /// What shows messages and progress, once something has asked for it.
-    display: OnceCell<Display>,
+    display: OnceCell<Arc<Display>>,
 }
 
 /// The arguments that are still to be read.
 pub struct Arguments {
     rest: VecDeque<String>,
+    only_arguments: bool,
 }
 
 impl Arguments {
@@ -98,6 +103,21 @@ impl Arguments {
         self.rest
             .pop_front()
             .ok_or_else(|| Failure::Usage(format!("'{flag}' requires an argument")))
+    }
+
+    /// The next argument, if there is one.
+    pub fn next_value(&mut self) -> Option<String> {
+        self.rest.pop_front()
+    }
+
+    /// All arguments that follow.
+    pub fn remaining(&mut self) -> impl Iterator<Item = String> {
+        std::mem::take(&mut self.rest).into_iter()
+    }
+
+    /// Whether a `--` was there, after which nothing is a flag.
+    pub fn only_arguments(&self) -> bool {
+        self.only_arguments
     }
 
     /// The arguments that a common flag needs.
@@ -152,15 +172,14 @@ impl Common {
                 Err(arg) => return fail(format!("argument {arg:?} is not valid UTF-8")),
             }
         }
-        let mut args = Arguments { rest };
-        let mut only_arguments = false;
+        let mut args = Arguments { rest, only_arguments: false };
         while let Some(arg) = args.rest.pop_front() {
-            if !only_arguments && arg == "--" {
-                only_arguments = true;
+            if !args.only_arguments && arg == "--" {
+                args.only_arguments = true;
                 continue;
             }
-            let arg = if only_arguments { arg } else { split_short(arg, &mut args.rest) };
-            if !only_arguments && arg.starts_with('-') && common.take(&arg, &mut args)? {
+            let arg = if args.only_arguments { arg } else { split_short(arg, &mut args.rest) };
+            if !args.only_arguments && arg.starts_with('-') && common.take(&arg, &mut args)? {
                 continue;
             }
             if own(&mut common, &arg, &mut args)? == Taken::No {
@@ -256,15 +275,35 @@ impl Common {
 
     /// A logger that shows on standard error what the verbosity lets through.
     pub fn logger(&self) -> Logger {
-        self.display.get_or_init(|| self.start_display()).logger().clone()
+        self.display().logger().clone()
     }
 
-    fn start_display(&self) -> Display {
-        Display::start(DisplayOptions {
-            format: Some(self.log_format.unwrap_or(LogFormat::Raw)),
-            verbosity: self.verbosity,
-            print_build_logs: (!self.build_output).then_some(false),
-        })
+    /// What shows messages and progress.
+    pub fn display(&self) -> Arc<Display> {
+        let start = || {
+            Arc::new(Display::start(DisplayOptions {
+                format: Some(self.log_format.unwrap_or(LogFormat::Raw)),
+                verbosity: self.verbosity,
+                print_build_logs: (!self.build_output).then_some(false),
+            }))
+        };
+        Arc::clone(self.display.get_or_init(start))
+    }
+
+    /// Whether a path has a signature of a key that is trusted.
+    pub fn trusts(&self, info: &PathInfo, dir: &StoreDir) -> Outcome<bool> {
+        let fingerprint = info.fingerprint(dir);
+        for text in self.settings.words("trusted-public-keys") {
+            let key: PublicKey = text
+                .parse()
+                .map_err(|e: firn_model::signature::Error| Failure::Message(e.to_string()))?;
+            let signed =
+                |s: &Signature| s.key_name() == key.name() && key.verify(fingerprint.as_bytes(), s);
+            if info.signatures.iter().any(signed) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// How builds are done.
@@ -311,6 +350,10 @@ pub fn run(program: &str, main: impl FnOnce(&mut dyn Write) -> Outcome) -> ExitC
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Exit(status)) => ExitCode::from(status),
+        Err(Failure::Shown(text)) => {
+            let _ = writeln!(std::io::stderr(), "{text}");
+            ExitCode::FAILURE
+        }
         Err(Failure::Message(text)) => {
             say(&text);
             ExitCode::FAILURE

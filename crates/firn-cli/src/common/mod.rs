@@ -3,9 +3,11 @@
 pub mod build;
 pub mod distribution;
 pub mod eval;
+pub mod fetch;
 pub mod interrupt;
 pub mod legacy;
 pub mod local_time;
+pub mod mercurial;
 pub mod store;
 pub mod store_paths;
 

@@ -30,6 +30,12 @@ impl Local {
         Ok(if rest.is_empty() { base } else { base.join(rest.trim_start_matches('/')) })
     }
 
+    /// Makes `link` lead to a path of the store, and keeps that from garbage collection while it does.
+    pub fn add_root(&self, path: &Path, link: &Path) -> Result<(), String> {
+        let path = self.0.store_dir().parse(&path.to_string_lossy()).map_err(|e| e.to_string())?;
+        self.0.add_perm_root(&path, link).map(drop).map_err(|e| e.to_string())
+    }
+
     /// Registers everything that is valid here in the database below `state_dir`, for a guest that
     /// sees this store's contents; `roots` must be among it.
     pub fn copy_registrations(&self, roots: &[PathBuf], state_dir: &Path) -> Result<(), String> {

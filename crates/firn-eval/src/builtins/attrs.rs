@@ -284,22 +284,17 @@ fn zip_attrs_with(vm: &mut Vm, args: &[Value], pos: PosId) -> Result<Value> {
 
 pub(super) fn table() -> Vec<Builtin> {
     vec![
-        Builtin::new("__attrNames", 1, attr_names)
-            .strict("while evaluating the argument passed to builtins.attrNames"),
-        Builtin::new("__attrValues", 1, attr_values)
-            .strict("while evaluating the argument passed to builtins.attrValues"),
+        Builtin::new("__attrNames", 1, attr_names).strict(""),
+        Builtin::new("__attrValues", 1, attr_values).strict(""),
         Builtin::new("__getAttr", 2, get_attr)
             .strict("while evaluating the first argument passed to builtins.getAttr"),
         Builtin::new("__hasAttr", 2, has_attr)
             .strict("while evaluating the first argument passed to builtins.hasAttr"),
         Builtin::new("__unsafeGetAttrPos", 2, unsafe_get_attr_pos)
             .strict("while evaluating the first argument passed to builtins.unsafeGetAttrPos"),
-        Builtin::new("removeAttrs", 2, remove_attrs)
-            .strict("while evaluating the first argument passed to builtins.removeAttrs"),
-        Builtin::new("__listToAttrs", 1, list_to_attrs)
-            .strict("while evaluating the argument passed to builtins.listToAttrs"),
-        Builtin::new("__intersectAttrs", 2, intersect_attrs)
-            .strict("while evaluating the first argument passed to builtins.intersectAttrs"),
+        Builtin::new("removeAttrs", 2, remove_attrs).strict(""),
+        Builtin::new("__listToAttrs", 1, list_to_attrs).strict(""),
+        Builtin::new("__intersectAttrs", 2, intersect_attrs).strict(""),
         Builtin::new("__catAttrs", 2, cat_attrs)
             .strict("while evaluating the first argument passed to builtins.catAttrs"),
         Builtin::new("__functionArgs", 1, function_args).strict(""),

@@ -67,7 +67,15 @@ fn add_error_context(vm: &mut Vm, args: &[Value], pos: PosId) -> Result<Value> {
 }
 
 fn try_eval(vm: &mut Vm, args: &[Value], pos: PosId) -> Result<Value> {
-    match vm.force(args[0], pos) {
+    vm.catching += 1;
+    let failed = vm.failed.len();
+    let result = vm.force(args[0], pos);
+    vm.catching -= 1;
+    match &result {
+        Err(e) if e.is_catchable() => vm.remember_failure(failed, e.clone()),
+        _ => vm.failed.truncate(failed),
+    }
+    match result {
         Ok(v) => Ok(vm.set_of(&[(sym::SUCCESS, Value::TRUE), (sym::VALUE, v)])),
         Err(e) if e.is_catchable() => {
             Ok(vm.set_of(&[(sym::SUCCESS, Value::FALSE), (sym::VALUE, Value::FALSE)]))

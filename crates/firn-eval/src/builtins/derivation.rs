@@ -572,8 +572,7 @@ fn output_of(vm: &mut Vm, args: &[Value], pos: PosId) -> Result<Value> {
 
 pub(super) fn table() -> Vec<Builtin> {
     vec![
-        Builtin::new("derivationStrict", 1, derivation_strict)
-            .strict("while evaluating the argument passed to builtins.derivationStrict"),
+        Builtin::new("derivationStrict", 1, derivation_strict).strict(""),
         Builtin::new("placeholder", 1, |vm, args, pos| {
             let output = vm.force_string_no_context(
                 args[0],

@@ -159,8 +159,14 @@ fn path_exists(vm: &mut Vm, args: &[Value], pos: PosId) -> Result<Value> {
     let v = vm.force(args[0], pos)?;
     let directory =
         v.as_str().is_some_and(|s| s.bytes().ends_with(b"/") || s.bytes().ends_with(b"/."));
-    let path = vm.realise_path(v, pos, Some(directory))?;
-    let kind = vm.kind(&path)?;
+    let kind = vm
+        .realise_path(v, pos, Some(directory))
+        .and_then(|path| vm.kind(&path).map(|kind| (path, kind)));
+    let (path, kind) = match kind {
+        // Restricted evaluation does not even tell that something is there.
+        Err(e) if e.kind() == Kind::Restricted => return Ok(Value::FALSE),
+        other => other?,
+    };
     Ok(Value::bool(match kind {
         Some(kind) => !directory || kind == FileKind::Directory,
         None => super::internal_file(&path).is_some(),
@@ -239,8 +245,7 @@ pub(super) fn table() -> Vec<Builtin> {
     vec![
         Builtin::new("import", 1, |vm, args, pos| import(vm, None, args[0], pos)).strict(""),
         Builtin::new("scopedImport", 2, |vm, args, pos| import(vm, Some(args[0]), args[1], pos)),
-        Builtin::new("__findFile", 2, find_file)
-            .strict("while evaluating the first argument passed to builtins.findFile"),
+        Builtin::new("__findFile", 2, find_file).strict(""),
         Builtin::new("__pathExists", 1, path_exists).strict(""),
         Builtin::new("__readFile", 1, read_file),
         Builtin::new("__hashFile", 2, hash_file),

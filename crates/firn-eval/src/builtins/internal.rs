@@ -18,7 +18,8 @@ pub(super) const DERIVATION: &str = "derivation-internal.nix";
 /// What importing a `.drv` file gives.
 pub(super) const IMPORTED: &str = "imported-drv-to-derivation.nix";
 
-const PREFIX: &str = "/__corepkgs__/";
+/// Where internal files seem to be.
+pub(crate) const PREFIX: &str = "/__corepkgs__/";
 
 /// `derivation`: adds to a set what `derivationStrict` computes of it, lazily, once for each output.
 const DERIVATION_TEXT: &str = r#"arguments@{ outputs ? [ "out" ], ... }:

@@ -90,8 +90,9 @@ fn toml_text(text: &str, pos: PosId) -> Result<&[u8]> {
         return Ok(text.as_bytes());
     }
     let text = text.replace('\0', "␀");
+    // The reference shows an error within an error here.
     let message = format!(
-        "input string '{text}' cannot be represented as Nix string because it contains null bytes"
+        "error: input string '{text}' cannot be represented as Nix string because it contains null bytes"
     );
     Err(toml_error(&message, pos))
 }

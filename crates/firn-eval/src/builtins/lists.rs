@@ -574,14 +574,11 @@ impl Keys {
             let middle = usize::midpoint(low, high);
             let (k, other) = self.sorted[middle];
             let order = (|| {
-                if vm.less(k, key, PosId::NONE, "")? {
-                    return Ok(Ordering::Less);
+                // In this order, so that the error names the new key first.
+                if vm.less(key, k, PosId::NONE, "")? {
+                    return Ok(Ordering::Greater);
                 }
-                Ok(if vm.less(key, k, PosId::NONE, "")? {
-                    Ordering::Greater
-                } else {
-                    Ordering::Equal
-                })
+                Ok(if vm.less(k, key, PosId::NONE, "")? { Ordering::Less } else { Ordering::Equal })
             })();
             match order {
                 Ok(Ordering::Less) => low = middle + 1,
@@ -601,21 +598,16 @@ pub(super) fn table() -> Vec<Builtin> {
             Ok(Value::bool(vm.force(a[0], pos)?.as_list().is_some()))
         })
         .strict(""),
-        Builtin::new("__elemAt", 2, elem_at)
-            .strict("while evaluating the first argument passed to 'builtins.elemAt'"),
-        Builtin::new("__head", 1, head)
-            .strict("while evaluating the first argument passed to 'builtins.head'"),
-        Builtin::new("__tail", 1, tail)
-            .strict("while evaluating the first argument passed to 'builtins.tail'"),
+        Builtin::new("__elemAt", 2, elem_at).strict(""),
+        Builtin::new("__head", 1, head).strict(""),
+        Builtin::new("__tail", 1, tail).strict(""),
         Builtin::new("map", 2, map),
         Builtin::new("__filter", 2, filter),
         Builtin::new("__elem", 2, elem),
-        Builtin::new("__concatLists", 1, concat_lists)
-            .strict("while evaluating the first argument passed to builtins.concatLists"),
+        Builtin::new("__concatLists", 1, concat_lists).strict(""),
         Builtin::new("__concatMap", 2, concat_map)
             .strict("while evaluating the first argument passed to builtins.concatMap"),
-        Builtin::new("__length", 1, length)
-            .strict("while evaluating the first argument passed to builtins.length"),
+        Builtin::new("__length", 1, length).strict(""),
         Builtin::new("__foldl'", 3, fold)
             .strict("while evaluating the first argument passed to builtins.foldlStrict"),
         Builtin::new("__any", 2, |vm, a, pos| any_or_all(vm, a, pos, true))
@@ -628,7 +620,6 @@ pub(super) fn table() -> Vec<Builtin> {
             .strict("while evaluating the first argument passed to builtins.partition"),
         Builtin::new("__groupBy", 2, group_by)
             .strict("while evaluating the first argument passed to builtins.groupBy"),
-        Builtin::new("__genericClosure", 1, generic_closure)
-            .strict("while evaluating the first argument passed to builtins.genericClosure"),
+        Builtin::new("__genericClosure", 1, generic_closure).strict(""),
     ]
 }

@@ -9,7 +9,8 @@
 //! | `derivation` | derivations and placeholders |
 //! | `files`, `sources` | reading files; putting files into the store |
 //! | `json` | JSON, TOML and XML |
-//! | `fetch` | what needs the network |
+//! | `fetch`, `fetch_tree` | what needs the network |
+//! | `native` | running programs, behind a setting |
 //! | `internal` | the files behind `derivation` and `<nix/fetchurl.nix>` |
 
 mod arith;
@@ -18,16 +19,20 @@ mod context;
 mod control;
 mod derivation;
 mod fetch;
+mod fetch_tree;
 mod files;
 mod internal;
 mod json;
 mod lists;
+mod native;
 mod sources;
 mod strings;
 
 pub(crate) use arith::arith;
 pub(crate) use derivation::downstream_placeholder;
-pub(crate) use internal::{internal_file, internal_name, is_internal, load_file};
+pub(crate) use internal::{
+    PREFIX as INTERNAL_PREFIX, internal_file, internal_name, is_internal, load_file,
+};
 pub use strings::RegexCache;
 
 use crate::compile::{ArithOp, Globals};
@@ -113,10 +118,12 @@ fn all() -> &'static [Builtin] {
             control::table(),
             derivation::table(),
             fetch::table(),
+            fetch_tree::table(),
             files::table(),
             internal::table(),
             json::table(),
             lists::table(),
+            native::table(),
             sources::table(),
             strings::table(),
         ] {
@@ -143,7 +150,12 @@ pub(crate) fn globals(heap: &mut Heap, settings: &Settings, store: &StoreDir) ->
     };
     let mut operators: Vec<(Symbol, Value, ArithOp)> = Vec::new();
     for (id, builtin) in all().iter().enumerate() {
-        if builtin.feature.is_some_and(|f| !settings.has_feature(f)) {
+        let missing = match builtin.feature {
+            None => false,
+            Some(native::FEATURE) => !settings.native_code,
+            Some(feature) => !settings.has_feature(feature),
+        };
+        if missing {
             continue;
         }
         let value = Value::builtin(id as u32);

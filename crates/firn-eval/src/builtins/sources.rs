@@ -345,7 +345,6 @@ pub(super) fn table() -> Vec<Builtin> {
         Builtin::new("__toFile", 2, to_file)
             .strict("while evaluating the first argument passed to builtins.toFile"),
         Builtin::new("__filterSource", 2, filter_source),
-        Builtin::new("__path", 1, path)
-            .strict("while evaluating the argument passed to 'builtins.path'"),
+        Builtin::new("__path", 1, path).strict(""),
     ]
 }

@@ -181,6 +181,10 @@ fn convert_hash(vm: &mut Vm, args: &[Value], pos: PosId) -> Result<Value> {
         "while locating the attribute 'toHashFormat'",
     )?;
     let format = attr(vm, format, "toHashFormat")?;
+    if format == "base32" {
+        let warning = "warning: \"base32\" is a deprecated alias for hash format \"nix32\".";
+        vm.shared.io.message(warning.as_bytes());
+    }
     let format: HashFormat = format.parse().map_err(|e| Error::other(format!("{e}")).at(pos))?;
     let hash = Hash::parse_any(&hash, algo).map_err(|e| Error::other(e.to_string()).at(pos))?;
     Ok(vm.string(hash.render(format, false)))
@@ -416,7 +420,7 @@ pub(super) fn table() -> Vec<Builtin> {
         Builtin::new("__hashString", 2, hash_string)
             .strict("while evaluating the first argument passed to builtins.hashString"),
         Builtin::new("__convertHash", 1, convert_hash)
-            .strict("while evaluating the first argument passed to builtins.convertHash"),
+            .strict(""),
         Builtin::new("__match", 2, regex_match)
             .strict("while evaluating the first argument passed to builtins.match"),
         Builtin::new("__split", 2, split)
@@ -425,7 +429,7 @@ pub(super) fn table() -> Vec<Builtin> {
             "while evaluating the first argument (the separator string) passed to builtins.concatStringsSep",
         ),
         Builtin::new("__replaceStrings", 3, replace_strings)
-            .strict("while evaluating the first argument passed to builtins.replaceStrings"),
+            .strict(""),
         Builtin::new("__parseDrvName", 1, parse_drv_name)
             .strict("while evaluating the first argument passed to builtins.parseDrvName"),
         Builtin::new("__compareVersions", 2, compare_versions)

@@ -212,17 +212,22 @@ impl Compiler<'_> {
         let mut names = Vec::new();
         for name in self.ast.attr_path(path) {
             names.push(match name {
-                ast::AttrName::Static(name) => {
-                    Name { name: *name, dynamic: None, cache: Cache::default() }
-                }
+                ast::AttrName::Static(name) => Name::plain(*name),
                 ast::AttrName::Dynamic(e) => {
-                    let node = self.strict(*e)?;
-                    let dynamic = Some(self.leak(node));
-                    Name { name: sym::EMPTY, dynamic, cache: Cache::default() }
+                    let (node, text) = (self.strict(*e)?, self.shown(*e));
+                    let dynamic = self.leak(DynamicName { node, pos: self.pos(*e), text });
+                    Name { name: sym::EMPTY, dynamic: Some(dynamic), cache: Cache::default() }
                 }
             });
         }
         Ok(self.leak_slice(names))
+    }
+
+    /// An expression's syntax, for messages.
+    fn shown(&self, id: ExprId) -> &'static str {
+        let mut text = Vec::new();
+        ast::show(self.ast, id, &mut text);
+        Box::leak(String::from_utf8_lossy(&text).into_owned().into_boxed_str())
     }
 
     fn binary(&mut self, id: ExprId, lhs: ExprId, rhs: ExprId) -> Result<Binary> {
@@ -295,19 +300,21 @@ impl Compiler<'_> {
                 Node::If(self.leak(node))
             }
             Expr::Assert { cond, body } => {
-                let mut text = Vec::new();
-                ast::show(self.ast, cond, &mut text);
-                let text: &'static str =
-                    Box::leak(String::from_utf8_lossy(&text).into_owned().into_boxed_str());
+                let text = self.shown(cond);
                 let node = Assert { cond: self.strict(cond)?, body: self.strict(body)?, pos, text };
                 Node::Assert(self.leak(node))
             }
             Expr::Not(e) => {
+                let at = self.pos(e);
                 let node = self.strict(e)?;
-                Node::Not(self.leak(node), pos)
+                Node::Not(self.leak(node), at)
             }
             Expr::Binary { op, lhs, rhs } => {
-                let operands = self.binary(id, lhs, rhs)?;
+                let mut operands = self.binary(id, lhs, rhs)?;
+                if matches!(op, BinaryOp::Eq | BinaryOp::NotEq) {
+                    // As in C++ Nix, they have no place of their own in errors.
+                    operands.pos = PosId::NONE;
+                }
                 if op == BinaryOp::Update {
                     let (lhs_pos, rhs_pos) = (self.pos(lhs), self.pos(rhs));
                     let cache = AtomicPtr::default();

@@ -5,6 +5,7 @@
 //! `let`, `rec` and `with` alike. Expressions in lazy positions (arguments, attributes, elements) are nodes
 //! that [`Node::Enter`] an environment of their own if they need one.
 
+use crate::error::Error;
 use crate::position::PosId;
 use crate::shape::{ShapeRef, Update};
 use crate::value::{Provenance, Value};
@@ -66,6 +67,8 @@ pub enum Node {
     Arith(&'static Arith),
     /// An environment with this many slots for the node.
     Enter(u32, &'static Node),
+    /// What failed before with this error.
+    Failed(&'static Error),
     /// `e.attr` of a variable's attribute by scopedImport: level, slot, name.
     Scoped(&'static Scoped),
 }
@@ -103,9 +106,26 @@ pub struct Name {
     /// The name, if it is known.
     pub name: Symbol,
     /// Or the expression that tells it.
-    pub dynamic: Option<&'static Node>,
+    pub dynamic: Option<&'static DynamicName>,
     /// Inline cache.
     pub cache: Cache,
+}
+
+impl Name {
+    /// A name that is known.
+    pub fn plain(name: Symbol) -> Name {
+        Name { name, dynamic: None, cache: Cache::default() }
+    }
+}
+
+/// A computed name of an attribute path.
+pub struct DynamicName {
+    /// The expression that tells it.
+    pub node: Node,
+    /// Where that expression is.
+    pub pos: PosId,
+    /// That expression's syntax, for messages.
+    pub text: &'static str,
 }
 
 /// `subject.name`, the commonest selection.

@@ -30,6 +30,8 @@ pub enum Kind {
     Syntax,
     /// Reading files or the store.
     Io,
+    /// Access that restricted or pure evaluation forbids.
+    Restricted,
     /// Building during evaluation is needed and not allowed, or failed.
     ImportFromDerivation,
     /// Anything else.

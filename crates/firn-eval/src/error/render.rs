@@ -130,12 +130,10 @@ fn position(out: &mut String, indent: &str, pos: PosId, colors: &Colors) -> bool
 
 /// The line of the position with its neighbours.
 fn excerpt(out: &mut String, at: &Location, colors: &Colors) {
-    let line = |n: u32| {
-        n.checked_add(0)
-            .and_then(|n| at.source.line(n))
-            .map(|l| String::from_utf8_lossy(l).into_owned())
-    };
-    let last = at.source.text().ends_with(b"\n");
+    if at.source.text().is_empty() {
+        return;
+    }
+    let line = |n: u32| at.source.line(n).map(|l| String::from_utf8_lossy(l).into_owned());
     if at.line > 1
         && let Some(text) = line(at.line - 1)
     {
@@ -146,9 +144,8 @@ fn excerpt(out: &mut String, at: &Location, colors: &Colors) {
         let spaces = " ".repeat(at.column as usize);
         let _ = write!(out, "\n      |{spaces}{}^{}", colors.red, colors.normal);
     }
-    if let Some(text) = line(at.line + 1)
-        && !(last && text.is_empty() && at.source.line(at.line + 2).is_none())
-    {
+    // A text that ends in a line feed has an empty last line.
+    if let Some(text) = line(at.line + 1) {
         let _ = write!(out, "\n {:5}| {text}", at.line + 1);
     }
 }

@@ -4,12 +4,15 @@
 //! computes store paths and writes nothing.
 
 mod dry;
+mod guard;
 pub mod tree;
 
 pub use dry::{DryIo, computed_path};
+pub use guard::{Forbidden, GuardedIo};
 
 use crate::context::DerivedPath;
 use crate::error::Result;
+use firn_model::input::Input;
 use firn_model::{Derivation, HashAlgo, Method, StoreDir, StorePath};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -86,6 +89,15 @@ pub struct Fetch<'a> {
     pub unpack: bool,
     /// What the file (or the unpacked tree's NAR) must hash to.
     pub hash: Option<firn_model::Hash>,
+}
+
+/// A tree that was fetched.
+#[derive(Clone, Debug)]
+pub struct FetchedTree {
+    /// Where it is in the store.
+    pub path: StorePath,
+    /// What it was fetched from, with all that became known: commit, hash of the tree, time.
+    pub input: Input,
 }
 
 /// The world, as evaluation sees it. File names are absolute.
@@ -202,6 +214,49 @@ pub trait EvalIo: Send + Sync {
     /// # Errors
     /// If fetching is not possible here, or fails.
     fn fetch(&self, what: &Fetch<'_>) -> Result<StorePath>;
+
+    /// Fetches a tree into the store.
+    ///
+    /// # Errors
+    /// If fetching is not possible here, or fails.
+    fn fetch_tree(&self, input: &Input) -> Result<FetchedTree> {
+        Err(crate::error::Error::new(
+            crate::error::Kind::Io,
+            format!("cannot fetch '{}' because there is no store to fetch into", input.shown()),
+        ))
+    }
+
+    /// Runs a program and gives what it prints; for `builtins.exec`.
+    ///
+    /// # Errors
+    /// If it cannot be started or fails.
+    fn run_program(&self, program: &str, args: &[String]) -> Result<Vec<u8>> {
+        let failed = |why: String| {
+            crate::error::Error::new(crate::error::Kind::Io, format!("program '{program}' {why}"))
+        };
+        let output = std::process::Command::new(program)
+            .args(args)
+            .stdin(std::process::Stdio::null())
+            .stderr(std::process::Stdio::inherit())
+            .output()
+            .map_err(|e| failed(format!("cannot be started: {e}")))?;
+        match output.status.code() {
+            Some(0) => Ok(output.stdout),
+            Some(code) => Err(failed(format!("failed with exit code {code}"))),
+            None => Err(failed("was killed by a signal".into())),
+        }
+    }
+
+    /// Lets a path be read, where evaluation is restricted.
+    fn allow(&self, _path: &Path) {}
+
+    /// Whether a path may be read, where evaluation is restricted.
+    ///
+    /// # Errors
+    /// If it may not.
+    fn check_path(&self, _path: &Path) -> Result<()> {
+        Ok(())
+    }
 
     /// An environment variable.
     fn env(&self, name: &str) -> Option<OsString> {

@@ -12,6 +12,9 @@ use std::path::Path;
 
 /// An error about a file, worded as C++ Nix does.
 pub fn file_error(what: &str, path: &Path, e: &std::io::Error) -> Error {
+    if let Some(forbidden) = e.get_ref().and_then(|e| e.downcast_ref::<super::Forbidden>()) {
+        return Error::new(Kind::Restricted, forbidden.0.clone());
+    }
     let reason = match e.raw_os_error() {
         Some(code) => {
             let text = std::io::Error::from_raw_os_error(code).to_string();

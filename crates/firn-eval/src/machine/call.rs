@@ -57,7 +57,7 @@ impl Vm {
                     // A pattern forces its argument at once, so that it needs no thunk.
                     result = match self.eval(arg, env) {
                         Ok(v) => self.bind(param, pattern, v, frame, call.pos),
-                        Err(e) => Err(argument_trace(e, param, call.pos)),
+                        Err(e) => Err(call_site_trace(e, call.pos)),
                     };
                 }
             }
@@ -246,8 +246,7 @@ impl Vm {
                     }
                 }
                 Some(pattern) => {
-                    let v =
-                        self.force(*arg, param.pos).map_err(|e| argument_trace(e, param, pos))?;
+                    let v = self.force(*arg, param.pos).map_err(|e| call_site_trace(e, pos))?;
                     self.bind(param, pattern, v, frame, pos)?;
                 }
             }
@@ -269,8 +268,10 @@ impl Vm {
         pos: PosId,
     ) -> Result<()> {
         let Some(set) = value.as_set() else {
-            let e = self.expected("a set", value).at(param.pos);
-            return Err(argument_trace(e, param, pos));
+            let e = self
+                .expected("a set", value)
+                .trace(param.pos, "while evaluating the value passed for the lambda argument");
+            return Err(call_site_trace(e, pos));
         };
         if let Some(slot) = param.slot {
             // SAFETY: the compiler gave the environment this slot.
@@ -453,18 +454,19 @@ fn function_name(param: &Param) -> String {
 }
 
 #[cold]
-fn argument_trace(e: Error, param: &Param, pos: PosId) -> Error {
-    let e = e.trace(param.pos, "while evaluating the value passed for the lambda argument");
+fn call_site_trace(e: Error, pos: PosId) -> Error {
     if pos.is_some() { e.trace(pos, "from call site") } else { e }
 }
 
 #[cold]
 fn call_trace(e: Error, lambda: &Lambda, pos: PosId) -> Error {
-    let what = match lambda.name {
+    // The body is that of the innermost function.
+    let param = &lambda.params[lambda.params.len() - 1];
+    let what = match param.name {
         Some(name) => format!("while calling '{name}'"),
         None => "while calling anonymous lambda".into(),
     };
-    let e = e.trace(lambda.params[0].pos, what);
+    let e = e.trace(param.pos, what);
     if pos.is_some() { e.trace(pos, "from call site") } else { e }
 }
 

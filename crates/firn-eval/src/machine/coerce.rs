@@ -32,12 +32,27 @@ macro_rules! force_as {
     };
 }
 
+/// As `force_as`, but evaluation's own errors do not get the step.
+macro_rules! force_structure {
+    ($(#[$doc:meta])* $name:ident, $type:ty, $as:ident, $what:literal) => {
+        $(#[$doc])*
+        #[inline]
+        pub fn $name(&mut self, v: Value, pos: PosId, context: &str) -> Result<$type> {
+            if let Some(found) = v.$as() {
+                return Ok(found);
+            }
+            let v = self.force(v, pos)?;
+            v.$as().ok_or_else(|| self.expected($what, v).trace(pos, context))
+        }
+    };
+}
+
 impl Vm {
-    force_as! {
+    force_structure! {
         /// The set that a value is, with `context` as a step of the error if it is none.
         force_set, Set, as_set, "a set"
     }
-    force_as! {
+    force_structure! {
         /// The list that a value is.
         force_list, List, as_list, "a list"
     }

@@ -3,7 +3,7 @@
 use super::{Ahead, Vm};
 use crate::error::Result;
 use crate::position::PosId;
-use crate::value::{Value, View};
+use crate::value::{State, Value, View};
 use rustc_hash::FxHashSet;
 
 impl Vm {
@@ -17,6 +17,13 @@ impl Vm {
     }
 
     fn force_deep_in(&mut self, v: Value, seen: &mut FxHashSet<u64>) -> Result<Value> {
+        self.enter(PosId::NONE).map_err(|e| e.or_at(position_of(v)))?;
+        let result = self.force_deep_entered(v, seen);
+        self.leave();
+        result
+    }
+
+    fn force_deep_entered(&mut self, v: Value, seen: &mut FxHashSet<u64>) -> Result<Value> {
         let v = self.force(v, PosId::NONE)?;
         match v.view() {
             View::Set(set) => {
@@ -24,7 +31,7 @@ impl Vm {
                     return Ok(v);
                 }
                 let values = |vm: &mut Vm| set.iter(&mut vm.heap).map(|(_, v)| v).collect();
-                self.deep_ahead(set.len(), values, |vm| {
+                self.ahead(Ahead::Deep, set.len(), values, |vm| {
                     for (name, element) in set.iter(&mut vm.heap) {
                         vm.force_deep_in(element, seen).map_err(|e| {
                             e.trace(
@@ -40,35 +47,35 @@ impl Vm {
                 if list.is_empty() || !seen.insert(v.0) {
                     return Ok(v);
                 }
-                self.deep_ahead(
-                    list.len(),
-                    |_| list.iter().collect(),
-                    |vm| {
-                        for i in 0..list.len() {
-                            let element = vm.force_deep_in(list.get(i), seen).map_err(|e| {
-                                e.trace(
-                                    PosId::NONE,
-                                    format!("while evaluating list element at index {i}"),
-                                )
-                            })?;
-                            list.resolve(i, element);
-                        }
-                        Ok(())
-                    },
-                )?;
+                let values = |_: &mut Vm| list.iter().collect();
+                self.ahead(Ahead::Deep, list.len(), values, |vm| {
+                    for i in 0..list.len() {
+                        vm.force_deep_in(list.get(i), seen).map_err(|e| {
+                            e.trace(
+                                PosId::NONE,
+                                format!("while evaluating list element at index {i}"),
+                            )
+                        })?;
+                    }
+                    Ok(())
+                })?;
             }
             _ => {}
         }
         Ok(v)
     }
+}
 
-    /// One level of the walk, with helpers.
-    fn deep_ahead(
-        &mut self,
-        count: usize,
-        items: impl FnOnce(&mut Vm) -> Vec<Value>,
-        level: impl FnOnce(&mut Vm) -> Result<()>,
-    ) -> Result<()> {
-        self.nested(PosId::NONE, |vm| vm.ahead(Ahead::Deep, count, items, level))
+/// Where a function, or the function that a thunk is to call, is written.
+pub(crate) fn position_of(v: Value) -> PosId {
+    match v.view() {
+        View::Function(f) => f.lambda().params[0].pos,
+        View::Partial(p) => p.function().lambda().params[p.args().len()].pos,
+        View::Thunk(t) => match t.state() {
+            State::Apply(n) => position_of(t.application(n).0),
+            State::Mapped(i) => position_of(t.mapped(i).0),
+            _ => PosId::NONE,
+        },
+        _ => PosId::NONE,
     }
 }

@@ -160,6 +160,7 @@ impl Vm {
                 }
                 self.eval(&a.body, env)
             }
+            Node::Failed(e) => Err((*e).clone()),
             Node::Scoped(s) => {
                 // SAFETY: as for `Outer`.
                 let set = unsafe { env.up(u32::from(s.depth)).get(s.slot) };
@@ -217,13 +218,16 @@ impl Vm {
 
     /// The name that a path's element stands for.
     #[inline(always)]
-    pub(super) fn name(&mut self, name: &'static Name, env: Env, pos: PosId) -> Result<Symbol> {
+    pub(super) fn name(&mut self, name: &'static Name, env: Env) -> Result<Symbol> {
         match &name.dynamic {
             None => Ok(name.name),
-            Some(node) => {
-                let v = self.eval(node, env)?;
-                let s =
-                    self.force_string_no_context(v, pos, "while evaluating an attribute name")?;
+            Some(dynamic) => {
+                let v = self.eval(&dynamic.node, env)?;
+                let s = self.force_string_no_context(
+                    v,
+                    dynamic.pos,
+                    "while evaluating an attribute name",
+                )?;
                 Ok(s.symbol())
             }
         }
@@ -231,34 +235,42 @@ impl Vm {
 
     pub(super) fn select(&mut self, select: &'static Select, env: Env) -> Result<Value> {
         let mut v = self.eval(&select.subject, env)?;
-        let mut pos = PosId::NONE;
+        // The attribute that was selected last, for errors.
+        let mut last: Option<(Set, Symbol)> = None;
         for name in select.path {
-            let symbol = self.name(name, env, select.pos)?;
+            let symbol = match self.name(name, env) {
+                Ok(symbol) => symbol,
+                Err(e) => return Err(self.trace_select(e, select, env, last)),
+            };
             let Some(set) = v.as_set() else {
                 if let Some(default) = select.default {
-                    return self.eval(default, env);
+                    return self
+                        .eval(default, env)
+                        .map_err(|e| self.trace_select(e, select, env, last));
                 }
                 let error = self.no_set(select.pos, v);
-                return Err(self.trace_select(error, select, env, pos));
+                return Err(self.trace_select(error, select, env, last));
             };
             let Some((found, slot)) = lookup_name(set, symbol, name) else {
                 if let Some(default) = select.default {
-                    return self.eval(default, env);
+                    return self
+                        .eval(default, env)
+                        .map_err(|e| self.trace_select(e, select, env, last));
                 }
                 let error = self.missing(select.pos, set, symbol);
-                return Err(self.trace_select(error, select, env, pos));
+                return Err(self.trace_select(error, select, env, last));
             };
+            last = Some((set, symbol));
             if found.is_thunk() {
                 v = match self.force(found, PosId::NONE) {
                     Ok(v) => v,
                     Err(e) => {
-                        pos = set.position(symbol);
-                        let at = pos.or(select.pos);
+                        let at = set.position(symbol).or(select.pos);
                         let inner = match e.kind() {
                             Kind::InfiniteRecursion | Kind::StackOverflow => e.or_at(at),
                             _ => e,
                         };
-                        return Err(self.trace_select(inner, select, env, pos));
+                        return Err(self.trace_select(inner, select, env, last));
                     }
                 };
                 if let Some(slot) = slot {
@@ -296,7 +308,7 @@ impl Vm {
     #[cold]
     #[inline(never)]
     fn no_set(&mut self, pos: PosId, found: Value) -> Error {
-        self.expected("a set", found).at(pos).trace(pos, "while selecting an attribute")
+        self.expected("a set", found).trace(pos, "while selecting an attribute")
     }
 
     #[cold]
@@ -318,8 +330,9 @@ impl Vm {
         error: Error,
         select: &'static Select,
         env: Env,
-        pos: PosId,
+        last: Option<(Set, Symbol)>,
     ) -> Error {
+        let pos = last.map_or(PosId::NONE, |(set, symbol)| set.position(symbol));
         if !pos.is_some() || crate::builtins::is_internal(pos) {
             return error;
         }
@@ -328,9 +341,12 @@ impl Vm {
             if i > 0 {
                 path.push('.');
             }
-            match self.name(name, env, select.pos) {
+            match self.name(name, env) {
                 Ok(symbol) => path.push_str(&shown(symbol)),
-                Err(_) => path.push_str("\"${…}\""),
+                Err(_) => {
+                    let text = name.dynamic.map_or("", |dynamic| dynamic.text);
+                    path.push_str(&format!("\"${{{text}}}\""));
+                }
             }
         }
         error.trace(pos, format!("while evaluating the attribute '{path}'"))
@@ -341,7 +357,7 @@ impl Vm {
         let last = h.path.len() - 1;
         for (i, name) in h.path.iter().enumerate() {
             v = self.force(v, h.pos)?;
-            let symbol = self.name(name, env, h.pos)?;
+            let symbol = self.name(name, env)?;
             let Some((found, _)) = v.as_set().and_then(|s| lookup_name(s, symbol, name)) else {
                 return Ok(Value::FALSE);
             };
@@ -362,14 +378,9 @@ impl Vm {
             let set = match v.as_set() {
                 Some(set) => set,
                 None => {
-                    let forced = self.force(v, var.pos).map_err(|e| {
-                        e.trace(
-                            var.pos,
-                            "while evaluating the first subexpression of a with expression",
-                        )
-                    })?;
+                    let forced = self.force(v, var.pos)?;
                     let Some(set) = forced.as_set() else {
-                        return Err(self.expected("a set", forced).at(var.pos).trace(
+                        return Err(self.expected("a set", forced).trace(
                             var.pos,
                             "while evaluating the first subexpression of a with expression",
                         ));

@@ -3,7 +3,7 @@
 use super::Vm;
 use crate::compile;
 use crate::context::{Context, ContextBuilder, DerivedPath, Element};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, render};
 use crate::io::tree::file_error;
 use crate::io::{AddPath, FileKind};
 use crate::position;
@@ -152,13 +152,34 @@ impl Vm {
             pipe_operators: self.shared.settings.has_feature("pipe-operators"),
             home: None,
             pure: self.shared.settings.pure,
+            lints: self.shared.settings.lints,
         };
         match firn_syntax::parse(source, base, &options) {
-            Ok(ast) => Ok(Arc::new(ast)),
+            Ok(ast) => {
+                self.show_warnings(ast.warnings(), ast.source());
+                Ok(Arc::new(ast))
+            }
             Err(e) => {
+                self.show_warnings(&e.warnings, &e.source);
                 let id = position::register(&e.source);
                 Err(Error::new(Kind::Syntax, e.message).at(id.at(e.pos)))
             }
+        }
+    }
+
+    fn show_warnings(&self, warnings: &[firn_syntax::Warning], source: &Arc<Source>) {
+        if warnings.is_empty() {
+            return;
+        }
+        let id = position::register(source);
+        for warning in warnings {
+            let text = if warning.placed {
+                format!("warning: {}", warning.message)
+            } else {
+                let shown = Error::new(Kind::Other, &*warning.message).at(id.at(warning.pos));
+                render::render_as("warning", &shown, render::Options::default())
+            };
+            self.shared.io.message(text.as_bytes());
         }
     }
 
@@ -416,10 +437,7 @@ impl Vm {
     }
 
     fn lookup_uncached(&self, location: &str) -> Option<PathBuf> {
-        let scheme = location.split_once("://").map(|(scheme, _)| scheme);
-        let pseudo = location.starts_with("channel:")
-            || matches!(scheme, Some("http" | "https" | "file" | "channel" | "git" | "s3" | "ssh"));
-        if pseudo {
+        if paths::is_pseudo_url(location) {
             let url = match location.strip_prefix("channel:") {
                 Some(channel) => format!("https://channels.nixos.org/{channel}/nixexprs.tar.xz"),
                 None => location.to_owned(),

@@ -1,9 +1,10 @@
 //! Forcing thunks, also while other threads do.
 
 use super::Vm;
+use crate::compile::Node;
 use crate::error::{Error, Kind, Result};
 use crate::position::PosId;
-use crate::value::{State, Str, Thunk, Value};
+use crate::value::{Env, State, Str, Thunk, Value};
 use parking_lot::{Condvar, Mutex};
 use std::time::Duration;
 
@@ -40,7 +41,9 @@ impl Vm {
                     if !thunk.claim(word, self.thread, self.concurrent) {
                         continue;
                     }
-                    self.eval(node, thunk.env())
+                    // What failed has no environment, whatever it was before.
+                    let failed = matches!(node, Node::Failed(_));
+                    self.eval(node, if failed { Env::NONE } else { thunk.env() })
                 }
                 State::Apply(n) => {
                     self.check_stack(pos)?;
@@ -69,7 +72,11 @@ impl Vm {
                 }
                 Err(error) => {
                     // As it was, so that another attempt gives the same error.
-                    if thunk.finish(word, self.concurrent) {
+                    let awaited = thunk.finish(word, self.concurrent);
+                    if self.catching > 0 && error.is_catchable() {
+                        self.failed.push((thunk, word));
+                    }
+                    if awaited {
                         wake();
                     }
                     Err(if error.kind() == Kind::InfiniteRecursion {
@@ -95,6 +102,25 @@ impl Vm {
             None => {
                 let i = self.int(i as i64);
                 self.apply(function, &[i], pos)
+            }
+        }
+    }
+
+    /// Remembers in the thunks that failed since `from` that they did so with this error, which `tryEval`
+    /// catches: they are not evaluated again.
+    pub(crate) fn remember_failure(&mut self, from: usize, error: Error) {
+        if self.failed.len() == from {
+            return;
+        }
+        let error: &'static Error = Box::leak(Box::new(error));
+        let node: &'static Node = Box::leak(Box::new(Node::Failed(error)));
+        for (thunk, word) in self.failed.drain(from..) {
+            // Another thread may be at it again.
+            if thunk.state_word() == word
+                && thunk.claim(word, self.thread, self.concurrent)
+                && thunk.finish(std::ptr::from_ref(node) as u64, self.concurrent)
+            {
+                wake();
             }
         }
     }

@@ -20,6 +20,7 @@ mod sets;
 pub(crate) use ahead::Ahead;
 pub use coerce::Text;
 pub use compare::Ordering3;
+pub(crate) use deep::position_of;
 pub(crate) use derived::Known;
 pub use files::FileKindCache;
 pub use run::{Evaluator, STACK_BYTES};
@@ -62,6 +63,12 @@ pub struct Settings {
     pub search_path: Vec<(String, String)>,
     /// Enabled experimental features.
     pub features: Vec<String>,
+    /// In restricted evaluation: what may be fetched, as beginnings of URLs (`allowed-uris`).
+    pub allowed_uris: Vec<String>,
+    /// Whether `exec` and `importNative` exist (`allow-unsafe-native-code-during-evaluation`).
+    pub native_code: bool,
+    /// Literals to warn about or to refuse (`lint-…`).
+    pub lints: firn_syntax::Lints,
     /// Whether values that are printed unevaluated must be as unevaluated as C++ Nix leaves them. Costs time.
     pub exact_laziness: bool,
     /// How many threads evaluate (`eval-cores`); 0: as many as there are processors.
@@ -82,6 +89,9 @@ impl Default for Settings {
             read_only: true,
             search_path: Vec::new(),
             features: Vec::new(),
+            allowed_uris: Vec::new(),
+            native_code: false,
+            lints: firn_syntax::Lints::default(),
             exact_laziness: false,
             eval_cores: 1,
         }
@@ -128,6 +138,10 @@ pub struct Vm {
     first: bool,
     exact: bool,
     show_trace: bool,
+    /// How many calls of `tryEval` are under way.
+    pub(crate) catching: u32,
+    /// Thunks that failed within them with errors that can be caught, and the words they had.
+    pub(crate) failed: Vec<(crate::value::Thunk, u64)>,
     /// Counters, for `NIX_SHOW_STATS` and profiling.
     pub stats: Stats,
 }
@@ -180,11 +194,10 @@ impl Vm {
     /// Counts a level of calls.
     #[inline(always)]
     pub(crate) fn enter(&mut self, pos: PosId) -> Result<()> {
-        self.depth += 1;
         if self.depth > self.max_depth {
-            self.depth -= 1;
             return Err(stack_overflow().at(pos));
         }
+        self.depth += 1;
         self.check_stack(pos)
     }
 

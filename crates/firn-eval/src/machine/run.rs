@@ -3,7 +3,8 @@
 use super::{Settings, Shared, Stats, Vm, stack_address};
 use crate::builtins;
 use crate::heap::Heap;
-use crate::io::EvalIo;
+use crate::io::{EvalIo, GuardedIo};
+use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
@@ -35,6 +36,8 @@ impl Vm {
             helper: None,
             exact: shared.settings.exact_laziness,
             show_trace: shared.settings.show_trace,
+            catching: 0,
+            failed: Vec::new(),
             stats: Stats::default(),
             shared,
         }
@@ -58,9 +61,27 @@ pub(super) fn start_helper(
     }
 }
 
+/// The world, guarded if evaluation is restricted or pure. The search path may be read.
+fn guarded(io: Arc<dyn EvalIo>, settings: &Settings) -> Arc<dyn EvalIo> {
+    if !settings.restrict && !settings.pure {
+        return io;
+    }
+    let io = GuardedIo::new(io, settings.pure);
+    let cwd = std::env::current_dir().unwrap_or_else(|_| "/".into());
+    for (_, location) in &settings.search_path {
+        if !crate::paths::is_pseudo_url(location) {
+            let path = cwd.join(location).into_os_string().into_encoded_bytes();
+            let path = crate::paths::canonical(&path);
+            io.allow(std::path::Path::new(<std::ffi::OsStr as OsStrExt>::from_bytes(&path)));
+        }
+    }
+    Arc::new(io)
+}
+
 impl Evaluator {
     /// An evaluator of this world.
     pub fn new(io: Arc<dyn EvalIo>, settings: Settings) -> Evaluator {
+        let io = guarded(io, &settings);
         let mut heap = Heap::new();
         let globals = builtins::globals(&mut heap, &settings, io.store_dir());
         let pool = super::ahead::Pool::new(&settings);

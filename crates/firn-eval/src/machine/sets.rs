@@ -137,7 +137,7 @@ impl Vm {
         // SAFETY: as above.
         let given = unsafe { env.get(slots[overrides as usize]) };
         let given =
-            self.force_set(given, attrs.pos, "while evaluating the `__overrides` attribute")?;
+            self.force_set(given, PosId::NONE, "while evaluating the `__overrides` attribute")?;
         let set = Set::room(&mut self.heap, attrs.shape, Provenance::NONE);
         for (i, name) in attrs.shape.names().iter().enumerate() {
             if let Some(v) = given.get(*name) {
@@ -163,7 +163,7 @@ impl Vm {
             Err(e) => return Err(e.trace(u.rhs_pos, RIGHT)),
         };
         let Some(right) = rhs.as_set() else {
-            return Err(self.expected("a set", rhs).at(u.rhs_pos).trace(u.rhs_pos, RIGHT));
+            return Err(self.expected("a set", rhs).trace(u.rhs_pos, RIGHT));
         };
         let lhs = match self.eval(&u.operands.lhs, env) {
             Ok(v) => v,
@@ -171,7 +171,7 @@ impl Vm {
             Err(e) => return Err(e.trace(u.lhs_pos, LEFT)),
         };
         let Some(left) = lhs.as_set() else {
-            return Err(self.expected("a set", lhs).at(u.lhs_pos).trace(u.lhs_pos, LEFT));
+            return Err(self.expected("a set", lhs).trace(u.lhs_pos, LEFT));
         };
         self.stats.updates += 1;
         // SAFETY: null, or the address of a memoised update, which lives forever.
@@ -211,7 +211,10 @@ impl Vm {
     }
 
     /// Whether this set is a derivation.
-    pub(crate) fn is_derivation(&mut self, set: Set) -> Result<bool> {
+    ///
+    /// # Errors
+    /// What evaluating its type raises.
+    pub fn is_derivation(&mut self, set: Set) -> Result<bool> {
         let Some(t) = set.get(sym::TYPE) else { return Ok(false) };
         let t = self.force(t, PosId::NONE)?;
         Ok(t.as_str().is_some_and(|s| s.bytes() == b"derivation"))

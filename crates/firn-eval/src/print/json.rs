@@ -67,9 +67,9 @@ fn to_json_in(
                     }
                     string(name.as_bytes(), out)?;
                     out.push(b':');
-                    to_json(vm, value, PosId::NONE, context, copy, strict, out).map_err(|e| {
-                        e.trace(set.position(name), format!("while evaluating attribute '{name}'"))
-                    })?;
+                    let at = set.position(name);
+                    to_json(vm, value, at, context, copy, strict, out)
+                        .map_err(|e| e.trace(at, format!("while evaluating attribute '{name}'")))?;
                 }
                 Ok(())
             })?;
@@ -101,9 +101,8 @@ fn to_json_in(
         | View::Builtin(_)
         | View::Applied(_)
         | View::Thunk(_) => {
-            return Err(
-                Error::type_error(format!("cannot convert {} to JSON", v.describe())).at(pos)
-            );
+            return Err(Error::type_error(format!("cannot convert {} to JSON", v.describe()))
+                .at(crate::machine::position_of(v).or(pos)));
         }
     }
     Ok(())

@@ -37,6 +37,7 @@ fn looked_at(v: Value) -> Value {
 }
 
 fn ambiguous_in(vm: &mut Vm, v: Value, out: &mut Vec<u8>, seen: &mut FxHashSet<u64>) -> Result<()> {
+    let cell = v;
     let v = looked_at(v);
     match v.view() {
         View::Int(i) => out.extend_from_slice(i.to_string().as_bytes()),
@@ -63,7 +64,8 @@ fn ambiguous_in(vm: &mut Vm, v: Value, out: &mut Vec<u8>, seen: &mut FxHashSet<u
             out.push(b'}');
         }
         View::List(list) => {
-            if !list.is_empty() && !seen.insert(v.0) {
+            // A list is known by the cell that it is found in, as in C++ Nix.
+            if !list.is_empty() && !seen.insert(cell.0) {
                 out.extend_from_slice("«repeated»".as_bytes());
                 return Ok(());
             }
@@ -186,12 +188,12 @@ impl Printer {
     fn print(&mut self, vm: &mut Vm, v: Value, depth: usize) -> Result<()> {
         let start = self.out.len();
         let result = vm.nested(crate::position::PosId::NONE, |vm| {
-            let v = if self.style.force {
+            let forced = if self.style.force {
                 vm.force(v, crate::position::PosId::NONE)?
             } else {
                 looked_at(v)
             };
-            self.value(vm, v, depth)
+            self.value(vm, v, forced, depth)
         });
         match result {
             Err(e)
@@ -208,7 +210,8 @@ impl Printer {
         }
     }
 
-    fn value(&mut self, vm: &mut Vm, v: Value, depth: usize) -> Result<()> {
+    /// Prints the value that was found in a cell.
+    fn value(&mut self, vm: &mut Vm, cell: Value, v: Value, depth: usize) -> Result<()> {
         match v.view() {
             View::Int(i) => self.text(&i.to_string()),
             View::Float(f) => self.text(&number::float(f)),
@@ -227,7 +230,7 @@ impl Printer {
             View::Path(p) => self.out.extend_from_slice(p.bytes()),
             View::Set(set) => self.set(vm, v, set, depth)?,
             View::List(list) => {
-                if !list.is_empty() && !self.seen.insert(v.0) {
+                if !list.is_empty() && !self.seen.insert(cell.0) {
                     self.text("«repeated»");
                     return Ok(());
                 }

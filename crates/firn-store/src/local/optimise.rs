@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use firn_event::{ActivityKind, Level};
 use firn_model::hash::HashAlgo;
+use firn_model::store_path::StorePath;
 
 use super::LocalStore;
 use crate::error::{Error, Result, errno_text};
@@ -44,6 +45,17 @@ impl LocalStore {
             activity.progress(n as u64 + 1, paths.len() as u64);
         }
         Ok(pass.stats)
+    }
+
+    /// Optimises a path that was just registered, if `auto-optimise-store` is set.
+    ///
+    /// # Errors
+    /// If files cannot be read or linked.
+    pub fn optimise_new(&self, path: &StorePath) -> Result<()> {
+        if self.options.auto_optimise {
+            self.optimise_path(&self.real_path(path), Repair::No)?;
+        }
+        Ok(())
     }
 
     /// Optimises one path, which was just made.

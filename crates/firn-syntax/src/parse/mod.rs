@@ -11,6 +11,7 @@
 //! | `functions` | functions and their patterns |
 //! | `binds` | attribute sets: paths, merging, duplicates |
 //! | `strings` | strings, indented strings, paths |
+//! | `lint` | literals that are discouraged |
 //! | `grammar`, `automaton` | what syntax errors say |
 
 mod automaton;
@@ -18,6 +19,7 @@ mod binds;
 mod functions;
 mod grammar;
 mod lexer;
+mod lint;
 mod parser;
 mod strings;
 #[cfg(test)]
@@ -30,6 +32,42 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// What is done about a kind of literal that is discouraged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Diagnose {
+    /// Nothing.
+    #[default]
+    Ignore,
+    /// A warning.
+    Warn,
+    /// It is an error.
+    Fatal,
+}
+
+impl std::str::FromStr for Diagnose {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Diagnose, ()> {
+        match text {
+            "ignore" => Ok(Diagnose::Ignore),
+            "warn" => Ok(Diagnose::Warn),
+            "fatal" => Ok(Diagnose::Fatal),
+            _ => Err(()),
+        }
+    }
+}
+
+/// What is done about literals that are discouraged: the settings `lint-…`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Lints {
+    /// URLs without quotes (`lint-url-literals`).
+    pub url_literals: Diagnose,
+    /// Paths that begin with a slash or `~` (`lint-absolute-path-literals`).
+    pub absolute_paths: Diagnose,
+    /// Relative paths that begin with a name (`lint-short-path-literals`).
+    pub short_paths: Diagnose,
+}
+
 /// What the language is beyond its core, and what literals refer to.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
@@ -39,6 +77,8 @@ pub struct Options {
     pub home: Option<PathBuf>,
     /// Refuse `~/…`.
     pub pure: bool,
+    /// Literals to warn about or to refuse.
+    pub lints: Lints,
 }
 
 /// Why a text is no expression.
@@ -96,6 +136,8 @@ pub struct Warning {
     pub message: String,
     /// Where.
     pub pos: Pos,
+    /// Whether the message itself names the place; otherwise the place is to be shown after it.
+    pub placed: bool,
 }
 
 /// Parses a source. Relative path literals are resolved against `base_dir`, an absolute path.

@@ -555,7 +555,7 @@ impl<'s> Parser<'s> {
                  Give feedback at https://github.com/NixOS/nix/pull/11121",
                 source.describe(Pos(start))
             );
-            self.ast.warnings.push(Warning { message, pos: Pos(start) });
+            self.ast.warnings.push(Warning { message, pos: Pos(start), placed: true });
         }
         Ok(e)
     }
@@ -615,7 +615,10 @@ impl<'s> Parser<'s> {
                 let name = self.add(Expr::String(name), pos, 0)?;
                 self.operator_call(sym::FIND_FILE, [path, name], pos)?
             }
-            T::Uri => self.add(Expr::String(piece(token)), pos, 0)?,
+            T::Uri => {
+                self.lint_url(token)?;
+                self.add(Expr::String(piece(token)), pos, 0)?
+            }
             T::LParen => {
                 let e = self.expr()?;
                 self.expect(T::RParen)?;

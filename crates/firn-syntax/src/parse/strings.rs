@@ -288,6 +288,7 @@ impl Parser<'_> {
             let message = format!("the path '{literal}' can not be resolved in pure mode");
             return self.message(message, Pos::NONE);
         }
+        self.lint_path(token, literal)?;
         let side = &mut self.lexer.side;
         let from = side.len();
         if token.kind == T::HomePath {

@@ -10,7 +10,7 @@ use std::process::Command;
 
 use firn_event::{Level, Logger};
 
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, Script};
 use crate::{Error, IoContext as _, Result};
 
 /// Where the parts of the system are; all are below `root` so that tests need no real one.
@@ -63,9 +63,16 @@ pub fn lock(roots: &Roots) -> Result<Lock> {
 /// A step that fails does not keep later ones from running, since half a system is worse than most of
 /// one; all failures come back together.
 ///
+/// Scripts find `action` in `NIXOS_ACTION`; at boot there is none.
+///
 /// # Errors
 /// If the toplevel has no manifest, or any step failed.
-pub fn activate(roots: &Roots, toplevel: &Path, logger: &Logger) -> Result<()> {
+pub fn activate(
+    roots: &Roots,
+    toplevel: &Path,
+    action: Option<&str>,
+    logger: &Logger,
+) -> Result<()> {
     let manifest = Manifest::read(toplevel)?;
     let mut failures: Vec<String> = Vec::new();
     let mut step = |result: Result<()>| {
@@ -85,7 +92,7 @@ pub fn activate(roots: &Roots, toplevel: &Path, logger: &Logger) -> Result<()> {
     }
     step(replace_link(toplevel, &roots.path("run/current-system")));
     for script in &manifest.scripts {
-        step(run_script(&script.path, &script.name, toplevel));
+        step(run_script(script, toplevel, action));
     }
     if failures.is_empty() {
         Ok(())
@@ -152,9 +159,23 @@ pub(crate) fn replace_link(target: &Path, link: &Path) -> Result<()> {
     fs::rename(&temporary, link).at("replace", link)
 }
 
-fn run_script(path: &Path, name: &str, toplevel: &Path) -> Result<()> {
-    let program = format!("activation script {name}");
-    let status = Command::new(path)
+/// Runs those activation scripts that can say what they would do.
+///
+/// # Errors
+/// If one cannot be run or fails; those after it have not run then.
+pub fn dry_run_scripts(manifest: &Manifest, toplevel: &Path) -> Result<()> {
+    let mut able = manifest.scripts.iter().filter(|s| s.supports_dry_activation);
+    able.try_for_each(|script| run_script(script, toplevel, Some("dry-activate")))
+}
+
+fn run_script(script: &Script, toplevel: &Path, action: Option<&str>) -> Result<()> {
+    let program = format!("activation script {}", script.name);
+    let mut command = Command::new(&script.path);
+    match action {
+        Some(action) => command.env("NIXOS_ACTION", action),
+        None => command.env_remove("NIXOS_ACTION"),
+    };
+    let status = command
         .env("PATH", format!("{0}/sw/bin:{0}/sw/sbin", toplevel.display()))
         .env("systemConfig", toplevel)
         .status()
@@ -163,4 +184,44 @@ fn run_script(path: &Path, name: &str, toplevel: &Path) -> Result<()> {
         return Ok(());
     }
     Err(Error::Failed { program, status: status.to_string(), stderr: String::new() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn scripts_know_the_action_and_only_able_ones_run_dry() {
+        let dir = tempfile::tempdir().unwrap();
+        let said = dir.path().join("said");
+        let mut scripts = String::new();
+        for (name, able) in [("able", true), ("other", false)] {
+            let path = dir.path().join(name);
+            let text =
+                format!("#!/bin/sh\necho {name} ${{NIXOS_ACTION-none}} >> {}\n", said.display());
+            fs::write(&path, text).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+            let separator = if scripts.is_empty() { "" } else { "," };
+            scripts += &format!(
+                r#"{separator}{{"name":"{name}","path":"{}","supportsDryActivation":{able}}}"#,
+                path.display()
+            );
+        }
+        let toplevel = dir.path().join("toplevel");
+        fs::create_dir(&toplevel).unwrap();
+        let text = format!(r#"{{"version":1,"scripts":[{scripts}]}}"#);
+        fs::write(toplevel.join("activation.json"), text).unwrap();
+
+        dry_run_scripts(&Manifest::read(&toplevel).unwrap(), &toplevel).unwrap();
+        assert_eq!(fs::read_to_string(&said).unwrap(), "able dry-activate\n");
+        fs::remove_file(&said).unwrap();
+
+        let roots = Roots { root: dir.path().join("root") };
+        fs::create_dir(&roots.root).unwrap();
+        activate(&roots, &toplevel, Some("test"), &Logger::silent()).unwrap();
+        activate(&roots, &toplevel, None, &Logger::silent()).unwrap();
+        let all = "able test\nother test\nable none\nother none\n";
+        assert_eq!(fs::read_to_string(&said).unwrap(), all);
+    }
 }

@@ -1,6 +1,9 @@
 //! Users and groups: declared ones are merged into `/etc/passwd`, `/etc/group` and `/etc/shadow`,
-//! never copied over them. Numbers once given to a name stay its own (`/var/lib/nixos/uid-map` and
+//! never copied over them; `subids` does the same for `/etc/subuid` and `/etc/subgid`. Numbers once given to a name stay its own (`/var/lib/nixos/uid-map` and
 //! `gid-map`, as on NixOS).
+
+mod expiry;
+mod subids;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -193,6 +196,7 @@ pub fn apply(roots: &Roots, manifest: &Manifest, logger: &Logger) -> Result<Chan
     write_groups(&etc.join("group"), &groups)?;
     write_users(&etc.join("passwd"), &users)?;
     write_shadow(roots, manifest, &users, logger)?;
+    subids::apply(&etc, &lib, manifest, &users)?;
     write_set(&lib.join("declarative-groups"), manifest.groups.iter().map(|g| &g.name))?;
     write_set(&lib.join("declarative-users"), manifest.users.iter().map(|u| &u.name))?;
     write_map(&lib.join("gid-map"), &gid_map)?;
@@ -335,10 +339,36 @@ fn write_shadow(
                     .unwrap_or_else(|| before.map_or(LOCKED.to_owned(), |b| b.0.clone())),
             },
         };
-        let rest = before.map_or("1::::::", |b| b.1.as_str());
+        let mut rest = before.map_or("1::::::", |b| b.1.as_str()).to_owned();
+        if let Some(user) = declared {
+            rest = with_expiry(&rest, user, manifest.mutable_users)?;
+        }
         text += &format!("{name}:{}:{rest}\n", plain(&hash));
     }
     write_atomically(&path, text.as_bytes(), 0o600)
+}
+
+/// The fields after the hash, with the day that the user is declared to expire on. Without one the day
+/// stays as it is where people may set it.
+fn with_expiry(rest: &str, user: &User, mutable: bool) -> Result<String> {
+    let mut fields: Vec<&str> = rest.split(':').collect();
+    fields.resize(7, "");
+    let day = match &user.expires {
+        Some(date) => {
+            let days = expiry::days(date).ok_or_else(|| {
+                Error::Other(format!(
+                    "users.users.{}.expires is '{date}', which is no day (YYYY-MM-DD)",
+                    user.name
+                ))
+            })?;
+            days.to_string()
+        }
+        None if mutable => return Ok(rest.to_owned()),
+        None => String::new(),
+    };
+    // last change, least and greatest age, warning, inactivity, expiry, reserved
+    fields[5] = &day;
+    Ok(fields.join(":"))
 }
 
 /// The hash that a user is declared to have.

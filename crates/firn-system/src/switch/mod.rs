@@ -31,6 +31,19 @@ pub enum Action {
     DryActivate,
 }
 
+impl Action {
+    /// The word for it on command lines, which activation scripts find in `NIXOS_ACTION`.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Switch => "switch",
+            Self::Boot => "boot",
+            Self::Test => "test",
+            Self::DryActivate => "dry-activate",
+        }
+    }
+}
+
 impl std::str::FromStr for Action {
     type Err = Error;
     fn from_str(s: &str) -> Result<Self> {
@@ -59,12 +72,17 @@ pub struct Outcome {
     pub problems: Vec<String>,
 }
 
-/// Activates `toplevel` on the running system.
+/// Activates `toplevel` on the running system, or says what that would do.
 ///
 /// # Errors
 /// If another switch is going on or the toplevel cannot be read. Units that fail are told in the
 /// outcome, not as an error.
-pub fn activate_now(roots: &Roots, toplevel: &Path, dry: bool, logger: &Logger) -> Result<Outcome> {
+pub fn activate_now(
+    roots: &Roots,
+    toplevel: &Path,
+    action: Action,
+    logger: &Logger,
+) -> Result<Outcome> {
     let _lock = activate::lock(roots)?;
     let manifest = crate::manifest::Manifest::read(toplevel)?;
     let systemctl = Systemctl::of(toplevel);
@@ -74,7 +92,11 @@ pub fn activate_now(roots: &Roots, toplevel: &Path, dry: bool, logger: &Logger) 
     let active = systemctl.active()?;
     let plan = plan::plan(&old_units, &new_units, &active);
     let mut outcome = Outcome { plan, ..Outcome::default() };
-    if dry {
+    if action == Action::DryActivate {
+        if let Err(e) = activate::dry_run_scripts(&manifest, toplevel) {
+            logger.message(Level::Error, e.to_string());
+            outcome.problems.push(e.to_string());
+        }
         for (verb, units) in outcome.plan.lines() {
             logger.message(
                 Level::Notice,
@@ -98,7 +120,7 @@ pub fn activate_now(roots: &Roots, toplevel: &Path, dry: bool, logger: &Logger) 
         let _ = systemctl.run("stop", &plan.stop);
     }
     logger.message(Level::Notice, "activating the configuration...");
-    if let Err(e) = activate::activate(roots, toplevel, logger) {
+    if let Err(e) = activate::activate(roots, toplevel, Some(action.word()), logger) {
         outcome.problems.push(e.to_string());
     }
     let failed_before: Vec<String> = systemctl.failed().unwrap_or_default();

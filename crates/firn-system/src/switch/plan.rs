@@ -30,13 +30,17 @@ pub struct Plan {
     pub start: Vec<String>,
     /// Changed, but left as they run, because they ask for it.
     pub skip: Vec<String>,
+    /// What starts with the targets among `start`, because it is new in them.
+    pub new: Vec<String>,
 }
 
 impl Plan {
     /// The lists that have something, with their verbs.
     #[must_use]
     pub fn lines(&self) -> Vec<(&'static str, Vec<String>)> {
-        let start = self.start.iter().filter(|u| !u.ends_with(".target")).cloned().collect();
+        let named = self.start.iter().filter(|u| !u.ends_with(".target"));
+        let start: BTreeSet<String> = named.chain(&self.new).cloned().collect();
+        let start = start.into_iter().collect();
         [
             ("stop", self.stop.clone()),
             ("NOT restart", self.skip.clone()),
@@ -170,6 +174,13 @@ pub fn plan(old_dir: &Path, new_dir: &Path, active: &ActiveUnits) -> Plan {
             }
         }
     }
+    let targets: Vec<&String> = start.iter().filter(|u| u.ends_with(".target")).collect();
+    let before = pulled_in(old_dir, &targets);
+    let new = pulled_in(new_dir, &targets)
+        .into_iter()
+        .filter(|name| !before.contains(name) && !active.contains_key(name))
+        .filter(|name| ![".target", ".slice", ".device"].iter().any(|s| name.ends_with(s)))
+        .collect();
     let list = |set: BTreeSet<String>| set.into_iter().collect();
     Plan {
         stop: list(stop),
@@ -177,7 +188,31 @@ pub fn plan(old_dir: &Path, new_dir: &Path, active: &ActiveUnits) -> Plan {
         restart: list(restart),
         start: list(start),
         skip: list(skip),
+        new: list(new),
     }
+}
+
+/// The units in `dir` that start with `roots`: what these want or require, what that does, and so on.
+fn pulled_in(dir: &Path, roots: &[&String]) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let mut open: Vec<String> = roots.iter().map(|r| (*r).clone()).collect();
+    while let Some(name) = open.pop() {
+        let Some(unit) = Unit::read(dir, &name).filter(|u| !u.masked) else { continue };
+        if !found.insert(name.clone()) {
+            continue;
+        }
+        for key in ["Wants", "Requires", "BindsTo", "Upholds"] {
+            let values = unit.sections.get("Unit").and_then(|s| s.get(key));
+            let words = values.into_iter().flatten().flat_map(|v| v.split_whitespace());
+            open.extend(words.map(str::to_owned));
+        }
+        for kind in ["wants", "requires", "upholds"] {
+            let entries = std::fs::read_dir(dir.join(format!("{name}.{kind}")));
+            let names = entries.into_iter().flatten().flatten();
+            open.extend(names.map(|e| e.file_name().to_string_lossy().into_owned()));
+        }
+    }
+    found
 }
 
 fn untouchable(name: &str) -> bool {
@@ -290,6 +325,37 @@ mod tests {
         let p = plan_of("multi-user.target", "[Unit]\n#\n", "[Unit]\n#\n");
         assert_eq!(p.start, ["multi-user.target"]);
         assert!(p.lines().is_empty(), "targets are not worth a line");
+    }
+
+    #[test]
+    fn what_is_new_in_a_target_is_told() {
+        let mut f = Fixture::new();
+        f.unit("multi-user.target", "[Unit]\n#\n", "[Unit]\nWants=direct.service\n");
+        let wants = |generation: &str, unit: &str| {
+            let folder = f.dir.path().join(generation).join("multi-user.target.wants");
+            fs::create_dir_all(&folder).unwrap();
+            fs::write(f.dir.path().join(generation).join(unit), A).unwrap();
+            std::os::unix::fs::symlink(format!("../{unit}"), folder.join(unit)).unwrap();
+        };
+        // wanted before too: one that runs, and one that has run to its end
+        for unit in ["runs.service", "oneshot.service"] {
+            wants("old", unit);
+            wants("new", unit);
+        }
+        for unit in ["a.service", "b.timer"] {
+            wants("new", unit);
+        }
+        let new = f.dir.path().join("new");
+        fs::write(new.join("a.service"), format!("[Unit]\nRequires=c.socket absent.socket\n{A}"))
+            .unwrap();
+        fs::write(new.join("c.socket"), "[Socket]\nListenStream=1\n").unwrap();
+        fs::write(new.join("direct.service"), A).unwrap();
+        // there, but in no target that runs
+        fs::write(new.join("unwanted.service"), A).unwrap();
+        f.state("runs.service", "active");
+        let plan = f.plan();
+        assert_eq!(plan.new, ["a.service", "b.timer", "c.socket", "direct.service"]);
+        assert_eq!(plan.lines(), [("start", plan.new.clone())]);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::{netlink, stage1};
+use super::{kept, netlink, stage1};
 use crate::{Error, IoContext as _, Result};
 
 /// A host folder to show inside.
@@ -30,7 +30,7 @@ pub struct Bind {
 pub struct Spec {
     /// Letters, digits and dashes; also names the interface on the host.
     pub name: String,
-    /// The system to boot.
+    /// The system to boot, unless it was offered before and another generation is present inside.
     pub toplevel: PathBuf,
     /// Where the container keeps its files.
     pub state: PathBuf,
@@ -100,7 +100,7 @@ impl Container {
                 "a container needs root; try '--vm', which does not".to_owned(),
             ));
         }
-        prepare(spec)?;
+        let system = prepare(spec)?;
         let (console, terminal) = stage1::open_console()?;
         let interface = interface_name(&spec.name);
         let mut helper = Command::new(firn)
@@ -111,7 +111,7 @@ impl Container {
             .env_clear()
             .spawn()
             .map_err(|source| Error::Run { program: firn.display().to_string(), source })?;
-        let result = Self::boot(&mut helper, spec, &interface, &terminal);
+        let result = Self::boot(&mut helper, spec, system, &interface, &terminal);
         match result {
             Ok(running) => {
                 let path = spec.state.join("running.json");
@@ -139,13 +139,19 @@ impl Container {
         }
     }
 
-    fn boot(helper: &mut Child, spec: &Spec, interface: &str, terminal: &str) -> Result<Running> {
+    fn boot(
+        helper: &mut Child,
+        spec: &Spec,
+        system: PathBuf,
+        interface: &str,
+        terminal: &str,
+    ) -> Result<Running> {
         let lost = || Error::Other("the container's helper ended early".to_owned());
         let pid = helper.id();
         let (Some(to), Some(from)) = (&mut helper.stdin, &mut helper.stdout) else {
             return Err(lost());
         };
-        let order = stage1::Order { spec: spec.clone(), terminal: terminal.to_owned() };
+        let order = stage1::Order { spec: spec.clone(), system, terminal: terminal.to_owned() };
         let mut text = serde_json::to_vec(&order).map_err(|e| Error::Other(e.to_string()))?;
         text.push(b'\n');
         to.write_all(&text).map_err(|_| lost())?;
@@ -234,8 +240,8 @@ fn interface_name(name: &str) -> String {
     format!("firn-{}", &digest.to_base32()[..8])
 }
 
-/// Makes the folders that the container's root is put together from.
-fn prepare(spec: &Spec) -> Result<()> {
+/// Makes the folders that the container's root is put together from, and tells which system to start.
+fn prepare(spec: &Spec) -> Result<PathBuf> {
     let ok =
         !spec.name.is_empty() && spec.name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
     if !ok {
@@ -265,10 +271,6 @@ fn prepare(spec: &Spec) -> Result<()> {
         let path = spec.state.join(layer);
         fs::create_dir_all(&path).at("create", &path)?;
     }
-    let profiles = root.join("nix/var/nix/profiles");
-    if fs::symlink_metadata(profiles.join("system")).is_err() {
-        crate::activate::replace_link(&spec.toplevel, &profiles.join("system-1-link"))?;
-        crate::activate::replace_link(Path::new("system-1-link"), &profiles.join("system"))?;
-    }
-    Ok(())
+    let upper = spec.state.join("store-upper");
+    kept::offer(&spec.state, &root, &[&spec.store, &upper], &spec.toplevel)
 }

@@ -1,13 +1,15 @@
 //! Trying a system without installing it: in a container (as root) or in a virtual machine.
 //!
 //! [`container`] and [`vm`] start one; [`forward`] carries connections from the host's ports into a
-//! container; [`agent`] is how commands are run inside a machine. What runs after a `fork` is in
+//! container; [`agent`] is how commands are run inside a machine; [`kept`] is what a trial with a state
+//! folder finds again. What runs after a `fork` is in
 //! [`stage1`], which is entered by running this program anew (`firn __container-init`), since a
 //! process with threads must not run more than an `exec` after forking.
 
 pub mod agent;
 pub mod container;
 pub mod forward;
+pub mod kept;
 mod kvm;
 mod netlink;
 pub mod stage1;

@@ -21,6 +21,8 @@ use crate::{Error, IoContext as _, Result};
 pub struct Order {
     /// The container.
     pub spec: Spec,
+    /// The system to start.
+    pub system: PathBuf,
     /// The pseudo-terminal that is to be its console.
     pub terminal: String,
 }
@@ -216,7 +218,7 @@ fn become_init(order: &Order) -> Result<Never> {
             libc::dup2(console.as_raw_fd(), fd);
         }
     }
-    let init = spec.toplevel.join("init");
+    let init = order.system.join("init");
     let program = c_string(init.as_os_str())?;
     let mut environment = vec![c_string(OsStr::new("container=firn"))?];
     for (name, value) in &spec.environment {

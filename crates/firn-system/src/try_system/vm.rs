@@ -1,5 +1,6 @@
 //! A system in a virtual machine: QEMU with the system's kernel and initrd given directly, the store
 //! as a read-only erofs image, and a second serial port for the [`agent`](super::agent). Needs no root.
+//! With a disk ([`kept`](super::kept)) it keeps what it writes; else that is in its memory.
 
 use std::fs;
 use std::os::unix::net::UnixStream;
@@ -13,7 +14,8 @@ use crate::{Error, IoContext as _, Result};
 /// What machine to start.
 #[derive(Debug, Clone)]
 pub struct Spec {
-    /// The system to boot, as its path in the store.
+    /// The system to boot, as its path in the store. With a disk, the machine's present generation is
+    /// booted instead if this system was offered to it before.
     pub toplevel: PathBuf,
     /// Where the host has the kernel.
     pub kernel: PathBuf,
@@ -21,9 +23,11 @@ pub struct Spec {
     pub initrd: PathBuf,
     /// The kernel's command line from the system's configuration.
     pub kernel_params: String,
-    /// The image of the store.
-    pub store_image: PathBuf,
-    /// Where the machine keeps its sockets and logs; what it writes itself is in its memory.
+    /// Images of the store, of which the first that has a path counts.
+    pub store_images: Vec<PathBuf>,
+    /// The disk that holds everything but the images; without one that is in memory.
+    pub disk: Option<PathBuf>,
+    /// Where the machine has its sockets and logs.
     pub state: PathBuf,
     /// Memory in MiB.
     pub memory: u64,
@@ -79,12 +83,12 @@ impl Machine {
         command.arg("-m").arg(spec.memory.to_string());
         command.arg("-smp").arg(spec.cores.to_string());
         command.arg("-kernel").arg(&spec.kernel).arg("-initrd").arg(&spec.initrd);
+        let parameters = disks(&mut command, spec);
         command.arg("-append").arg(format!(
-            "{} console=ttyS0 root=tmpfs firn.store=serial:store firn.storewritable firn.agent=ttyS1 init={}/init",
+            "{} console=ttyS0 {parameters} firn.storewritable firn.agent=ttyS1 init={}/init",
             spec.kernel_params,
             spec.toplevel.display()
         ));
-        read_only_drive(&mut command, &spec.store_image, "store");
         let mut net = "user,id=net0".to_owned();
         for port in &spec.ports {
             net += &format!(",hostfwd=tcp:{}:{}-:{}", port.address, port.host, port.guest);
@@ -180,10 +184,29 @@ impl Drop for Machine {
     }
 }
 
-fn read_only_drive(command: &mut Command, file: &Path, id: &str) {
+/// Adds the images and the disk, and gives the kernel's parameters by which the first stage finds them.
+fn disks(command: &mut Command, spec: &Spec) -> String {
+    let mut stores = Vec::new();
+    for (number, image) in spec.store_images.iter().enumerate() {
+        let id = format!("store{number}");
+        drive(command, image, &id, "readonly=on");
+        stores.push(format!("serial:{id}"));
+    }
+    let root = match &spec.disk {
+        None => "root=tmpfs",
+        Some(disk) => {
+            // what the guest frees is free on the host too
+            drive(command, disk, "root", "discard=unmap,detect-zeroes=unmap");
+            "root=serial:root rootfstype=ext4 firn.profile=/nix/var/nix/profiles/system"
+        }
+    };
+    format!("{root} firn.store={}", stores.join(","))
+}
+
+fn drive(command: &mut Command, file: &Path, id: &str, options: &str) {
     command
         .arg("-drive")
-        .arg(format!("if=none,id={id},format=raw,file={},readonly=on", escaped(file)));
+        .arg(format!("if=none,id={id},format=raw,file={},{options}", escaped(file)));
     command.arg("-device").arg(format!("virtio-blk-pci,drive={id},serial={id}"));
 }
 

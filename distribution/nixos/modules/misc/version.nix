@@ -8,14 +8,18 @@
 let
   inherit (lib) mkOption types;
   cfg = config.system.nixos;
+  # the release, with its name if it has one
+  fullVersion = cfg.release + lib.optionalString (cfg.codeName != "") " (${cfg.codeName})";
   osRelease = {
     NAME = cfg.distroName;
     ID = cfg.distroId;
-    VERSION = "${cfg.release} (${cfg.codeName})";
+    # what works on NixOS works here; programs that ask for it look at this too
+    ID_LIKE = if cfg.distroId == "nixos" then "" else "nixos";
+    VERSION = fullVersion;
     VERSION_CODENAME = lib.toLower cfg.codeName;
     VERSION_ID = cfg.release;
     BUILD_ID = cfg.version;
-    PRETTY_NAME = "${cfg.distroName} ${cfg.release} (${cfg.codeName})";
+    PRETTY_NAME = "${cfg.distroName} ${fullVersion}";
     VARIANT = if cfg.variantName == null then "" else cfg.variantName;
     VARIANT_ID = if cfg.variant_id == null then "" else cfg.variant_id;
     DEFAULT_HOSTNAME = cfg.distroId;
@@ -78,13 +82,14 @@ in
       codeName = mkOption {
         type = types.str;
         readOnly = true;
-        default = lib.trivial.codeName or "Firn";
-        description = "The name of the release.";
+        # nixpkgs' name of the release, which the library has, is not this distribution's
+        default = "";
+        description = "The name of the release; it has none.";
       };
       distroId = mkOption {
         type = types.str;
         internal = true;
-        default = "nixos";
+        default = "firn";
         description = "The identifier of the operating system.";
       };
       distroName = mkOption {
@@ -137,12 +142,14 @@ in
 
   config = {
     environment.etc.os-release.text = shell osRelease;
+    # by this file programs tell that a system is made from a configuration
+    environment.etc.NIXOS.text = "";
     environment.etc.lsb-release.text = shell {
-      LSB_VERSION = "${cfg.release} (${cfg.codeName})";
+      LSB_VERSION = fullVersion;
       DISTRIB_ID = cfg.distroId;
       DISTRIB_RELEASE = cfg.release;
       DISTRIB_CODENAME = lib.toLower cfg.codeName;
-      DISTRIB_DESCRIPTION = "${cfg.distroName} ${cfg.release} (${cfg.codeName})";
+      DISTRIB_DESCRIPTION = "${cfg.distroName} ${fullVersion}";
     };
 
     warnings = lib.optional (

@@ -93,6 +93,8 @@ let
   '';
 in
 {
+  imports = [ ./store-image.nix ];
+
   options.virtualisation = {
     memorySize = mkOption {
       type = types.ints.positive;
@@ -210,13 +212,6 @@ in
     boot.initrd.luks.devices = forVM { };
     networking.useDHCP = lib.mkDefault true;
     services.timesyncd.enable = forVM false;
-
-    # The store's database does not come with its contents.
-    boot.postBootCommands = ''
-      if [ -e /nix/store/.registration ] && ! [ -e /nix/var/nix/db/db.sqlite ]; then
-        ${pkgs.firn}/bin/nix-store --load-db < /nix/store/.registration || true
-      fi
-    '';
 
     system.build.vm =
       pkgs.runCommand "nixos-vm"

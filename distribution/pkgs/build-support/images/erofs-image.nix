@@ -21,5 +21,9 @@ final.runCommand name
       cp -r --preserve=mode,links,timestamps --no-dereference --reflink=auto "$path" store/
     done < "$closure/store-paths"
     cp "$closure/registration" store/.registration
-    mkfs.erofs -T1 --all-root -U 6669726e-0000-4000-8000-000000000000 $compression "$out" store
+    # it draws its progress
+    if ! mkfs.erofs -T1 --all-root -U 6669726e-0000-4000-8000-000000000000 $compression "$out" store > messages; then
+      cat messages
+      exit 1
+    fi
   ''

@@ -51,7 +51,7 @@ final.runCommandLocal "${kernel.name or "linux"}-modules-shrunk"
         fi
       done <<< "$lines"
     done
-    cp "$folder"/modules.order "$folder"/modules.builtin "$target/" 2>/dev/null || true
+    cp "$folder"/modules.order "$folder"/modules.builtin "$folder"/modules.builtin.modinfo "$target/" 2>/dev/null || true
     chmod -R u+w "$target"
     depmod -b $out "$version"
   ''

@@ -1,13 +1,16 @@
 #!/bin/busybox sh
-# Stage 1: what the kernel starts from the initrd. Loads modules, finds the root file system (and, where there is one, the store's
-# image), and hands over to the system's init.
+# Stage 1: what the kernel starts from the initrd. Loads modules, finds the root file system (and, where there are some, the
+# store's images), and hands over to the system's init.
 #
 # Kernel parameters:
 #   init=PATH            the system's init, a path on the root file system (default /sbin/init)
 #   root=DEVICE          /dev/…, UUID=…, LABEL=…, PARTUUID=…, serial:NAME (virtio disk's serial), or tmpfs (the default)
 #   rootfstype=TYPE rootflags=OPTIONS ro rw rootdelay=SECONDS
-#   firn.store=DEVICE    an image (erofs, squashfs) that is the store; firn.storefstype=TYPE (erofs)
-#   firn.storewritable   put a layer of memory over it, so that paths can be added until the next boot
+#   firn.store=DEVICE,…  images (erofs, squashfs) that are the store, the first before the later ones; firn.storefstype=TYPE (erofs)
+#   firn.storewritable   put a layer over them, so that paths can be added: on the root file system, so in memory if that is
+#   firn.mkfs=PROGRAM    a program in the store that makes a file system on the root device if that is all zeroes
+#   firn.profile=LINK    start the present generation of this profile, if the system of init= was offered before: if it is the one
+#                        that LINK's folder names in the file `offered-system`
 #   firn.tmpfs=SIZE      size of a root in memory (default 50%)
 #   boot.shell_on_fail   a shell instead of a panic when something is missing
 #   boot.trace           show every command
@@ -34,7 +37,8 @@ fail() {
     exit 1
 }
 
-init=/sbin/init root=tmpfs rootType= rootFlags= rootMode=rw delay=30 store= storeType=erofs storeWritable= size=50% shellOnFail=
+init=/sbin/init root=tmpfs rootType= rootFlags= rootMode=rw delay=30 stores= storeType=erofs storeWritable= size=50% shellOnFail=
+mkfs= profile=
 for word in $(cat /proc/cmdline); do
     case $word in
     init=*) init=${word#init=} ;;
@@ -44,9 +48,11 @@ for word in $(cat /proc/cmdline); do
     ro) rootMode=ro ;;
     rw) rootMode=rw ;;
     rootdelay=*) delay=${word#rootdelay=} ;;
-    firn.store=*) store=${word#firn.store=} ;;
+    firn.store=*) stores=$(echo "${word#firn.store=}" | tr , ' ') ;;
     firn.storefstype=*) storeType=${word#firn.storefstype=} ;;
     firn.storewritable) storeWritable=1 ;;
+    firn.mkfs=*) mkfs=${word#firn.mkfs=} ;;
+    firn.profile=*) profile=${word#firn.profile=} ;;
     firn.tmpfs=*) size=${word#firn.tmpfs=} ;;
     boot.shell_on_fail) shellOnFail=1 ;;
     boot.trace | boot.debugtrace) set -x ;;
@@ -94,28 +100,63 @@ waitFor() {
     done
 }
 
+# --- the store's images ---------------------------------------------------------------------------------------------
+# before the root file system: the program that makes one is in the store
+images=
+for store in $stores; do
+    waitFor "$store" || fail "the store's device $store did not appear within $delay seconds"
+    mkdir -p "/images/${device##*/}"
+    mount -t "$storeType" -o ro "$device" "/images/${device##*/}" || fail "cannot mount the store's image $device"
+    images="$images ${device##*/}"
+done
+
 # --- the root file system -------------------------------------------------------------------------------------------
+# makes a file system on $device, if there is nothing at all on it
+format() {
+    if [ -z "$mkfs" ] || [ -n "$(head -c 1048576 "$device" | tr -d '\0' | head -c 1)" ]; then return 0; fi
+    say "making a file system on $device"
+    mkdir -p /nix
+    for image in $images; do
+        ln -sfn "/images/$image" /nix/store
+        if [ -e "$mkfs" ]; then
+            "$mkfs" -q -F "$device" || fail "cannot make a file system on $device"
+            return 0
+        fi
+    done
+    fail "the program $mkfs is not in the store's images"
+}
+
 if [ "$root" = tmpfs ]; then
     mount -t tmpfs -o "mode=0755,size=$size" tmpfs /sysroot || fail "cannot mount a root in memory"
 else
     waitFor "$root" || fail "the root device $root did not appear within $delay seconds"
+    format
     mount -o "$rootMode${rootFlags:+,$rootFlags}" ${rootType:+-t "$rootType"} "$device" /sysroot ||
         fail "cannot mount $device (root=$root) as the root file system"
 fi
 
 # --- the store ------------------------------------------------------------------------------------------------------
-if [ -n "$store" ]; then
-    waitFor "$store" || fail "the store's device $store did not appear within $delay seconds"
+if [ -n "$images" ]; then
     mkdir -p /sysroot/nix/store
+    lower=
+    for image in $images; do
+        place=/sysroot/nix/store
+        if [ -n "$storeWritable" ]; then
+            place=/sysroot/nix/.ro-store/$image
+            mkdir -p "$place"
+        fi
+        mount -o move "/images/$image" "$place" || mount --move "/images/$image" "$place"
+        lower=$lower${lower:+:}$place
+        # without a layer there is room for one only
+        if [ -z "$storeWritable" ]; then break; fi
+    done
     if [ -n "$storeWritable" ]; then
-        mkdir -p /sysroot/nix/.ro-store /sysroot/nix/.rw-store
-        mount -t "$storeType" -o ro "$device" /sysroot/nix/.ro-store || fail "cannot mount the store's image $device"
-        mount -t tmpfs -o mode=0755 tmpfs /sysroot/nix/.rw-store
-        mkdir -p /sysroot/nix/.rw-store/store /sysroot/nix/.rw-store/work
-        mount -t overlay -o lowerdir=/sysroot/nix/.ro-store,upperdir=/sysroot/nix/.rw-store/store,workdir=/sysroot/nix/.rw-store/work \
+        layer=/sysroot/nix/.rw-store
+        mkdir -p $layer
+        if [ "$root" = tmpfs ]; then mount -t tmpfs -o mode=0755 tmpfs $layer; fi
+        mkdir -p $layer/store $layer/work
+        mount -t overlay -o "lowerdir=$lower,upperdir=$layer/store,workdir=$layer/work" \
             overlay /sysroot/nix/store || fail "cannot put a writable layer over the store"
-    else
-        mount -t "$storeType" -o ro "$device" /sysroot/nix/store || fail "cannot mount the store's image $device"
     fi
 fi
 
@@ -123,6 +164,10 @@ fi
 if [ -e /post-mount.sh ]; then . /post-mount.sh; fi
 
 # --- over to the system ---------------------------------------------------------------------------------------------
+if [ -n "$profile" ] && [ "$(cat "/sysroot${profile%/*}/offered-system" 2>/dev/null)" = "${init%/init}" ]; then
+    generation=$(readlink "/sysroot${profile%/*}/$(readlink "/sysroot$profile")")
+    if [ -e "/sysroot$generation/init" ]; then init=$generation/init; fi
+fi
 if [ ! -e "/sysroot$init" ] && [ ! -L "/sysroot$init" ]; then
     fail "the system's init $init is not on the root file system"
 fi

@@ -50,6 +50,13 @@ fn is_container(state: &Path) -> bool {
     state.join("running.json").exists()
 }
 
+/// The command by which a machine's agent runs `argv` with what a login of root has.
+pub fn with_environment(argv: &[String]) -> Vec<String> {
+    let path = "/run/wrappers/bin:/run/current-system/sw/bin:/run/current-system/sw/sbin";
+    let set = ["/usr/bin/env", &format!("PATH={path}"), "HOME=/root", "USER=root"];
+    set.iter().map(|s| (*s).to_owned()).chain(argv.iter().cloned()).collect()
+}
+
 /// Runs a program in the system with the state folder `state`.
 pub fn run_in(state: &Path, argv: &[String]) -> Result<i32, String> {
     if is_container(state) {
@@ -64,14 +71,7 @@ pub fn run_in(state: &Path, argv: &[String]) -> Result<i32, String> {
     let stream = vm::connect(state).map_err(|e| e.to_string())?;
     let mut client = agent::Client::connect(stream, Duration::from_secs(60), &mut || true)
         .map_err(|e| e.to_string())?;
-    let path = "/run/wrappers/bin:/run/current-system/sw/bin:/run/current-system/sw/sbin";
-    let mut all = vec![
-        "/usr/bin/env".to_owned(),
-        format!("PATH={path}"),
-        "HOME=/root".to_owned(),
-        "USER=root".to_owned(),
-    ];
-    all.extend_from_slice(argv);
+    let all = with_environment(argv);
     let mut out = std::io::stdout();
     client
         .run(&all, &mut |text| {

@@ -3,6 +3,7 @@
 
 mod build;
 mod machines;
+mod ready;
 mod terminal;
 mod trial;
 
@@ -22,10 +23,16 @@ Options of 'try':
   -p, --port H:G       forward the host's port H to the system's port G; may be repeated
   -n, --name NAME      the name for 'run' and 'stop' (default: trial)
       --also CONFIG    build this configuration too, to switch to; may be repeated
-      --state FOLDER   keep a container's files there, and start from them if they exist
+      --state FOLDER   keep the system's files there, and start from them if they exist
       --detach         come back once the system is up, and leave it running
       --memory MIB     memory of a virtual machine (default: 1024)
       --cores N        processors of a virtual machine (default: 2)
+
+Without --state, everything that the system wrote is gone when it ends. With it, the folder holds a
+container's files, or a virtual machine's disk ('disk.img', which takes the room that is used, at
+most 16 GiB). The next start with the same folder finds /etc, /home, /var and the generations as
+they were, and boots the present generation; when CONFIGURATION has changed since, it becomes a new
+generation and that is booted. A virtual machine's kernel is always that of CONFIGURATION.
 ";
 
 /// Runs the command.

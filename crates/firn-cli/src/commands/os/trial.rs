@@ -6,15 +6,16 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
+use firn_system::try_system::agent;
 use firn_system::try_system::container::{self, Container};
+use firn_system::try_system::kept::Disk;
 use firn_system::try_system::vm::{self, Machine};
 use firn_system::try_system::{PortForward, forward, probe_kvm};
 
 use super::build::{self, Kind};
+use super::ready::{self, BOOT_PATIENCE};
 use super::{machines, terminal};
-
-/// How long a machine may take to boot; one without KVM on a busy host is slow.
-const BOOT_PATIENCE: Duration = Duration::from_secs(300);
+use crate::common::store::Local;
 
 #[derive(Debug)]
 struct Options {
@@ -122,6 +123,8 @@ pub fn run(args: &[String]) -> Result<ExitCode, String> {
         Some(state) => state.clone(),
         None => temporary_state(&options.name)?,
     };
+    // of a start that was cut off
+    let _ = fs::remove_file(state.join("up"));
     let result = match options.kind {
         Kind::Container => run_container(&options, &wanted, &state),
         Kind::Vm => run_vm(&options, &wanted, &state),
@@ -230,7 +233,11 @@ fn detach(args: &[String], options: &Options) -> Result<ExitCode, String> {
         }
         std::thread::sleep(Duration::from_millis(20));
     }
+    let said = fs::read_to_string(&log).unwrap_or_default();
     let _ = fs::remove_file(&log);
+    for line in said.lines().filter(|l| l.starts_with("nothing listens")) {
+        eprintln!("{line}");
+    }
     eprintln!(
         "'{0}' is up after {1:.1} s; 'firn os run {0} PROGRAM' runs a program in it, 'firn os stop {0}' ends it",
         options.name,
@@ -249,25 +256,16 @@ fn guest_configuration(options: &Options) -> String {
     )
 }
 
-/// Waits until systemd says that the system is up, whether or not all units are well.
-fn wait_until_up(state: &Path) -> Result<(), String> {
-    let argv = ["systemctl", "is-system-running", "--wait"].map(str::to_owned);
-    let end = Instant::now() + BOOT_PATIENCE;
-    while Instant::now() < end {
-        let output = Command::new(build::this_program()?)
-            .arg("__container-exec")
-            .arg(state)
-            .args(&argv)
-            .stderr(Stdio::null())
-            .output()
-            .map_err(|e| e.to_string())?;
-        let text = String::from_utf8_lossy(&output.stdout);
-        if matches!(text.trim(), "running" | "degraded") {
-            return Ok(());
-        }
-        std::thread::sleep(Duration::from_millis(30));
+/// The ports of the system that are forwarded.
+fn guest_ports(options: &Options) -> Vec<u16> {
+    options.ports.iter().map(|p| p.guest).collect()
+}
+
+#[expect(clippy::print_stderr, reason = "the command's output")]
+fn tell_unserved(ports: &[u16]) {
+    for port in ports {
+        eprintln!("nothing listens on port {port} of the system yet");
     }
-    Err("the system did not come up".into())
 }
 
 #[expect(clippy::print_stderr, reason = "the command's output")]
@@ -317,11 +315,22 @@ fn run_container(options: &Options, wanted: &Wanted, state: &Path) -> Result<Exi
         let file =
             fs::File::create(&log).map_err(|e| format!("cannot write '{}': {e}", log.display()))?;
         terminal::log_to(console, file);
-        let up = wait_until_up(state);
-        if let Err(e) = up {
+        let mut run = |argv: &[&str]| {
+            let output = Command::new(&firn)
+                .arg("__container-exec")
+                .arg(state)
+                .args(argv)
+                .stderr(Stdio::null())
+                .output()
+                .map_err(|e| e.to_string())?;
+            let text = String::from_utf8_lossy(&output.stdout).into_owned();
+            Ok((output.status.code().unwrap_or(255), text))
+        };
+        let up = ready::wait(&mut run, false, &guest_ports(options)).map_err(|e| {
             let tail = fs::read_to_string(&log).unwrap_or_default();
-            return Err(format!("{e}; its console:\n{tail}"));
-        }
+            format!("{e}; its console:\n{tail}")
+        })?;
+        tell_unserved(&up);
         fs::write(state.join("up"), "").map_err(|e| e.to_string())?;
         while !container.has_ended() {
             std::thread::sleep(Duration::from_millis(50));
@@ -348,8 +357,14 @@ fn run_vm(options: &Options, wanted: &Wanted, state: &Path) -> Result<ExitCode, 
     };
     let params = fs::read_to_string(toplevel.join("kernel-params")).unwrap_or_default();
     let image = wanted.image.as_deref().ok_or("no store image was built")?;
-    let image = host(image)?;
-    let image = if image.is_dir() { image.join("store.erofs") } else { image };
+    let disk = match &options.state {
+        None => None,
+        Some(state) => Some(Disk::open(state, image).map_err(|e| e.to_string())?),
+    };
+    let mut store_images = vec![host(image)?];
+    if let (Some(state), Some(disk)) = (&options.state, &disk) {
+        store_images = keep_images(&store, state, disk)?;
+    }
     let mut kernel = resolve("kernel")?;
     if let Ok(target) = fs::read_link(&kernel) {
         kernel = host(&target)?;
@@ -359,7 +374,8 @@ fn run_vm(options: &Options, wanted: &Wanted, state: &Path) -> Result<ExitCode, 
         kernel,
         initrd: resolve("initrd")?,
         kernel_params: params.trim().to_owned(),
-        store_image: image,
+        store_images,
+        disk: disk.as_ref().map(|d| d.file.clone()),
         state: state.to_owned(),
         memory: options.memory,
         cores: options.cores,
@@ -375,10 +391,15 @@ fn run_vm(options: &Options, wanted: &Wanted, state: &Path) -> Result<ExitCode, 
     if options.background {
         let mut client = machine.agent(BOOT_PATIENCE).map_err(|e| e.to_string())?;
         send_configuration(&mut client, options)?;
-        let argv = ["/run/current-system/sw/bin/systemctl", "is-system-running", "--wait"];
-        client
-            .run(&argv.map(str::to_owned), &mut |_| {})
-            .map_err(|e| format!("{e}\n{}", machine.console_tail(25)))?;
+        let mut run = |argv: &[&str]| {
+            let argv: Vec<String> = argv.iter().map(|a| (*a).to_owned()).collect();
+            let argv = machines::with_environment(&argv);
+            let mut text = String::new();
+            let code = client.run(&argv, &mut |t| text += t).map_err(|e| e.to_string())?;
+            Ok((code, text))
+        };
+        let up = ready::wait(&mut run, true, &guest_ports(options));
+        tell_unserved(&up.map_err(|e| format!("{e}\n{}", machine.console_tail(25)))?);
         drop(client);
         fs::write(state.join("up"), "").map_err(|e| e.to_string())?;
         let code = machine.wait().map_err(|e| e.to_string())?;
@@ -387,29 +408,57 @@ fn run_vm(options: &Options, wanted: &Wanted, state: &Path) -> Result<ExitCode, 
     }
     tell_ports(options.ports.iter().map(|p| (format!("{}:{}", p.address, p.host), p.guest)));
     eprintln!("Press Ctrl-a x to stop the machine.");
+    let mut client = None;
+    while client.is_none() && !machine.has_ended() {
+        // the console is the user's meanwhile; what is missing is only a convenience there
+        client = machine.agent(Duration::from_secs(5)).ok();
+    }
+    if let Some(mut client) = client {
+        let _ = send_configuration(&mut client, options);
+    }
     let code = machine.wait().map_err(|e| e.to_string())?;
     Ok(ExitCode::from(u8::try_from(code).unwrap_or(1)))
 }
 
-/// Writes the configuration into the machine, so that it can be changed and switched to there.
-fn send_configuration(
-    client: &mut firn_system::try_system::agent::Client,
-    options: &Options,
-) -> Result<(), String> {
+/// Protects the images that the machine's disk stands on from garbage collection, and gives those that
+/// are still there as the host's files, the newest first.
+fn keep_images(store: &Local, state: &Path, disk: &Disk) -> Result<Vec<PathBuf>, String> {
+    let roots = state.join("roots");
+    let name = |image: &Path| image.file_name().unwrap_or_default().to_owned();
+    for entry in fs::read_dir(&roots).into_iter().flatten().flatten() {
+        if !disk.images.iter().any(|image| name(image) == entry.file_name()) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+    let mut found = Vec::new();
+    for image in &disk.images {
+        let file = store.host_path(image)?;
+        if file.exists() {
+            store.add_root(image, &roots.join(name(image)))?;
+            found.push(file);
+        }
+    }
+    Ok(found)
+}
+
+/// Writes the configuration into the machine, so that it can be changed and switched to there. What
+/// was changed in `configuration.nix` stays; `trial` is as on the host.
+fn send_configuration(client: &mut agent::Client, options: &Options) -> Result<(), String> {
     let folder = options.configuration.parent().unwrap_or(Path::new("/"));
     let mut script = String::from("set -e; mkdir -p /etc/nixos/trial; cd /etc/nixos\n");
-    let mut put = |target: String, text: &str| {
-        script +=
-            &format!("cat > {} <<'FIRN-END-OF-FILE'\n{text}\nFIRN-END-OF-FILE\n", quoted(&target));
+    script += "[ -e configuration.nix ] || new=configuration.nix\n";
+    let mut put = |target: &str, text: &str| {
+        script += &format!("cat > {target} <<'FIRN-END-OF-FILE'\n{text}\nFIRN-END-OF-FILE\n");
     };
-    put("configuration.nix".to_owned(), guest_configuration(options).trim_end());
+    put("\"${new-/dev/null}\"", guest_configuration(options).trim_end());
     let entries =
         fs::read_dir(folder).map_err(|e| format!("cannot read '{}': {e}", folder.display()))?;
     for entry in entries.flatten() {
         // only small texts: what else a configuration uses is in the store already
         let path = entry.path();
         if let Some(text) = fs::read_to_string(&path).ok().filter(|t| t.len() < 256 * 1024) {
-            put(format!("trial/{}", entry.file_name().to_string_lossy()), text.trim_end());
+            let target = quoted(&format!("trial/{}", entry.file_name().to_string_lossy()));
+            put(&target, text.trim_end());
         }
     }
     let argv = ["/bin/sh".to_owned(), "-c".to_owned(), script];

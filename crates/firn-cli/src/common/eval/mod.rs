@@ -16,7 +16,7 @@ use firn_eval::value::{Set, SetBuilder};
 use firn_eval::{Error, Evaluator, Vm};
 use firn_store::layout::{Environment, StoreLayout};
 use firn_store::settings::Settings;
-use firn_syntax::{Origin, Symbol};
+use firn_syntax::{Diagnose, Lints, Origin, Symbol};
 
 /// Everything needed to evaluate: settings, and the store when it is opened.
 pub struct Session {
@@ -45,10 +45,18 @@ impl Session {
         Ok(Session { settings, environment, args })
     }
 
+    /// A session with settings that are complete.
+    pub fn with(settings: Settings, environment: Environment, args: EvalArgs) -> Session {
+        Session { settings, environment, args }
+    }
+
     /// The search path: `-I` options, then `NIX_PATH`, then the user's channels.
     pub fn search_path(&self) -> Vec<(String, String)> {
         let mut path: Vec<(String, String)> =
             self.args.include.iter().map(|e| split_entry(e)).collect();
+        if self.settings.bool("pure-eval") {
+            return path;
+        }
         if let Some(text) = self.environment.string("NIX_PATH") {
             path.extend(parse_nix_path(&text).iter().map(|e| split_entry(e)));
         } else {
@@ -113,9 +121,34 @@ impl Session {
                 ),
             read_only,
             search_path: self.search_path(),
-            features: s.words("experimental-features"),
+            features: self.features(),
+            allowed_uris: s.words("allowed-uris"),
+            native_code: s.bool("allow-unsafe-native-code-during-evaluation"),
+            lints: self.lints(),
             exact_laziness: false,
             eval_cores: usize::try_from(s.number("eval-cores")).unwrap_or(0),
+        }
+    }
+
+    /// The enabled experimental features; flakes bring `fetchTree` with them.
+    fn features(&self) -> Vec<String> {
+        let mut features = self.settings.words("experimental-features");
+        if features.iter().any(|f| f == "flakes") {
+            features.push("fetch-tree".into());
+        }
+        features
+    }
+
+    fn lints(&self) -> Lints {
+        let level = |name: &str| self.settings.text(name).parse().unwrap_or_default();
+        let mut short_paths = level("lint-short-path-literals");
+        if short_paths == Diagnose::Ignore && self.settings.bool("warn-short-path-literals") {
+            short_paths = Diagnose::Warn;
+        }
+        Lints {
+            url_literals: level("lint-url-literals"),
+            absolute_paths: level("lint-absolute-path-literals"),
+            short_paths,
         }
     }
 

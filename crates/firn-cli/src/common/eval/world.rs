@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use firn_eval::context::DerivedPath;
-use firn_eval::io::{AddPath, EvalIo, Fetch, FileKind, Filter, computed_path};
+use firn_eval::io::{AddPath, EvalIo, Fetch, FetchedTree, FileKind, Filter, computed_path};
 use firn_eval::{Error, Kind, Result};
+use firn_model::input::Input;
 use firn_model::{Derivation, Hash, HashAlgo, StoreDir, StorePath};
 use firn_store::{ClosureOptions, LocalStore, Repair, Store};
 
@@ -17,6 +18,9 @@ pub type Realiser =
 /// Fetches a file while evaluating.
 pub type Fetcher = dyn Fn(&Fetch<'_>) -> std::result::Result<StorePath, String> + Send + Sync;
 
+/// Fetches a tree while evaluating.
+pub type TreeFetcher = dyn Fn(&Input) -> std::result::Result<FetchedTree, String> + Send + Sync;
+
 /// Files of this machine and a local store.
 pub struct StoreIo {
     store: Arc<LocalStore>,
@@ -24,6 +28,7 @@ pub struct StoreIo {
     moved: Option<(PathBuf, PathBuf)>,
     realiser: Option<Box<Realiser>>,
     fetcher: Option<Box<Fetcher>>,
+    tree_fetcher: Option<Box<TreeFetcher>>,
 }
 
 impl StoreIo {
@@ -32,7 +37,7 @@ impl StoreIo {
         let logical = PathBuf::from(store.store_dir().as_str());
         let real = store.layout().real_store_dir.clone();
         let moved = (logical != real).then_some((logical, real));
-        StoreIo { store, moved, realiser: None, fetcher: None }
+        StoreIo { store, moved, realiser: None, fetcher: None, tree_fetcher: None }
     }
 
     /// Lets evaluation build.
@@ -44,6 +49,14 @@ impl StoreIo {
     /// Lets evaluation download.
     pub fn with_fetcher(mut self, fetcher: Box<Fetcher>) -> StoreIo {
         self.fetcher = Some(fetcher);
+        self
+    }
+}
+
+impl StoreIo {
+    /// Lets evaluation fetch trees.
+    pub fn with_tree_fetcher(mut self, fetcher: Box<TreeFetcher>) -> StoreIo {
+        self.tree_fetcher = Some(fetcher);
         self
     }
 }
@@ -197,6 +210,16 @@ impl EvalIo for StoreIo {
             None => Err(Error::new(
                 Kind::Io,
                 format!("cannot fetch '{}': this command does not download", what.url),
+            )),
+        }
+    }
+
+    fn fetch_tree(&self, input: &Input) -> Result<FetchedTree> {
+        match &self.tree_fetcher {
+            Some(fetcher) => fetcher(input).map_err(|e| Error::new(Kind::Io, e)),
+            None => Err(Error::new(
+                Kind::Io,
+                format!("cannot fetch '{}': this command does not download", input.shown()),
             )),
         }
     }

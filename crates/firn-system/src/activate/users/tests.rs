@@ -91,3 +91,79 @@ fn a_group_that_is_not_there_is_told() {
     assert!(err.contains("'absent' of user 'alice'"), "{err}");
     assert!(!roots.path("etc/passwd").exists(), "nothing is half done");
 }
+
+#[test]
+fn an_account_expires_on_its_day() {
+    let (_dir, roots) = roots();
+    let day = |roots: &Roots| {
+        let shadow = read(roots, "etc/shadow");
+        let line = shadow.lines().find(|l| l.starts_with("web:")).unwrap().to_owned();
+        line.split(':').nth(7).unwrap().to_owned()
+    };
+    let until = |date: &str| WEB.replace("\"uid\"", &format!("\"expires\":\"{date}\",\"uid\""));
+    let set = |users: &str, mutable| apply(&roots, &with_users(users, mutable), &Logger::silent());
+    set(WEB, true).unwrap();
+    assert_eq!(day(&roots), "");
+    set(&until("2030-01-01"), true).unwrap();
+    assert_eq!(day(&roots), "21915");
+    // where people may set a day, one that is not declared is theirs
+    set(WEB, true).unwrap();
+    assert_eq!(day(&roots), "21915");
+    set(WEB, false).unwrap();
+    assert_eq!(day(&roots), "");
+    let err = set(&until("2030-02-30"), true).unwrap_err().to_string();
+    assert!(err.contains("users.users.web.expires is '2030-02-30'"), "{err}");
+}
+
+#[test]
+fn subordinate_numbers_stay_with_their_users() {
+    let (_dir, roots) = roots();
+    let auto = |name: &str| {
+        WEB.replace("\"web\",\"uid\"", &format!("\"{name}\",\"autoSubUidGidRange\":true,\"uid\""))
+    };
+    let set = |users: &str, mutable| {
+        apply(&roots, &with_users(users, mutable), &Logger::silent()).unwrap();
+    };
+    set(WEB, true);
+    assert!(!roots.path("etc/subuid").exists(), "nobody has any");
+    set(&format!("{},{}", auto("a"), auto("b")), true);
+    let both = "a:100000:65536\nb:165536:65536\n";
+    assert_eq!(read(&roots, "etc/subuid"), both);
+    assert_eq!(read(&roots, "etc/subgid"), both);
+    // a range is nobody else's, and its owner's again when that comes back
+    set(&format!("{},{}", auto("c"), auto("b")), true);
+    assert_eq!(read(&roots, "etc/subuid"), "c:231072:65536\nb:165536:65536\n");
+    set(&format!("{},{}", auto("c"), auto("a")), true);
+    assert_eq!(read(&roots, "etc/subuid"), "c:231072:65536\na:100000:65536\n");
+
+    // what is declared in full is not chosen for others, whether for users or for groups
+    let ranges = WEB.replace(
+        "\"uid\"",
+        r#""subUidRanges":[{"startUid":300000,"count":10}],"subGidRanges":[{"startGid":400000,"count":1}],"uid""#,
+    );
+    set(&format!("{ranges},{},{}", auto("d"), auto("e")), true);
+    assert_eq!(
+        read(&roots, "etc/subuid"),
+        "web:300000:10\nd:427680:65536\ne:493216:65536\n",
+        "296608… would hold 300000, and 362144… would hold 400000"
+    );
+    assert!(read(&roots, "etc/subgid").starts_with("web:400000:1\n"));
+
+    // ranges of users that were made by hand stay, unless users are immutable
+    fs::write(roots.path("etc/passwd"), read(&roots, "etc/passwd") + "bob:x:1005:100::/b:/s\n")
+        .unwrap();
+    fs::write(
+        roots.path("etc/subuid"),
+        read(&roots, "etc/subuid") + "bob:558752:65536\ngone:1:1\n",
+    )
+    .unwrap();
+    set(&auto("f"), true);
+    assert_eq!(read(&roots, "etc/subuid"), "f:296608:65536\nbob:558752:65536\n");
+    set(&auto("f"), false);
+    assert_eq!(read(&roots, "etc/subuid"), "f:296608:65536\n");
+
+    // a range that the system's own tools gave is kept
+    fs::remove_file(roots.path("var/lib/nixos/auto-subuid-map")).unwrap();
+    set(&auto("f"), true);
+    assert_eq!(read(&roots, "etc/subgid"), "f:296608:65536\n");
+}

@@ -1,0 +1,180 @@
+//! What a `nix` command gets: settings, flags, arguments, and from them the store and an evaluator.
+
+use std::io::Write;
+use std::sync::Arc;
+
+use firn_eval::error::render;
+use firn_eval::io::EvalIo;
+use firn_eval::value::Set;
+use firn_eval::{Error, Vm};
+use firn_event::Level;
+use firn_store::LocalStore;
+use firn_ui::LogFormat;
+
+use super::flags::Given;
+use crate::common::build::Workbench;
+use crate::common::eval::{AutoArg, EvalArgs, Session};
+use crate::common::legacy::{Common, Failure, Outcome, stderr_logger, usage};
+
+/// One run of a command.
+pub struct Call<'a> {
+    /// Settings, verbosity, `--store`.
+    pub common: Common,
+    /// The command's own flags and its arguments.
+    pub given: Given,
+    /// Standard output.
+    pub out: &'a mut dyn Write,
+    store: Option<Arc<LocalStore>>,
+}
+
+impl<'a> Call<'a> {
+    /// A run of a command.
+    pub fn new(mut common: Common, given: Given, out: &'a mut dyn Write) -> Outcome<Self> {
+        let logs = given.has("print-build-logs") && !given.has("no-print-build-logs");
+        common.build_output = logs;
+        if common.log_format.is_none() {
+            let format = if logs { LogFormat::BarWithLogs } else { LogFormat::Bar };
+            common.log_format = Some(format);
+        }
+        if given.has("offline") || given.has("no-net") {
+            common.settings.set("substitute", "false")?;
+            common.settings.set("tarball-ttl", "4294967295")?;
+        } else if given.has("refresh") {
+            common.settings.set("tarball-ttl", "0")?;
+        }
+        Ok(Self { common, given, out, store: None })
+    }
+
+    /// The store that flags, settings and environment select.
+    pub fn store(&mut self) -> Outcome<Arc<LocalStore>> {
+        if let Some(store) = &self.store {
+            return Ok(Arc::clone(store));
+        }
+        let store = Arc::new(self.common.open_store()?);
+        self.store = Some(Arc::clone(&store));
+        Ok(store)
+    }
+
+    /// Takes this store for the one to ask.
+    pub fn use_store(&mut self, store: Arc<LocalStore>) {
+        self.store = Some(store);
+    }
+
+    /// Tells something on standard error, if the verbosity lets it through.
+    pub fn say(&self, level: Level, text: String) {
+        stderr_logger(self.common.verbosity).message(level, text);
+    }
+
+    /// The store with what builds need.
+    pub fn bench(&mut self) -> Outcome<Workbench> {
+        let store = self.store()?;
+        let options = self.common.build_options();
+        Ok(Workbench::with(store, options, self.common.display(), &self.common.settings))
+    }
+
+    /// The session for evaluation.
+    pub fn session(&self) -> Outcome<Session> {
+        let mut args = EvalArgs { impure: self.given.has("impure"), ..EvalArgs::default() };
+        for (flag, make) in [
+            ("arg", AutoArg::Expr as fn(String) -> AutoArg),
+            ("argstr", AutoArg::Text),
+            ("arg-from-file", |path| AutoArg::File(path.into())),
+        ] {
+            for values in self.given.all(flag) {
+                if let [name, value] = values {
+                    args.auto_args.push((name.clone(), make(value.clone())));
+                }
+            }
+        }
+        if let Some(name) = self.given.value("arg-from-stdin") {
+            let text = std::io::read_to_string(std::io::stdin())
+                .map_err(|e| Failure::Message(format!("reading standard input: {e}")))?;
+            args.auto_args.push((name.to_owned(), AutoArg::Text(text)));
+        }
+        args.include = self.given.all("include").flatten().cloned().collect();
+        Ok(Session::with(self.common.settings.clone(), self.common.env.clone(), args))
+    }
+
+    /// Evaluates on the store.
+    pub fn evaluate<T: Send>(
+        &mut self,
+        session: &Session,
+        read_only: bool,
+        work: impl FnOnce(&mut Vm, Set) -> Result<T, Stop> + Send,
+    ) -> Outcome<T> {
+        let mut settings = session.eval_settings(read_only);
+        // Without files and expressions there are only flakes, which are pure.
+        let pure = self.given.value("file").is_none()
+            && self.given.value("expr").is_none()
+            && !self.given.has("impure");
+        settings.pure = settings.pure || pure;
+        let bench = self.bench()?;
+        let io: Arc<dyn EvalIo> = Arc::new(bench.io());
+        let evaluator = session.evaluator(io, settings);
+        let result = evaluator.run(|vm| {
+            let args = session.auto_args(vm)?;
+            work(vm, args)
+        });
+        // The process ends soon: nobody needs the evaluator's tables taken apart.
+        std::mem::forget(evaluator);
+        result.map_err(|stop| match stop {
+            Stop::Eval(error) => Failure::Shown(render::render(&error, session.render_options())),
+            Stop::Other(failure) => failure,
+        })
+    }
+
+    /// The command's only argument.
+    pub fn one_argument(&self, what: &str) -> Outcome<&str> {
+        match &self.given.args[..] {
+            [one] => Ok(one),
+            [] => usage(format!("required argument '{what}' is missing")),
+            [_, extra, ..] => usage(format!("unexpected argument '{extra}'")),
+        }
+    }
+
+    /// Fails if there are arguments.
+    pub fn no_arguments(&self) -> Outcome {
+        match self.given.args.first() {
+            None => Ok(()),
+            Some(extra) => usage(format!("unexpected argument '{extra}'")),
+        }
+    }
+
+    /// Fails if there is more than one argument.
+    pub fn one_or_no_argument(&self) -> Outcome {
+        match self.given.args.get(1) {
+            None => Ok(()),
+            Some(extra) => usage(format!("unexpected argument '{extra}'")),
+        }
+    }
+
+    /// Writes JSON, on lines of its own when a person reads it.
+    pub fn print_json(&mut self, value: &serde_json::Value) -> Outcome {
+        let pretty = !self.given.has("no-pretty")
+            && (self.given.has("pretty") || rustix::termios::isatty(std::io::stdout()));
+        let text =
+            if pretty { serde_json::to_string_pretty(value) } else { serde_json::to_string(value) };
+        let text = text.map_err(|e| Failure::Message(format!("writing JSON: {e}")))?;
+        Ok(writeln!(self.out, "{text}")?)
+    }
+}
+
+/// Why evaluation ended early.
+pub enum Stop {
+    /// The language says so.
+    Eval(Error),
+    /// Anything else.
+    Other(Failure),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Eval(error)
+    }
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        Self::Other(failure)
+    }
+}

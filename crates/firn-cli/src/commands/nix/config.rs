@@ -1,0 +1,87 @@
+//! `nix config`.
+
+use firn_store::settings::{Kind, find};
+use serde_json::{Map, Value, json};
+
+use super::call::Call;
+use crate::common::legacy::{Outcome, fail, usage};
+
+/// `nix config show`.
+pub fn show(call: &mut Call<'_>) -> Outcome {
+    if let [name] = &call.given.args[..] {
+        if call.given.has("json") {
+            return usage("'--json' is not supported when specifying a setting name");
+        }
+        let Some(setting) = find(name) else {
+            return fail(format!("could not find setting '{name}'"));
+        };
+        let text = call.common.settings.text(setting.name).to_owned();
+        return Ok(writeln!(call.out, "{text}")?);
+    }
+    call.one_or_no_argument()?;
+    if call.given.has("json") {
+        let mut all = Map::new();
+        for (setting, text) in call.common.settings.iter() {
+            let default: &str = setting.default;
+            all.insert(
+                setting.name.to_owned(),
+                json!({
+                    "aliases": setting.aliases,
+                    "defaultValue": typed(setting.kind, default),
+                    "description": "",
+                    "documentDefault": true,
+                    "experimentalFeature": Value::Null,
+                    "value": typed(setting.kind, text),
+                }),
+            );
+        }
+        return call.print_json(&Value::Object(all));
+    }
+    for (setting, text) in call.common.settings.iter() {
+        writeln!(call.out, "{} = {text}", setting.name)?;
+    }
+    Ok(())
+}
+
+/// A setting's text as JSON.
+fn typed(kind: Kind, text: &str) -> Value {
+    match kind {
+        Kind::Bool => Value::Bool(text == "true"),
+        Kind::Words => text.split_ascii_whitespace().collect(),
+        Kind::Number => text.parse::<u64>().map_or_else(|_| text.into(), Value::from),
+        _ => text.into(),
+    }
+}
+
+/// `nix config check`.
+pub fn check(call: &mut Call<'_>) -> Outcome {
+    let store = call.store()?;
+    writeln!(call.out, "Running checks against store uri: {}", store_uri(&store))?;
+    let mut failed = false;
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let commands: std::collections::BTreeSet<_> = std::env::split_paths(&path)
+        .map(|dir| dir.join("nix"))
+        .filter_map(|nix| std::fs::canonicalize(nix).ok())
+        .collect();
+    if commands.len() > 1 {
+        failed = true;
+        writeln!(call.out, "[FAIL] Multiple versions of nix found in PATH:")?;
+        for command in commands {
+            writeln!(call.out, "  {}", command.display())?;
+        }
+    } else {
+        writeln!(call.out, "[PASS] PATH contains only one nix version.")?;
+    }
+    if failed { Err(crate::common::legacy::Failure::Exit(2)) } else { Ok(()) }
+}
+
+/// How the local store is called.
+pub fn store_uri(store: &firn_store::LocalStore) -> String {
+    if store.layout().is_chroot() {
+        let real = store.layout().real_store_dir.display().to_string();
+        let root = real.strip_suffix(store.layout().store_dir.as_str()).unwrap_or(&real).to_owned();
+        format!("local?root={root}")
+    } else {
+        "local".to_owned()
+    }
+}

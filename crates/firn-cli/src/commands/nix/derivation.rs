@@ -1,0 +1,61 @@
+//! `nix derivation`.
+
+use std::collections::BTreeSet;
+use std::io::Read as _;
+
+use firn_model::derivation::{Derivation, JSON_VERSION};
+use firn_store::{ClosureOptions, Repair, Store as _};
+use serde_json::{Map, Value, json};
+
+use super::call::Call;
+use super::installables::Installable;
+use crate::common::legacy::{Failure, Outcome, fail};
+
+/// `nix derivation show`.
+pub fn show(call: &mut Call<'_>) -> Outcome {
+    let items: Vec<Installable> = call.installables()?;
+    let store = call.store()?;
+    let mut drvs = BTreeSet::new();
+    for wanted in call.derived_paths(&items)?.into_iter().flatten() {
+        let path = wanted.store_path().clone();
+        if path.is_derivation() {
+            drvs.insert(path);
+            continue;
+        }
+        match store.path_info(&path)?.deriver.clone() {
+            Some(drv) => drvs.insert(drv),
+            None => {
+                return fail(format!(
+                    "'{}' does not have a known deriver",
+                    store.store_dir().print(&path)
+                ));
+            }
+        };
+    }
+    if call.given.has("recursive") {
+        drvs = store.compute_closure(&drvs, ClosureOptions::default())?;
+        drvs.retain(firn_model::StorePath::is_derivation);
+    }
+    let mut shown = Map::new();
+    for drv in drvs {
+        let derivation = store.read_derivation(&drv)?;
+        let value = derivation.to_json().map_err(|e| Failure::Message(e.to_string()))?;
+        shown.insert(drv.base_name().to_owned(), value);
+    }
+    call.print_json(&json!({ "derivations": shown, "version": JSON_VERSION }))
+}
+
+/// `nix derivation add`.
+pub fn add(call: &mut Call<'_>) -> Outcome {
+    call.no_arguments()?;
+    let mut text = String::new();
+    std::io::stdin()
+        .read_to_string(&mut text)
+        .map_err(|e| Failure::Message(format!("reading standard input: {e}")))?;
+    let value: Value = serde_json::from_str(&text)
+        .map_err(|e| Failure::Message(format!("reading a derivation from standard input: {e}")))?;
+    let derivation = Derivation::from_json(&value).map_err(|e| Failure::Message(e.to_string()))?;
+    let store = call.store()?;
+    let path = store.add_derivation(&derivation, Repair::No)?;
+    Ok(writeln!(call.out, "{}", store.store_dir().print(&path))?)
+}

@@ -1,0 +1,145 @@
+//! Flags of `nix` commands as a table: what parses them also prints the help and the completions.
+//!
+//! Flags of all commands (settings, `-v`, `--store`) are not here but in `common::legacy`.
+
+use crate::common::legacy::{Arguments, Failure, Outcome, usage};
+
+/// One flag.
+#[derive(Debug, Clone, Copy)]
+pub struct Flag {
+    /// Its name without the dashes.
+    pub long: &'static str,
+    /// Its one-letter name.
+    pub short: Option<char>,
+    /// What its values are called; [`REST`] takes all arguments that follow.
+    pub labels: &'static [&'static str],
+    /// One line about it, without a full stop.
+    pub about: &'static str,
+}
+
+/// The label of a flag that takes the rest of the command line.
+pub const REST: &str = "command…";
+
+/// A flag without values.
+pub const fn flag(long: &'static str, short: Option<char>, about: &'static str) -> Flag {
+    Flag { long, short, labels: &[], about }
+}
+
+/// A flag with values.
+pub const fn option(
+    long: &'static str,
+    short: Option<char>,
+    labels: &'static [&'static str],
+    about: &'static str,
+) -> Flag {
+    Flag { long, short, labels, about }
+}
+
+/// Of commands that evaluate.
+#[rustfmt::skip]
+pub const EVALUATION: &[Flag] = &[
+    option("arg", None, &["name", "expr"], "pass the value of an expression as argument to functions"),
+    option("argstr", None, &["name", "string"], "pass a string as argument to functions"),
+    option("arg-from-file", None, &["name", "path"], "pass a file's contents as argument to functions"),
+    option("arg-from-stdin", None, &["name"], "pass standard input as argument to functions"),
+    option("include", Some('I'), &["path"], "add to the search path of <…>"),
+    flag("impure", None, "allow access to mutable paths, the environment and the present time"),
+    option("eval-store", None, &["store-url"], "the store for evaluation, to read and write derivations"),
+    option("override-flake", None, &["original-ref", "resolved-ref"], "use another flake in place of one"),
+];
+
+/// Of commands that take installables.
+#[rustfmt::skip]
+pub const INSTALLABLES: &[Flag] = &[
+    option("file", Some('f'), &["file"], "installables are attribute paths in this file; '-' is standard input"),
+    option("expr", None, &["expr"], "installables are attribute paths in this expression"),
+];
+
+/// Of commands that read flakes.
+#[rustfmt::skip]
+pub const LOCKING: &[Flag] = &[
+    flag("recreate-lock-file", None, "write the lock file anew"),
+    flag("no-update-lock-file", None, "fail if the lock file would have to change"),
+    flag("no-write-lock-file", None, "do not write the changed lock file"),
+    flag("no-registries", None, "look nothing up in registries"),
+    flag("commit-lock-file", None, "commit the changed lock file"),
+    option("update-input", None, &["input-path"], "update this input"),
+    option("override-input", None, &["input-path", "flake-url"], "use another flake as this input"),
+    option("reference-lock-file", None, &["flake-lock-path"], "read the locks from this file"),
+    option("output-lock-file", None, &["flake-lock-path"], "write the locks to this file"),
+    option("inputs-from", None, &["flake-url"], "use this flake's inputs as registry"),
+];
+
+/// Of commands whose arguments stand for store paths.
+#[rustfmt::skip]
+pub const PATHS: &[Flag] = &[
+    flag("all", None, "all valid paths of the store"),
+    flag("recursive", Some('r'), "the closures of the paths"),
+    flag("derivation", None, "the derivations, not what they build"),
+    flag("stdin", None, "read installables from standard input, one a line"),
+];
+
+/// What a command line gave.
+#[derive(Debug, Clone, Default)]
+pub struct Given {
+    flags: Vec<(&'static str, Vec<String>)>,
+    /// Arguments that are no flags.
+    pub args: Vec<String>,
+}
+
+impl Given {
+    /// Whether a flag was given.
+    pub fn has(&self, long: &str) -> bool {
+        self.flags.iter().any(|(name, _)| *name == long)
+    }
+
+    /// The value of a flag, the last if there are several.
+    pub fn value(&self, long: &str) -> Option<&str> {
+        self.all(long).last().and_then(|values| values.first()).map(String::as_str)
+    }
+
+    /// The values of each time that a flag was given.
+    pub fn all(&self, long: &str) -> impl DoubleEndedIterator<Item = &[String]> {
+        self.flags.iter().filter(move |(name, _)| *name == long).map(|(_, values)| &values[..])
+    }
+
+    /// Takes a flag that is in one of `groups`.
+    pub fn take(
+        &mut self,
+        arg: &str,
+        groups: &[&'static [Flag]],
+        rest: &mut Arguments,
+    ) -> Outcome<bool> {
+        let short = arg.strip_prefix('-').and_then(|a| {
+            let mut chars = a.chars();
+            chars.next().filter(|_| chars.next().is_none())
+        });
+        let long = arg.strip_prefix("--");
+        let found = groups
+            .iter()
+            .flat_map(|g| g.iter())
+            .find(|f| long == Some(f.long) || (short.is_some() && short == f.short));
+        let Some(found) = found else { return Ok(false) };
+        let mut values = Vec::new();
+        for (n, label) in found.labels.iter().enumerate() {
+            if *label == REST {
+                values.extend(rest.remaining());
+                if values.is_empty() {
+                    return usage(format!("flag '{arg}' requires at least one argument"));
+                }
+                break;
+            }
+            match rest.next_value() {
+                Some(value) => values.push(value),
+                None => {
+                    return Err(Failure::Usage(format!(
+                        "flag '{arg}' requires {} argument(s), but only {n} were given",
+                        found.labels.len()
+                    )));
+                }
+            }
+        }
+        self.flags.push((found.long, values));
+        Ok(true)
+    }
+}

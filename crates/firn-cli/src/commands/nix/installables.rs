@@ -1,0 +1,359 @@
+//! Installables: what users name on the command line to be built, evaluated or asked about. Defined in
+//! the Nix manual, "nix", "Installables".
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read as _;
+use std::sync::Arc;
+
+use firn_build::{DerivedPath, OutputsSpec};
+use firn_eval::context::{DerivedPath as EvalPath, Element};
+use firn_eval::position::PosId;
+use firn_eval::value::Set;
+use firn_eval::{Value, View, Vm, packages};
+use firn_model::store_path::StorePath;
+use firn_store::{ClosureOptions, LocalStore, Store as _};
+use firn_syntax::source::Source;
+use firn_syntax::{Ast, Origin, Symbol};
+
+use super::call::{Call, Stop};
+use crate::common::eval::{Session, current_dir};
+use crate::common::legacy::{Failure, Outcome, fail, usage};
+use crate::common::store_paths::follow_links;
+
+/// Something that a user named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Installable {
+    /// A store path, or outputs of a derivation.
+    Store(DerivedPath),
+    /// An attribute of the file or expression that a flag gave.
+    Attr {
+        /// The path, with dots; empty for the whole.
+        path: String,
+        /// The outputs after `^`.
+        outputs: Option<OutputsSpec>,
+    },
+}
+
+/// Divides `x^a,b` into `x` and its outputs.
+///
+/// # Errors
+/// If no output follows `^`.
+pub fn split_outputs(text: &str) -> Outcome<(&str, Option<OutputsSpec>)> {
+    let Some((rest, outputs)) = text.rsplit_once('^') else { return Ok((text, None)) };
+    if outputs == "*" {
+        return Ok((rest, Some(OutputsSpec::All)));
+    }
+    let names: BTreeSet<String> = outputs.split(',').map(str::to_owned).collect();
+    if outputs.is_empty() || names.contains("") {
+        return fail(format!("invalid extended outputs specifier '{outputs}'"));
+    }
+    Ok((rest, Some(OutputsSpec::Names(names))))
+}
+
+impl Call<'_> {
+    /// Whether a flag says where attributes are.
+    pub fn has_source(&self) -> bool {
+        self.given.value("file").is_some() || self.given.value("expr").is_some()
+    }
+
+    /// What an argument stands for.
+    pub fn installable(&mut self, text: &str) -> Outcome<Installable> {
+        let (path, outputs) = split_outputs(text)?;
+        if self.has_source() {
+            return Ok(Installable::Attr { path: path.to_owned(), outputs });
+        }
+        if path.contains('/') && !path.contains('#') && !path.contains(':') {
+            let store = self.store()?;
+            let present = std::fs::symlink_metadata(path).is_ok()
+                || store.is_in_store(std::path::Path::new(path));
+            if let Ok(found) =
+                follow_links(&store, path).or_else(|e| if present { Err(e) } else { fail("") })
+            {
+                let wanted = match outputs {
+                    None => DerivedPath::Opaque(found),
+                    Some(outputs) => DerivedPath::Built { drv: found, outputs },
+                };
+                return Ok(Installable::Store(wanted));
+            }
+        }
+        fail(format!(
+            "cannot find '{text}': it is no store path, and flakes are not supported yet; \
+             name a file with '--file' or an expression with '--expr'"
+        ))
+    }
+
+    /// What all arguments stand for; without any, the whole file or expression.
+    pub fn installables(&mut self) -> Outcome<Vec<Installable>> {
+        let mut texts = self.given.args.clone();
+        if self.given.has("stdin") && !self.given.has("file") {
+            let mut lines = String::new();
+            std::io::stdin()
+                .read_to_string(&mut lines)
+                .map_err(|e| Failure::Message(format!("reading standard input: {e}")))?;
+            texts.extend(lines.lines().filter(|l| !l.is_empty()).map(str::to_owned));
+        } else if texts.is_empty() {
+            texts.push(if self.has_source() { String::new() } else { ".".to_owned() });
+        }
+        texts.iter().map(|t| self.installable(t)).collect()
+    }
+
+    /// The derivations and paths of installables.
+    pub fn derived_paths(&mut self, items: &[Installable]) -> Outcome<Vec<Vec<DerivedPath>>> {
+        if items.iter().all(|i| matches!(i, Installable::Store(_))) {
+            return Ok(items
+                .iter()
+                .filter_map(|i| match i {
+                    Installable::Store(path) => Some(vec![path.clone()]),
+                    Installable::Attr { .. } => None,
+                })
+                .collect());
+        }
+        let session = self.session()?;
+        let source = self.source(&session)?;
+        self.evaluate(&session, false, |vm, args| {
+            let root = source.root(vm)?;
+            let mut all = Vec::new();
+            for item in items {
+                all.push(match item {
+                    Installable::Store(path) => vec![path.clone()],
+                    Installable::Attr { path, outputs } => {
+                        let (value, _) = packages::select(vm, path, args, root)?;
+                        of_value(vm, value, args, outputs.as_ref())?
+                    }
+                });
+            }
+            Ok(all)
+        })
+    }
+
+    /// The store paths that the arguments stand for, dependencies first; outputs are built if
+    /// `realise`.
+    pub fn store_paths(&mut self, realise: bool) -> Outcome<Vec<StorePath>> {
+        let store = self.store()?;
+        let mut paths = BTreeSet::new();
+        if self.given.has("all") {
+            if !self.given.args.is_empty() {
+                return usage("'--all' does not expect arguments");
+            }
+            paths = store.query_all_valid_paths()?;
+        } else {
+            let items = self.installables()?;
+            let wanted: Vec<DerivedPath> =
+                self.derived_paths(&items)?.into_iter().flatten().collect();
+            if self.given.has("derivation") {
+                paths.extend(wanted.iter().map(|w| w.store_path().clone()));
+                for path in &paths {
+                    if !path.is_derivation() {
+                        return fail(format!(
+                            "'{}' is not a derivation path",
+                            store.store_dir().print(path)
+                        ));
+                    }
+                }
+            } else if realise {
+                let bench = self.bench()?;
+                let results = bench.build(&wanted).map_err(|e| super::realise::failure(&e))?;
+                for (_, outputs) in results.outputs {
+                    paths.extend(outputs.into_values());
+                }
+            } else {
+                for path in &wanted {
+                    paths.extend(outputs(&store, path)?.into_values());
+                }
+            }
+            if self.given.has("recursive") {
+                paths = store.compute_closure(&paths, ClosureOptions::default())?;
+            }
+        }
+        let mut sorted = store.topo_sort(&paths)?;
+        sorted.reverse();
+        Ok(sorted)
+    }
+
+    /// The file or expression that flags name.
+    pub fn source(&self, session: &Session) -> Outcome<SourceText> {
+        let _ = session;
+        if let Some(text) = self.given.value("expr") {
+            return Ok(SourceText::Expr(text.to_owned()));
+        }
+        match self.given.value("file") {
+            Some("-") => {
+                let mut text = Vec::new();
+                std::io::stdin()
+                    .read_to_end(&mut text)
+                    .map_err(|e| Failure::Message(format!("reading standard input: {e}")))?;
+                Ok(SourceText::Stdin(text))
+            }
+            Some(file) => Ok(SourceText::File(file.to_owned())),
+            None => Ok(SourceText::None),
+        }
+    }
+}
+
+/// Where attributes are.
+pub enum SourceText {
+    Expr(String),
+    Stdin(Vec<u8>),
+    File(String),
+    None,
+}
+
+impl SourceText {
+    /// The value, not yet called with arguments.
+    pub fn root(&self, vm: &mut Vm) -> Result<Value, Stop> {
+        let ast: Arc<Ast> = match self {
+            Self::Expr(text) => {
+                vm.parse(Source::new(Origin::String, text.as_bytes()), &current_dir())?
+            }
+            Self::Stdin(text) => {
+                vm.parse(Source::new(Origin::Stdin, text.clone()), &current_dir())?
+            }
+            Self::File(file) => crate::commands::nix_build::parse(vm, file, false)?,
+            Self::None => {
+                return Err(Failure::Usage("no file or expression is given".into()).into());
+            }
+        };
+        Ok(vm.eval_ast(&ast)?)
+    }
+}
+
+/// What a value says is to be built: its derivations, or the one path that it names.
+fn of_value(
+    vm: &mut Vm,
+    value: Value,
+    args: Set,
+    outputs: Option<&OutputsSpec>,
+) -> Result<Vec<DerivedPath>, Stop> {
+    let value = if value.as_set().is_none() { vm.auto_call(args, value)? } else { value };
+    if let Some(path) = single_path(vm, value)? {
+        if outputs.is_some() {
+            return Err(Failure::Message(
+                "cannot choose outputs of a value that is a store path".into(),
+            )
+            .into());
+        }
+        return Ok(vec![path]);
+    }
+    let mut by_drv: BTreeMap<StorePath, OutputsSpec> = BTreeMap::new();
+    for found in packages::derivations(vm, value, args, false)? {
+        let drv = found.package.drv_path(vm)?;
+        let spec = match outputs {
+            Some(spec) => spec.clone(),
+            None => OutputsSpec::Names(outputs_to_install(vm, found.package)?),
+        };
+        by_drv.entry(drv).and_modify(|there| there.join(&spec)).or_insert(spec);
+    }
+    Ok(by_drv.into_iter().map(|(drv, outputs)| DerivedPath::Built { drv, outputs }).collect())
+}
+
+/// The outputs that a package wants to be installed by default.
+pub fn outputs_to_install(
+    vm: &mut Vm,
+    package: packages::Package,
+) -> Result<BTreeSet<String>, Stop> {
+    let specified = match package.attrs.get(Symbol::intern(b"outputSpecified")) {
+        Some(v) => vm.force(v, PosId::NONE)?.as_bool() == Some(true),
+        None => false,
+    };
+    if specified {
+        return Ok([package.output_name(vm)?].into());
+    }
+    let all = package.outputs(vm)?;
+    let Some(wanted) = package.meta(vm, "outputsToInstall")? else {
+        return Ok(all.into_iter().collect());
+    };
+    let mut names = BTreeSet::new();
+    let bad = || Failure::Message("this derivation has bad 'meta.outputsToInstall'".into());
+    let Some(list) = wanted.as_list() else { return Err(bad().into()) };
+    for v in list.iter() {
+        let v = vm.force(v, PosId::NONE)?;
+        let Some(text) = v.as_str() else { return Err(bad().into()) };
+        let name = String::from_utf8_lossy(text.bytes()).into_owned();
+        if !all.contains(&name) {
+            return Err(bad().into());
+        }
+        names.insert(name);
+    }
+    Ok(names)
+}
+
+/// A path, or a string that is one path of the store or one output of a derivation.
+fn single_path(vm: &mut Vm, value: Value) -> Result<Option<DerivedPath>, Stop> {
+    match value.view() {
+        View::Path(_) => {
+            let mut context = firn_eval::context::ContextBuilder::new();
+            let path =
+                vm.coerce_store_path(PosId::NONE, value, &mut context, "while evaluating a path")?;
+            Ok(Some(DerivedPath::Opaque(path)))
+        }
+        View::Str(text) => {
+            let elements: Vec<&Element> =
+                text.context().map(|c| c.elements().collect()).unwrap_or_default();
+            let shown = String::from_utf8_lossy(text.bytes()).into_owned();
+            match elements[..] {
+                [Element::Opaque(path)] => Ok(Some(DerivedPath::Opaque(path.clone()))),
+                [Element::DrvDeep(path)] => Ok(Some(DerivedPath::Opaque(path.clone()))),
+                [Element::Built { drv: EvalPath::Opaque(drv), output }] => {
+                    Ok(Some(DerivedPath::output(drv.clone(), output)))
+                }
+                [Element::Built { .. }] => Err(Failure::Message(format!(
+                    "'{shown}' is an output of a dynamic derivation, which cannot be built yet"
+                ))
+                .into()),
+                _ => Err(Failure::Message(format!(
+                    "string '{shown}' has {} entries in its context. It should only have exactly one entry",
+                    elements.len()
+                ))
+                .into()),
+            }
+        }
+        _ => Ok(None),
+    }
+}
+
+/// The paths of what is derived; nothing is built.
+pub fn outputs(store: &LocalStore, wanted: &DerivedPath) -> Outcome<BTreeMap<String, StorePath>> {
+    let DerivedPath::Built { drv, outputs } = wanted else {
+        return Ok([("out".to_owned(), wanted.store_path().clone())].into());
+    };
+    let derivation = store.read_derivation(drv)?;
+    let dir = store.store_dir();
+    let mut found = BTreeMap::new();
+    if let OutputsSpec::Names(names) = outputs
+        && let Some(missing) = names.iter().find(|n| !derivation.outputs.contains_key(*n))
+    {
+        return fail(format!(
+            "derivation '{}' does not have wanted outputs '{missing}'",
+            dir.print(drv)
+        ));
+    }
+    for name in derivation.outputs.keys().filter(|n| outputs.contains(n)) {
+        let path =
+            derivation.output_path(dir, name).map_err(|e| Failure::Message(e.to_string()))?;
+        match path {
+            Some(path) => found.insert(name.clone(), path),
+            None => {
+                return fail(format!(
+                    "the path of output '{name}' of '{}' is not known before it is built",
+                    dir.print(drv)
+                ));
+            }
+        };
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outputs_follow_a_caret() {
+        assert_eq!(split_outputs("a.b").unwrap(), ("a.b", None));
+        assert_eq!(split_outputs("a^*").unwrap(), ("a", Some(OutputsSpec::All)));
+        let names = OutputsSpec::Names(["dev".to_owned(), "out".to_owned()].into());
+        assert_eq!(split_outputs("a^out,dev").unwrap(), ("a", Some(names)));
+        assert!(split_outputs("a^").is_err());
+        assert!(split_outputs("a^out,").is_err());
+    }
+}

@@ -1,0 +1,237 @@
+//! `nix`: the table of its commands; each command or family of commands is a file of its own.
+
+mod call;
+mod config;
+mod copy;
+mod derivation;
+mod edit;
+mod eval;
+mod flags;
+mod hash;
+mod help;
+mod installables;
+mod key;
+mod log;
+mod nar;
+mod path_info;
+mod realise;
+mod run;
+mod search;
+mod store;
+mod why_depends;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use call::Call;
+use flags::{EVALUATION, Flag, Given, INSTALLABLES, LOCKING, PATHS, flag, option};
+
+use crate::common::legacy::{self, Common, Outcome, Taken};
+
+/// A command of `nix`.
+pub struct Command {
+    /// Its words, as in `store gc`.
+    path: &'static str,
+    /// One line about it, without a full stop.
+    about: &'static str,
+    /// What its arguments are called.
+    arguments: &'static str,
+    /// Its flags.
+    flags: &'static [&'static [Flag]],
+    run: fn(&mut Call<'_>) -> Outcome,
+}
+
+/// Words that begin several commands, with what they have in common.
+const FAMILIES: &[(&str, &str)] = &[
+    ("config", "manipulate the Nix configuration"),
+    ("derivation", "work with derivations, Nix's notion of a build plan"),
+    ("hash", "compute and convert cryptographic hashes"),
+    ("key", "generate and convert Nix signing keys"),
+    ("nar", "create or inspect NAR files"),
+    ("store", "manipulate a Nix store"),
+];
+
+/// All commands by their words.
+#[rustfmt::skip]
+const COMMANDS: &[Command] = &[
+    Command { path: "build", about: "build a derivation or fetch a store path", arguments: "[installables]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, realise::BUILD], run: realise::build },
+    Command { path: "config check", about: "check your system for potential problems", arguments: "", flags: &[], run: config::check },
+    Command { path: "config show", about: "show the Nix configuration or the value of a specific setting", arguments: "[name]", flags: &[JSON], run: config::show },
+    Command { path: "copy", about: "copy paths between Nix stores", arguments: "[installables]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, PATHS, copy::FLAGS], run: copy::run },
+    Command { path: "derivation add", about: "add a store derivation", arguments: "", flags: &[], run: derivation::add },
+    Command { path: "derivation show", about: "show the contents of a store derivation", arguments: "[installables]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, RECURSIVE], run: derivation::show },
+    Command { path: "edit", about: "open the Nix expression of a Nix package in $EDITOR", arguments: "installable", flags: &[INSTALLABLES, EVALUATION, LOCKING], run: edit::run },
+    Command { path: "eval", about: "evaluate a Nix expression", arguments: "[installable]", flags: &[INSTALLABLES, EVALUATION, LOCKING, JSON, eval::FLAGS], run: eval::run },
+    Command { path: "hash convert", about: "convert between hash formats", arguments: "hashes…", flags: &[hash::CONVERT], run: hash::convert },
+    Command { path: "hash file", about: "print cryptographic hash of a regular file", arguments: "paths…", flags: &[hash::FORMATS], run: hash::file },
+    Command { path: "hash path", about: "print cryptographic hash of the NAR serialisation of a path", arguments: "paths…", flags: &[hash::FORMATS, hash::MODE], run: hash::path },
+    Command { path: "hash to-base16", about: "convert a hash to base-16 representation", arguments: "hashes…", flags: &[hash::TYPE], run: hash::to_base16 },
+    Command { path: "hash to-base32", about: "convert a hash to base-32 representation", arguments: "hashes…", flags: &[hash::TYPE], run: hash::to_base32 },
+    Command { path: "hash to-base64", about: "convert a hash to base-64 representation", arguments: "hashes…", flags: &[hash::TYPE], run: hash::to_base64 },
+    Command { path: "hash to-sri", about: "convert a hash to SRI representation", arguments: "hashes…", flags: &[hash::TYPE], run: hash::to_sri },
+    Command { path: "key convert-secret-to-public", about: "generate a public key for verifying store paths from a secret key read from standard input", arguments: "", flags: &[], run: key::convert },
+    Command { path: "key generate-secret", about: "generate a secret key for signing store paths", arguments: "", flags: &[key::GENERATE], run: key::generate },
+    Command { path: "log", about: "show the build log of the specified packages or paths, if available", arguments: "installable", flags: &[INSTALLABLES, EVALUATION, LOCKING], run: log::run },
+    Command { path: "nar cat", about: "print the contents of a file inside a NAR file on stdout", arguments: "nar path", flags: &[], run: nar::cat },
+    Command { path: "nar dump-path", about: "serialise a path to stdout in NAR format", arguments: "path", flags: &[], run: nar::pack },
+    Command { path: "nar ls", about: "show information about a path inside a NAR file", arguments: "nar path", flags: &[JSON, nar::LS], run: nar::ls },
+    Command { path: "nar pack", about: "serialise a path to stdout in NAR format", arguments: "path", flags: &[], run: nar::pack },
+    Command { path: "path-info", about: "query information about store paths", arguments: "[installables]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, PATHS, JSON, path_info::FLAGS], run: path_info::run },
+    Command { path: "run", about: "run a Nix application", arguments: "[installable] [args]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, run::ENVIRONMENT], run: run::run },
+    Command { path: "search", about: "search for packages", arguments: "installable regex…", flags: &[INSTALLABLES, EVALUATION, LOCKING, JSON, search::FLAGS], run: search::run },
+    Command { path: "shell", about: "run a shell in which the specified packages are available", arguments: "[installables]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, run::ENVIRONMENT, run::COMMAND], run: run::shell },
+    Command { path: "store add", about: "add a file or directory to the Nix store", arguments: "path", flags: &[store::add::FLAGS, store::add::MODE], run: store::add::add },
+    Command { path: "store add-file", about: "deprecated alias for nix store add --mode flat", arguments: "path", flags: &[store::add::FLAGS], run: store::add::add_file },
+    Command { path: "store add-path", about: "deprecated alias for nix store add", arguments: "path", flags: &[store::add::FLAGS, store::add::MODE], run: store::add::add },
+    Command { path: "store cat", about: "print the contents of a file in the Nix store on stdout", arguments: "path", flags: &[], run: store::cat },
+    Command { path: "store delete", about: "delete paths from the Nix store", arguments: "[installables]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, PATHS, store::DELETE], run: store::delete },
+    Command { path: "store diff-closures", about: "show what packages and versions were added and removed between two closures", arguments: "before after", flags: &[INSTALLABLES, EVALUATION, LOCKING], run: why_depends::diff_closures },
+    Command { path: "store dump-path", about: "serialise a store path to stdout in NAR format", arguments: "[installables]…", flags: &[INSTALLABLES, EVALUATION, LOCKING], run: store::dump_path },
+    Command { path: "store gc", about: "perform garbage collection on a Nix store", arguments: "", flags: &[store::GC], run: store::gc },
+    Command { path: "store info", about: "test whether a store can be accessed", arguments: "", flags: &[JSON], run: store::info },
+    Command { path: "store ls", about: "show information about a path in the Nix store", arguments: "path", flags: &[JSON, nar::LS], run: store::ls },
+    Command { path: "store optimise", about: "replace identical files in the store by hard links", arguments: "", flags: &[], run: store::optimise },
+    Command { path: "store path-from-hash-part", about: "get a store path from its hash part", arguments: "hash-part", flags: &[], run: store::path_from_hash_part },
+    Command { path: "store ping", about: "test whether a store can be accessed", arguments: "", flags: &[JSON], run: store::info },
+    Command { path: "store prefetch-file", about: "download a file into the Nix store", arguments: "url", flags: &[JSON, store::prefetch::FLAGS], run: store::prefetch::run },
+    Command { path: "store repair", about: "repair store paths", arguments: "[installables]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, PATHS], run: store::repair },
+    Command { path: "store sign", about: "sign store paths with a local key", arguments: "[installables]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, PATHS, store::SIGN], run: store::sign },
+    Command { path: "store verify", about: "verify the integrity of store paths", arguments: "[installables]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, PATHS, store::VERIFY], run: store::verify },
+    Command { path: "why-depends", about: "show why a package has another package in its closure", arguments: "package dependency", flags: &[INSTALLABLES, EVALUATION, LOCKING, why_depends::FLAGS], run: why_depends::run },
+];
+
+/// Names that commands had before.
+const ALIASES: &[(&str, &str)] = &[
+    ("add-to-store", "store add-path"),
+    ("cat-nar", "nar cat"),
+    ("cat-store", "store cat"),
+    ("copy-sigs", "store copy-sigs"),
+    ("dump-path", "store dump-path"),
+    ("hash-file", "hash file"),
+    ("hash-path", "hash path"),
+    ("ls-nar", "nar ls"),
+    ("ls-store", "store ls"),
+    ("optimise-store", "store optimise"),
+    ("ping-store", "store info"),
+    ("show-config", "config show"),
+    ("show-derivation", "derivation show"),
+    ("sign-paths", "store sign"),
+    ("verify", "store verify"),
+];
+
+/// Of commands that can print JSON.
+const JSON: &[Flag] = &[
+    flag("json", None, "print JSON"),
+    flag("pretty", None, "print JSON with line breaks"),
+    flag("no-pretty", None, "print JSON on one line"),
+];
+
+/// Of commands that follow references.
+const RECURSIVE: &[Flag] = &[flag("recursive", Some('r'), "include what they depend on")];
+
+/// Before any command.
+const GLOBAL: &[Flag] = &[
+    flag("help", None, "show what a command does"),
+    flag("version", None, "show the version"),
+    flag("offline", None, "use no substituters, and what was fetched before"),
+    flag("refresh", None, "take nothing that was fetched before for granted"),
+    flag("print-build-logs", Some('L'), "print the logs of builds"),
+    flag("no-print-build-logs", None, "do not"),
+    flag("no-net", None, "as --offline"),
+    flag("repair", None, "build or fetch again what is damaged"),
+    option("cores", None, &["number"], "cores for each build"),
+];
+
+/// Runs `nix`.
+pub fn run(_name: &str, args: Vec<OsString>) -> ExitCode {
+    legacy::run("nix", |out| {
+        let mut chosen = Chosen::default();
+        let mut given = Given::default();
+        let common = Common::parse("nix", args, |_, arg, rest| {
+            if arg.starts_with('-') && !rest.only_arguments() {
+                let mut groups: Vec<&'static [Flag]> = Vec::new();
+                if let Some(command) = chosen.command {
+                    groups.extend(command.flags);
+                }
+                groups.push(GLOBAL);
+                return Ok(if given.take(arg, &groups, rest)? { Taken::Yes } else { Taken::No });
+            }
+            if chosen.command.is_none() {
+                chosen.word(arg)?;
+            } else {
+                given.args.push(arg.to_owned());
+            }
+            Ok(Taken::Yes)
+        })?;
+        if given.has("version") {
+            return Ok(writeln!(out, "nix (Nix) {}", crate::common::NIX_VERSION)?);
+        }
+        let words = chosen.words.join(" ");
+        let Some(command) = chosen.command.filter(|_| !given.has("help")) else {
+            let asked = given.has("help") || words == "help";
+            return help::print(out, chosen.command, &words, asked);
+        };
+        let mut call = Call::new(common, given, out)?;
+        (command.run)(&mut call)
+    })
+}
+
+/// The command that words lead to.
+#[derive(Default)]
+struct Chosen {
+    words: Vec<String>,
+    command: Option<&'static Command>,
+}
+
+impl Chosen {
+    /// Takes the next word.
+    fn word(&mut self, word: &str) -> Outcome {
+        self.words.push(word.to_owned());
+        let mut words = self.words.join(" ");
+        if let Some((_, now)) = ALIASES.iter().find(|(old, _)| *old == words) {
+            words = (*now).to_owned();
+        }
+        self.command = COMMANDS.iter().find(|c| c.path == words);
+        let family = FAMILIES.iter().any(|(name, _)| *name == words);
+        if self.command.is_some() || family || words == "help" {
+            return Ok(());
+        }
+        let known: Vec<&str> = COMMANDS
+            .iter()
+            .map(|c| c.path)
+            .filter(|path| path.split(' ').count() >= self.words.len())
+            .collect();
+        help::unknown(&self.words, &known)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_in_order_and_whole() {
+        let paths: Vec<&str> = COMMANDS.iter().map(|c| c.path).collect();
+        let mut sorted = paths.clone();
+        sorted.sort_unstable();
+        assert_eq!(paths, sorted);
+        for path in &paths {
+            if let Some((family, _)) = path.split_once(' ') {
+                assert!(FAMILIES.iter().any(|(name, _)| *name == family), "{path}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_command_has_a_flag_twice() {
+        for command in COMMANDS {
+            let mut seen = std::collections::BTreeSet::new();
+            for flag in command.flags.iter().flat_map(|g| g.iter()) {
+                assert!(seen.insert(flag.long), "--{} in {}", flag.long, command.path);
+                if let Some(short) = flag.short {
+                    assert!(seen.insert(short.to_string().leak()), "-{short} in {}", command.path);
+                }
+            }
+        }
+    }
+}

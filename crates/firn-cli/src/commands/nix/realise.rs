@@ -1,0 +1,113 @@
+//! `nix build`.
+
+use firn_build::{BuildError, DerivedPath, Mode};
+use firn_store::Store as _;
+use serde_json::{Map, Value, json};
+
+use super::call::Call;
+use super::flags::{Flag, flag, option};
+use crate::common::eval::current_dir;
+use crate::common::legacy::{Failure, Outcome};
+
+/// Flags of `nix build`.
+#[rustfmt::skip]
+pub const BUILD: &[Flag] = &[
+    option("out-link", Some('o'), &["path"], "the name of the link to the result, 'result' if not given"),
+    flag("no-link", None, "make no link"),
+    flag("print-out-paths", None, "print the paths of the outputs"),
+    flag("rebuild", None, "build again and compare with what is there"),
+    flag("dry-run", None, "tell what would be built, and build nothing"),
+    option("profile", None, &["path"], "make the result the next generation of this profile"),
+    flag("json", None, "print JSON"),
+    flag("pretty", None, "print JSON with line breaks"),
+    flag("no-pretty", None, "print JSON on one line"),
+    flag("stdin", None, "read installables from standard input, one a line"),
+];
+
+/// A build's failure: its message is shown, its exit code is the command's.
+pub fn failure(error: &BuildError) -> Failure {
+    firn_ui::print_error(&error.message);
+    Failure::Exit(error.exit_code)
+}
+
+/// `nix build`.
+pub fn build(call: &mut Call<'_>) -> Outcome {
+    let items = call.installables()?;
+    let groups = call.derived_paths(&items)?;
+    let wanted: Vec<DerivedPath> = groups.into_iter().flatten().collect();
+    let mut bench = call.bench()?;
+    if call.given.has("rebuild") {
+        bench.options.mode = Mode::Check;
+    }
+    let store = call.store()?;
+    let dir = store.store_dir();
+    if call.given.has("dry-run") {
+        bench.show_plan(&wanted).map_err(|e| failure(&e))?;
+        if call.given.has("json") {
+            let shown: Vec<Value> = wanted.iter().map(|w| derived_json(dir, w, None)).collect();
+            call.print_json(&Value::Array(shown))?;
+        }
+        return Ok(());
+    }
+    let results = bench.build(&wanted).map_err(|e| failure(&e))?;
+    drop(bench);
+    if !call.given.has("no-link") {
+        let prefix = call.given.value("out-link").unwrap_or("result").to_owned();
+        for (n, (_, outputs)) in results.outputs.iter().enumerate() {
+            for (output, path) in outputs {
+                let mut link = prefix.clone();
+                if n > 0 {
+                    link.push_str(&format!("-{n}"));
+                }
+                if output != "out" {
+                    link.push_str(&format!("-{output}"));
+                }
+                store.add_perm_root(path, &current_dir().join(link))?;
+            }
+        }
+    }
+    if let Some(profile) = call.given.value("profile") {
+        let paths: Vec<_> = results.outputs.iter().flat_map(|(_, o)| o.values()).collect();
+        let [path] = paths[..] else {
+            return crate::common::legacy::fail(
+                "'--profile' requires that the arguments produce a single store path",
+            );
+        };
+        let profile = crate::common::legacy::absolute(profile)?;
+        firn_store::profile::set(&store, &profile, path)?;
+    }
+    if call.given.has("print-out-paths") {
+        for path in results.outputs.iter().flat_map(|(_, o)| o.values()) {
+            writeln!(call.out, "{}", dir.print(path))?;
+        }
+    }
+    if call.given.has("json") {
+        let shown: Vec<Value> =
+            results.outputs.iter().map(|(w, o)| derived_json(dir, w, Some(o))).collect();
+        call.print_json(&Value::Array(shown))?;
+    }
+    Ok(())
+}
+
+fn derived_json(
+    dir: &firn_model::StoreDir,
+    wanted: &DerivedPath,
+    outputs: Option<&std::collections::BTreeMap<String, firn_model::StorePath>>,
+) -> Value {
+    match wanted {
+        DerivedPath::Opaque(path) => Value::String(dir.print(path)),
+        DerivedPath::Built { drv, outputs: spec } => {
+            let outputs = match (outputs, spec) {
+                (Some(outputs), _) => Value::Object(
+                    outputs
+                        .iter()
+                        .map(|(n, p)| (n.clone(), dir.print(p).into()))
+                        .collect::<Map<_, _>>(),
+                ),
+                (None, firn_build::OutputsSpec::All) => json!(["*"]),
+                (None, firn_build::OutputsSpec::Names(names)) => json!(names),
+            };
+            json!({ "drvPath": dir.print(drv), "outputs": outputs })
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! `nix run` and `nix shell`: programs of packages in the user's environment.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
+
+use firn_build::DerivedPath;
+use firn_eval::position::PosId;
+use firn_eval::{Value, Vm, packages};
+use firn_model::StorePath;
+use firn_store::{LocalStore, Store as _};
+use firn_syntax::Symbol;
+
+use super::call::{Call, Stop};
+use super::flags::{Flag, REST, flag, option};
+use super::installables::Installable;
+use crate::common::legacy::{Failure, Outcome, fail, usage};
+
+/// How the environment of the program is made.
+#[rustfmt::skip]
+pub const ENVIRONMENT: &[Flag] = &[
+    flag("ignore-env", Some('i'), "clear the environment, but for what '--keep-env-var' names"),
+    flag("ignore-environment", None, "the same"),
+    option("keep-env-var", Some('k'), &["name"], "keep this variable"),
+    option("keep", None, &["name"], "the same"),
+    option("set-env-var", Some('s'), &["name", "value"], "set this variable"),
+    option("unset-env-var", Some('u'), &["name"], "remove this variable"),
+    option("unset", None, &["name"], "the same"),
+];
+
+/// What `nix shell` runs.
+pub const COMMAND: &[Flag] =
+    &[option("command", Some('c'), &[REST], "the command to run instead of $SHELL")];
+
+/// The environment that flags ask for.
+fn environment(call: &Call<'_>) -> Outcome<BTreeMap<OsString, OsString>> {
+    let given = &call.given;
+    let ignore = given.has("ignore-env") || given.has("ignore-environment");
+    let keep: Vec<&String> = given.all("keep-env-var").chain(given.all("keep")).flatten().collect();
+    let unset: Vec<&String> =
+        given.all("unset-env-var").chain(given.all("unset")).flatten().collect();
+    if !keep.is_empty() && !ignore {
+        return usage("--keep-env-var does not make sense without --ignore-env");
+    }
+    let mut env: BTreeMap<OsString, OsString> = std::env::vars_os()
+        .filter(|(name, _)| !ignore || keep.iter().any(|k| name == k.as_str()))
+        .collect();
+    for values in given.all("set-env-var") {
+        if let [name, value] = values {
+            if unset.contains(&name) {
+                return usage(format!("cannot both set and unset '{name}'"));
+            }
+            env.insert(name.into(), value.into());
+        }
+    }
+    for name in unset {
+        env.remove(&OsString::from(name));
+    }
+    Ok(env)
+}
+
+/// Becomes another program; in a store below a root, with that store at its usual place.
+fn execute(
+    call: &mut Call<'_>,
+    program: &str,
+    args: &[String],
+    env: BTreeMap<OsString, OsString>,
+) -> Outcome {
+    let store = call.store()?;
+    call.out.flush()?;
+    let mut command = crate::common::build::command_in_store(&store, program);
+    command.args(args).env_clear().envs(env);
+    let error = command.exec();
+    fail(format!("unable to execute '{program}': {}", firn_store::error::errno_text(&error)))
+}
+
+/// `nix run`.
+pub fn run(call: &mut Call<'_>) -> Outcome {
+    let mut args = std::mem::take(&mut call.given.args);
+    let first = if args.is_empty() {
+        if call.has_source() { String::new() } else { ".".to_owned() }
+    } else {
+        args.remove(0)
+    };
+    let item = call.installable(&first)?;
+    let env = environment(call)?;
+    let Installable::Attr { path, .. } = &item else {
+        return fail(format!(
+            "'{first}' is a store path and not an application; use 'nix shell {first} -c PROGRAM'"
+        ));
+    };
+    let session = call.session()?;
+    let source = call.source(&session)?;
+    let app = call.evaluate(&session, false, |vm, args| {
+        let root = source.root(vm)?;
+        let (value, _) = packages::select(vm, path, args, root)?;
+        application(vm, value, path)
+    })?;
+    let bench = call.bench()?;
+    let results = bench.build(&app.build).map_err(|e| super::realise::failure(&e))?;
+    drop(bench);
+    let _ = results;
+    execute(call, &app.program, &args, env)
+}
+
+/// Something to run.
+struct Application {
+    build: Vec<DerivedPath>,
+    program: String,
+}
+
+/// The program that an attribute stands for. Defined in the Nix manual, "nix run", "Apps".
+fn application(vm: &mut Vm, value: Value, shown: &str) -> Result<Application, Stop> {
+    let message = |text: String| Stop::Other(Failure::Message(text));
+    let Some(set) = value.as_set() else {
+        return Err(message(format!("attribute '{shown}' is not an application or a derivation")));
+    };
+    let get = |name: &str| set.get(Symbol::intern(name.as_bytes()));
+    let kind = match get("type") {
+        Some(v) => vm.force(v, PosId::NONE)?.as_str().map(|s| s.bytes().to_vec()),
+        None => None,
+    };
+    if kind.as_deref() == Some(b"app") {
+        let Some(program) = get("program") else {
+            return Err(message(format!("attribute '{shown}.program' is missing")));
+        };
+        let mut context = firn_eval::context::ContextBuilder::new();
+        let what = "while evaluating the program of an application";
+        let text = vm.coerce(PosId::NONE, program, &mut context, what, false, true, true)?;
+        let mut build = Vec::new();
+        if let Some(context) = context.finish() {
+            build.extend(context.elements().filter_map(derived));
+        }
+        let program = String::from_utf8_lossy(&text).into_owned();
+        if !vm.store_dir().contains(&program) && !program.starts_with(vm.store_dir().as_str()) {
+            return Err(message(format!("app program '{program}' is not in the Nix store")));
+        }
+        return Ok(Application { build, program });
+    }
+    if kind.as_deref() != Some(b"derivation") {
+        return Err(message(format!(
+            "attribute '{shown}' has type '{}', but should be 'app' or 'derivation'",
+            kind.map_or_else(|| "set".into(), |k| String::from_utf8_lossy(&k).into_owned())
+        )));
+    }
+    let package = packages::Package { attrs: set };
+    let drv = package.drv_path(vm)?;
+    let output = package.output_name(vm)?;
+    let out = package.out_path(vm)?;
+    let text = |vm: &mut Vm, v: Option<Value>| -> Result<Option<String>, Stop> {
+        let Some(v) = v else { return Ok(None) };
+        let v = vm.force(v, PosId::NONE)?;
+        Ok(v.as_str().map(|s| String::from_utf8_lossy(s.bytes()).into_owned()))
+    };
+    let main = package.meta(vm, "mainProgram")?;
+    let name = match (text(vm, main)?, text(vm, get("pname"))?) {
+        (Some(main), _) => main,
+        (None, Some(pname)) => pname,
+        (None, None) => {
+            let name = package.name(vm)?;
+            let (name, _) = firn_eval::text::version::parse_drv_name(name.as_bytes());
+            String::from_utf8_lossy(name).into_owned()
+        }
+    };
+    let output = if output.is_empty() { "out" } else { &output };
+    let program = format!("{}/bin/{name}", vm.store_dir().print(&out));
+    Ok(Application { build: vec![DerivedPath::output(drv, output)], program })
+}
+
+fn derived(element: &firn_eval::context::Element) -> Option<DerivedPath> {
+    use firn_eval::context::{DerivedPath as Path, Element};
+    match element {
+        Element::Opaque(path) => Some(DerivedPath::Opaque(path.clone())),
+        Element::DrvDeep(drv) => Some(DerivedPath::all_outputs(drv.clone())),
+        Element::Built { drv: Path::Opaque(drv), output } => {
+            Some(DerivedPath::output(drv.clone(), output))
+        }
+        Element::Built { .. } => None,
+    }
+}
+
+/// `nix shell`.
+pub fn shell(call: &mut Call<'_>) -> Outcome {
+    let env = environment(call)?;
+    let items = call.installables()?;
+    let wanted: Vec<DerivedPath> = call.derived_paths(&items)?.into_iter().flatten().collect();
+    let bench = call.bench()?;
+    let results = bench.build(&wanted).map_err(|e| super::realise::failure(&e))?;
+    drop(bench);
+    let store = call.store()?;
+    let mut folders = Vec::new();
+    let mut seen = std::collections::BTreeSet::new();
+    let mut queue: Vec<StorePath> =
+        results.outputs.iter().flat_map(|(_, outputs)| outputs.values().cloned()).collect();
+    queue.reverse();
+    while let Some(path) = queue.pop() {
+        if !seen.insert(path.clone()) {
+            continue;
+        }
+        folders.push(PathBuf::from(store.store_dir().print(&path)).join("bin"));
+        queue.extend(propagated(&store, &path)?);
+    }
+    let mut env = env;
+    let old = env.get(&OsString::from("PATH")).cloned().unwrap_or_default();
+    let path = std::env::join_paths(folders.into_iter().chain(std::env::split_paths(&old)))
+        .map_err(|e| Failure::Message(format!("making PATH: {e}")))?;
+    env.insert("PATH".into(), path);
+    let command = match call.given.all("command").next_back() {
+        Some(command) => command.to_vec(),
+        None => vec![std::env::var("SHELL").unwrap_or_else(|_| "bash".into())],
+    };
+    let [program, args @ ..] = &command[..] else { return usage("no command given") };
+    execute(call, program, args, env)
+}
+
+/// What a package wants to be in the environment with it.
+fn propagated(store: &LocalStore, path: &StorePath) -> Outcome<Vec<StorePath>> {
+    let file = store.real_path(path).join("nix-support/propagated-user-env-packages");
+    let text = match std::fs::read_to_string(&file) {
+        Ok(text) => text,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(_) => return Ok(Vec::new()),
+    };
+    text.split_ascii_whitespace()
+        .map(|p| store.store_dir().parse(p).map_err(|e| Failure::Message(e.to_string())))
+        .collect()
+}

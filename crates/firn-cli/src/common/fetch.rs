@@ -1,0 +1,351 @@
+//! Fetching while evaluating: files, archives and trees, into the store.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use firn_eval::io::{Fetch, FetchedTree};
+use firn_event::Logger;
+use firn_fetch::git::{self, GitFiles, GitOptions};
+use firn_fetch::hosted::{self, HostedUrl};
+use firn_fetch::{Downloaded, Downloader, FetchSettings, FileSink, MemorySink, Request};
+use firn_model::content_address::{ContentAddress, Method};
+use firn_model::hash::{Hash, HashAlgo};
+use firn_model::input::{Attr, Input, InputUrl};
+use firn_model::store_path::{References, StorePath};
+use firn_store::settings::Settings;
+use firn_store::{FileKind, LocalStore, Repair, Store};
+
+/// What fetching needs.
+#[derive(Clone)]
+pub struct Fetching {
+    /// Where things are put.
+    pub store: Arc<LocalStore>,
+    /// How to download.
+    pub settings: FetchSettings,
+    /// Where messages go.
+    pub logger: Logger,
+    /// How to fetch Git repositories.
+    pub git: GitOptions,
+    /// `access-tokens`
+    pub tokens: Vec<(String, String)>,
+}
+
+fn text(e: impl std::fmt::Display) -> String {
+    e.to_string()
+}
+
+/// How the settings say to fetch Git repositories.
+pub fn git_options(settings: &Settings) -> GitOptions {
+    let cache = std::env::var_os("NIX_CACHE_HOME")
+        .map(PathBuf::from)
+        .or_else(|| std::env::var_os("XDG_CACHE_HOME").map(|dir| Path::new(&dir).join("nix")))
+        .or_else(|| std::env::var_os("HOME").map(|dir| Path::new(&dir).join(".cache/nix")))
+        .unwrap_or_else(|| std::env::temp_dir().join("nix-cache"));
+    GitOptions {
+        cache_dir: cache.join("gitv3"),
+        ttl: Duration::from_secs(settings.number("tarball-ttl")),
+        allow_dirty: settings.bool("allow-dirty"),
+        warn_dirty: settings.bool("warn-dirty"),
+    }
+}
+
+/// The pairs of `access-tokens`: `host=token`.
+pub fn access_tokens(settings: &Settings) -> Vec<(String, String)> {
+    let pair = |word: String| {
+        word.split_once('=').map(|(host, token)| (host.to_owned(), token.to_owned()))
+    };
+    settings.words("access-tokens").into_iter().filter_map(pair).collect()
+}
+
+impl Fetching {
+    /// Downloads what evaluation asks for, unless its hash says that it is there.
+    pub fn file(&self, what: &Fetch<'_>) -> Result<StorePath, String> {
+        let method = if what.unpack { Method::Nar } else { Method::Flat };
+        if let Some(hash) = what.hash {
+            let ca = ContentAddress { method, hash };
+            let path = self
+                .store
+                .store_dir()
+                .make_fixed_output_path(what.name, &ca, &References::default())
+                .map_err(text)?;
+            if self.store.is_valid(&path).map_err(text)? {
+                self.store.add_temp_root(&path).map_err(text)?;
+                return Ok(path);
+            }
+        }
+        let dir = temporary()?;
+        let file = dir.path().join("file");
+        self.download(&HostedUrl { url: what.url.to_owned(), headers: Vec::new() }, &file)?;
+        let source = if what.unpack { unpack(&file, dir.path())?.0 } else { file };
+        let algo = what.hash.as_ref().map_or(HashAlgo::Sha256, Hash::algo);
+        let path = self.add(what.name, &source, method, algo)?;
+        if let Some(wanted) = what.hash {
+            let info = self.store.path_info(&path).map_err(text)?;
+            if let Some(got) = info.ca.as_ref().filter(|ca| ca.hash != wanted) {
+                return Err(format!(
+                    "hash mismatch in file downloaded from '{}':\n  specified: {wanted}\n  got:       {}",
+                    what.url, got.hash
+                ));
+            }
+        }
+        Ok(path)
+    }
+
+    /// Fetches a tree.
+    pub fn tree(&self, input: &Input) -> Result<FetchedTree, String> {
+        if !input.is_known() {
+            let attrs = firn_model::input::to_json(&input.attrs);
+            return Err(format!("cannot fetch unsupported input '{attrs}'"));
+        }
+        let (path, mut input) = match input.kind() {
+            "git" => self.git(input)?,
+            "hg" => self.mercurial(input)?,
+            "path" => self.path(input)?,
+            "file" => self.plain_file(input)?,
+            "tarball" => self.tarball(input)?,
+            _ => self.hosted(input)?,
+        };
+        let hash = self.store.path_info(&path).map_err(text)?.nar_hash;
+        input.attrs.insert("narHash".into(), hash.to_sri().into());
+        Ok(FetchedTree { path, input })
+    }
+
+    fn add(
+        &self,
+        name: &str,
+        source: &Path,
+        method: Method,
+        algo: HashAlgo,
+    ) -> Result<StorePath, String> {
+        self.store
+            .add_path(name, source, method, algo, None, &BTreeSet::new(), Repair::No)
+            .map_err(text)
+    }
+
+    /// Adds some files of a folder.
+    fn add_files(
+        &self,
+        name: &str,
+        root: &Path,
+        files: &BTreeSet<PathBuf>,
+    ) -> Result<StorePath, String> {
+        let mut kept: BTreeSet<&Path> = BTreeSet::new();
+        for file in files {
+            kept.extend(file.ancestors());
+        }
+        let mut wanted = |path: &Path, _: FileKind| {
+            Ok(path.strip_prefix(root).is_ok_and(|inner| kept.contains(inner)))
+        };
+        self.store
+            .add_path(
+                name,
+                root,
+                Method::Nar,
+                HashAlgo::Sha256,
+                Some(&mut wanted),
+                &BTreeSet::new(),
+                Repair::No,
+            )
+            .map_err(text)
+    }
+
+    fn git(&self, input: &Input) -> Result<(StorePath, Input), String> {
+        let tree = git::fetch(input, &self.git).map_err(text)?;
+        for warning in &tree.warnings {
+            self.logger.warn(warning.clone());
+        }
+        let path = match &tree.files {
+            GitFiles::Copied(dir) => {
+                self.add(input.name(), &dir.path().join("source"), Method::Nar, HashAlgo::Sha256)?
+            }
+            GitFiles::InPlace { path, files } => self.add_files(input.name(), path, files)?,
+        };
+        Ok((path, tree.input))
+    }
+
+    fn mercurial(&self, input: &Input) -> Result<(StorePath, Input), String> {
+        let tree = super::mercurial::fetch(input, &self.git)?;
+        for warning in &tree.warnings {
+            self.logger.warn(warning.clone());
+        }
+        let path = match &tree.files {
+            GitFiles::Copied(dir) => {
+                self.add(input.name(), &dir.path().join("source"), Method::Nar, HashAlgo::Sha256)?
+            }
+            GitFiles::InPlace { path, files } => self.add_files(input.name(), path, files)?,
+        };
+        Ok((path, tree.input))
+    }
+
+    fn path(&self, input: &Input) -> Result<(StorePath, Input), String> {
+        let mut input = input.clone();
+        let shown = input.text("path").unwrap_or_default().to_owned();
+        if !shown.starts_with('/') {
+            return Err(format!(
+                "cannot fetch input '{}' because it uses a relative path",
+                input.shown()
+            ));
+        }
+        let (path, modified) = match self.store.store_dir().parse(&shown) {
+            Ok(path) if path.name() == "source" && self.store.is_valid(&path).map_err(text)? => {
+                self.store.add_temp_root(&path).map_err(text)?;
+                (path, 0)
+            }
+            _ => {
+                let source = Path::new(&shown);
+                let modified = latest(source).map_err(|e| format!("reading '{shown}': {e}"))?;
+                (self.add("source", source, Method::Nar, HashAlgo::Sha256)?, modified)
+            }
+        };
+        input.attrs.entry("lastModified".into()).or_insert(Attr::Int(modified));
+        Ok((path, input))
+    }
+
+    fn plain_file(&self, input: &Input) -> Result<(StorePath, Input), String> {
+        let dir = temporary()?;
+        let file = dir.path().join("file");
+        let url = input.text("url").unwrap_or_default().to_owned();
+        self.download(&HostedUrl { url, headers: Vec::new() }, &file)?;
+        let path = self.add(input.name(), &file, Method::Nar, HashAlgo::Sha256)?;
+        Ok((path, input.clone()))
+    }
+
+    fn tarball(&self, input: &Input) -> Result<(StorePath, Input), String> {
+        let url = input.text("url").unwrap_or_default().to_owned();
+        check_local(&url)?;
+        let dir = temporary()?;
+        let file = dir.path().join("file");
+        let done = self.download(&HostedUrl { url, headers: Vec::new() }, &file)?;
+        let (source, modified) = unpack(&file, dir.path())?;
+        let path = self.add(input.name(), &source, Method::Nar, HashAlgo::Sha256)?;
+        let mut input = match done.immutable_url {
+            Some(url) => {
+                let url = InputUrl::parse(&url, false).map_err(text)?;
+                let found = Input::from_url(&url, true, &|_| true).map_err(text)?;
+                if found.kind() != "tarball" {
+                    return Err(
+                        "tarball 'Link' headers that redirect to non-tarball URLs are not supported"
+                            .into(),
+                    );
+                }
+                found
+            }
+            None => input.clone(),
+        };
+        if modified > 0 {
+            input.attrs.entry("lastModified".into()).or_insert(Attr::Int(modified));
+        }
+        Ok((path, input))
+    }
+
+    fn hosted(&self, input: &Input) -> Result<(StorePath, Input), String> {
+        let mut input = input.clone();
+        let rev = match input.rev().map_err(text)? {
+            Some(rev) => rev.to_base16(),
+            None => self.hosted_commit(&input)?,
+        };
+        input.attrs.remove("ref");
+        input.attrs.insert("rev".into(), rev.as_str().into());
+        let dir = temporary()?;
+        let file = dir.path().join("file");
+        self.download(&hosted::archive_url(&input, &rev, &self.tokens), &file)?;
+        let (source, modified) = unpack(&file, dir.path())?;
+        let path = self.add(input.name(), &source, Method::Nar, HashAlgo::Sha256)?;
+        input.attrs.insert("lastModified".into(), Attr::Int(modified));
+        Ok((path, input))
+    }
+
+    /// The commit that the branch of a hosted repository stands for.
+    fn hosted_commit(&self, input: &Input) -> Result<String, String> {
+        let mut name = input.text("ref").unwrap_or("HEAD").to_owned();
+        if input.kind() == "sourcehut" && name == "HEAD" {
+            let head = self.read(&hosted::head_url(input, &self.tokens))?;
+            let head = String::from_utf8_lossy(&head).into_owned();
+            name = head.trim().strip_prefix("ref: ").unwrap_or("refs/heads/master").to_owned();
+        }
+        let (url, answer) = hosted::commit_url(input, &name, &self.tokens);
+        let text = self.read(&url)?;
+        hosted::commit_of(answer, &name, &text).ok_or_else(|| {
+            format!("'{}' does not say which commit '{name}' is", firn_fetch::redact(&url.url))
+        })
+    }
+
+    fn downloader(&self) -> Result<Downloader, String> {
+        Downloader::new(self.settings.clone(), self.logger.clone()).map_err(text)
+    }
+
+    fn read(&self, from: &HostedUrl) -> Result<Vec<u8>, String> {
+        let mut request = Request::new(from.url.clone());
+        request.headers = from.headers.clone();
+        let mut sink = MemorySink::default();
+        self.downloader()?.download(&request, &mut sink, 0).map_err(text)?;
+        Ok(sink.bytes)
+    }
+
+    fn download(&self, from: &HostedUrl, file: &Path) -> Result<Downloaded, String> {
+        let downloader = self.downloader()?;
+        if from.headers.is_empty() {
+            let urls = self.settings.mirrors.resolve(&from.url).map_err(text)?;
+            return downloader.download_file(&urls, file, None, 0).map_err(text);
+        }
+        let mut request = Request::new(from.url.clone());
+        request.headers = from.headers.clone();
+        let out = std::fs::File::create(file).map_err(text)?;
+        downloader.download(&request, &mut FileSink::new(out, None), 0).map_err(text)
+    }
+}
+
+fn temporary() -> Result<tempfile::TempDir, String> {
+    tempfile::tempdir().map_err(|e| format!("making a temporary folder: {e}"))
+}
+
+/// A tarball on this machine must be a file.
+fn check_local(url: &str) -> Result<(), String> {
+    let Some(path) = url.strip_prefix("file://") else { return Ok(()) };
+    let path = firn_model::input::url::percent_decode(path.split('?').next().unwrap_or(path))
+        .map_err(text)?;
+    let local = Path::new(&path);
+    if !local.exists() {
+        return Err(format!("tarball \"{path}\" does not exist."));
+    }
+    if local.is_dir() {
+        return Err(if local.join(".git").exists() {
+            format!(
+                "tarball \"{path}\" is a git repository, not a tarball. Please use `git+file` as the scheme."
+            )
+        } else {
+            format!("tarball \"{path}\" is a directory, not a file.")
+        });
+    }
+    Ok(())
+}
+
+/// Unpacks an archive beneath `dir`. Gives its only folder, or the folder with all that is in it, and the time
+/// of the newest member.
+fn unpack(file: &Path, dir: &Path) -> Result<(PathBuf, u64), String> {
+    let out = dir.join("unpacked");
+    std::fs::create_dir(&out).map_err(text)?;
+    let modified = firn_build::builtin::unpack_tarball(file, &out).map_err(text)?;
+    let mut entries = std::fs::read_dir(&out).map_err(text)?;
+    if let (Some(Ok(entry)), None) = (entries.next(), entries.next())
+        && entry.file_type().map_err(text)?.is_dir()
+    {
+        return Ok((entry.path(), modified));
+    }
+    Ok((out, modified))
+}
+
+/// When something in a tree was changed last, in seconds since 1970.
+fn latest(path: &Path) -> std::io::Result<u64> {
+    use std::os::unix::fs::MetadataExt;
+    let meta = path.symlink_metadata()?;
+    let mut newest = u64::try_from(meta.mtime()).unwrap_or(0);
+    if meta.is_dir() {
+        for entry in std::fs::read_dir(path)? {
+            newest = newest.max(latest(&entry?.path())?);
+        }
+    }
+    Ok(newest)
+}
