@@ -43,7 +43,7 @@ pub fn run(call: &mut Call<'_>) -> Outcome {
     let (bold, normal) =
         if rustix::termios::isatty(std::io::stdout()) { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
     let mut line = |name: &str, value: &str| -> Outcome {
-        let pad = " ".repeat(14 - name.len());
+        let pad = " ".repeat(15 - name.len());
         Ok(writeln!(call.out, "{bold}{name}{normal}{pad}{value}")?)
     };
     line("Resolved URL:", &url_of(&found.resolved))?;
@@ -116,7 +116,9 @@ fn fingerprint(locked: &FlakeRef, locks: &LockFile) -> Option<String> {
         "path" | "tarball" | "file" => input.text("narHash")?.to_owned(),
         _ => {
             let rev = input.text("rev")?.to_owned();
-            let mark = |name: &str, mark: &str| if input.flag(name) { mark.to_owned() } else { String::new() };
+            let mark = |name: &str, mark: &str| {
+                if input.flag(name) { mark.to_owned() } else { String::new() }
+            };
             rev + &mark("submodules", ";s") + &mark("exportIgnore", ";e") + &mark("lfs", ";l")
         }
     };
@@ -135,7 +137,12 @@ fn local(seconds: u64) -> String {
     let part = |from: usize, to: usize| &stamp[from..to];
     format!(
         "{}-{}-{} {}:{}:{}",
-        part(0, 4), part(4, 6), part(6, 8), part(8, 10), part(10, 12), part(12, 14)
+        part(0, 4),
+        part(4, 6),
+        part(6, 8),
+        part(8, 10),
+        part(10, 12),
+        part(12, 14)
     )
 }
 
@@ -160,11 +167,13 @@ impl Tree<'_> {
                     target.join("/")
                 )?,
                 Edge::Node(next) => {
-                    let shown = self.locks.nodes[*next].lock.as_ref().map_or_else(String::new, |lock| {
-                        let date = lock.locked.input.int("lastModified");
-                        let date = date.map_or_else(String::new, |s| format!(" ({})", local(s)));
-                        url_of(&lock.locked) + &date
-                    });
+                    let shown =
+                        self.locks.nodes[*next].lock.as_ref().map_or_else(String::new, |lock| {
+                            let date = lock.locked.input.int("lastModified");
+                            let date =
+                                date.map_or_else(String::new, |s| format!(" ({})", local(s)));
+                            url_of(&lock.locked) + &date
+                        });
                     writeln!(out, "{prefix}{branch}{bold}{name}{normal}: {shown}")?;
                     if self.visited.insert(*next) {
                         let prefix = format!("{prefix}{}", if last { "    " } else { "│   " });

@@ -69,8 +69,7 @@ pub fn update(call: &mut Call<'_>) -> Outcome {
         locking.flags.recreate = true;
     }
     for path in &call.given.args {
-        let path = parse_input_path(path)
-            .map_err(|e| Failure::Usage(e.message().to_owned()))?;
+        let path = parse_input_path(path).map_err(|e| Failure::Usage(e.message().to_owned()))?;
         locking.flags.updates.insert(path);
     }
     call.evaluate(&session, true, |vm, _: Set| {

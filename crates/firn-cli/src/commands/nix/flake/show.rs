@@ -49,7 +49,8 @@ pub fn run(call: &mut Call<'_>) -> Outcome {
     if call.given.has("json") {
         return call.print_json(&to_json(&root));
     }
-    let colours = rustix::termios::isatty(std::io::stdout()) && std::env::var_os("NO_COLOR").is_none();
+    let colours =
+        rustix::termios::isatty(std::io::stdout()) && std::env::var_os("NO_COLOR").is_none();
     let style = Style { colours };
     writeln!(call.out, "{}", style.bold(&url))?;
     print(call.out, &root, "", &style)
@@ -59,7 +60,12 @@ fn is_empty(node: &Node) -> bool {
     matches!(node, Node::Branch(children) if children.is_empty())
 }
 
-fn branch(vm: &mut Vm, options: &Options, path: &mut Vec<String>, value: Value) -> Result<Node, Stop> {
+fn branch(
+    vm: &mut Vm,
+    options: &Options,
+    path: &mut Vec<String>,
+    value: Value,
+) -> Result<Node, Stop> {
     let value = vm.force(value, PosId::NONE)?;
     let mut children = Vec::new();
     for (name, value) in attributes(vm, value) {
@@ -73,14 +79,36 @@ fn branch(vm: &mut Vm, options: &Options, path: &mut Vec<String>, value: Value) 
     Ok(Node::Branch(children))
 }
 
-fn look(vm: &mut Vm, options: &Options, path: &mut Vec<String>, value: Value) -> Result<Node, Stop> {
+fn look(
+    vm: &mut Vm,
+    options: &Options,
+    path: &mut Vec<String>,
+    value: Value,
+) -> Result<Node, Stop> {
     let words: Vec<&str> = path.iter().map(String::as_str).collect();
     let foreign = |system: &str| !options.all_systems && system != options.system;
     match words[..] {
-        ["defaultPackage" | "devShell" | "formatter" | "nixosConfigurations" | "nixosModules"
-        | "defaultApp" | "templates" | "defaultTemplate" | "overlays" | "checks" | "packages"
-        | "devShells" | "apps" | "hydraJobs" | "legacyPackages" | "defaultBundler" | "bundlers"
-        | "nixosModule" | "overlay"] => match words[0] {
+        [
+            "defaultPackage"
+            | "devShell"
+            | "formatter"
+            | "nixosConfigurations"
+            | "nixosModules"
+            | "defaultApp"
+            | "templates"
+            | "defaultTemplate"
+            | "overlays"
+            | "checks"
+            | "packages"
+            | "devShells"
+            | "apps"
+            | "hydraJobs"
+            | "legacyPackages"
+            | "defaultBundler"
+            | "bundlers"
+            | "nixosModule"
+            | "overlay",
+        ] => match words[0] {
             "overlay" => leaf("Nixpkgs overlay", "nixpkgs-overlay"),
             "nixosModule" => leaf("NixOS module", "nixos-module"),
             "defaultTemplate" => template(vm, value),
@@ -90,7 +118,9 @@ fn look(vm: &mut Vm, options: &Options, path: &mut Vec<String>, value: Value) ->
             let children = names_only(vm, value)?;
             Ok(Node::Branch(children))
         }
-        ["packages" | "checks" | "devShells" | "apps" | "bundlers", _] => branch(vm, options, path, value),
+        ["packages" | "checks" | "devShells" | "apps" | "bundlers", _] => {
+            branch(vm, options, path, value)
+        }
         ["defaultPackage" | "devShell" | "formatter" | "defaultApp", system] if foreign(system) => {
             Ok(Node::Omitted("--all-systems"))
         }
@@ -109,7 +139,9 @@ fn look(vm: &mut Vm, options: &Options, path: &mut Vec<String>, value: Value) ->
         ["apps", _, _] | ["defaultApp", _] => {
             let app = vm.force(value, PosId::NONE)?;
             let description = describe(vm, get(app, "meta"))?;
-            let said = description.as_ref().map_or_else(|| "no description".to_owned(), |d| format!("'{d}'"));
+            let said = description
+                .as_ref()
+                .map_or_else(|| "no description".to_owned(), |d| format!("'{d}'"));
             let json = match description {
                 Some(d) => json!({ "description": d, "type": "app" }),
                 None => json!({ "type": "app" }),
@@ -169,12 +201,16 @@ fn derivation(vm: &mut Vm, family: &str, value: Value) -> Result<Node, Stop> {
     {
         said.push_str(&format!(" - '{}'", description.trim_end()));
     }
-    let json =
-        json!({ "description": description.unwrap_or_default(), "name": name, "type": "derivation" });
+    let json = json!({ "description": description.unwrap_or_default(), "name": name, "type": "derivation" });
     Ok(Node::Leaf(said, json))
 }
 
-fn legacy(vm: &mut Vm, options: &Options, path: &mut Vec<String>, value: Value) -> Result<Node, Stop> {
+fn legacy(
+    vm: &mut Vm,
+    options: &Options,
+    path: &mut Vec<String>,
+    value: Value,
+) -> Result<Node, Stop> {
     let value = match vm.force(value, PosId::NONE) {
         Ok(value) => value,
         Err(e) if e.is_catchable() => return Ok(Node::Branch(Vec::new())),
@@ -188,7 +224,11 @@ fn legacy(vm: &mut Vm, options: &Options, path: &mut Vec<String>, value: Value) 
         Some(v) => vm.force(v, PosId::NONE)?.as_bool() == Some(true),
         None => false,
     };
-    if path.len() <= 2 || recurse { branch(vm, options, path, value) } else { Ok(Node::Branch(Vec::new())) }
+    if path.len() <= 2 || recurse {
+        branch(vm, options, path, value)
+    } else {
+        Ok(Node::Branch(Vec::new()))
+    }
 }
 
 fn template(vm: &mut Vm, value: Value) -> Result<Node, Stop> {
@@ -207,9 +247,11 @@ fn template(vm: &mut Vm, value: Value) -> Result<Node, Stop> {
 
 fn to_json(node: &Node) -> Json {
     match node {
-        Node::Branch(children) => {
-            children.iter().map(|(name, n)| (name.clone(), to_json(n))).collect::<Map<_, _>>().into()
-        }
+        Node::Branch(children) => children
+            .iter()
+            .map(|(name, n)| (name.clone(), to_json(n)))
+            .collect::<Map<_, _>>()
+            .into(),
         Node::Leaf(_, json) => json.clone(),
         Node::Omitted(_) => json!({}),
     }
@@ -233,7 +275,8 @@ fn print(out: &mut dyn std::io::Write, node: &Node, prefix: &str, style: &Style)
     let Node::Branch(children) = node else { return Ok(()) };
     for (n, (name, child)) in children.iter().enumerate() {
         let last = n + 1 == children.len();
-        let branch = style.paint("32;1", &format!("{prefix}{}", if last { "└───" } else { "├───" }));
+        let branch =
+            style.paint("32;1", &format!("{prefix}{}", if last { "└───" } else { "├───" }));
         let name = style.bold(name);
         match child {
             Node::Branch(_) => {
