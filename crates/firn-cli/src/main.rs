@@ -15,6 +15,24 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// Tells the allocator to take pages from the system only as it needs them, which with many threads is a
+/// third of the memory. That must be said before the first allocation, hence before `main`.
+#[used]
+// SAFETY: the C library calls the functions of this section once, before `main`, and this one only sets a
+// number.
+#[unsafe(link_section = ".init_array")]
+static ALLOCATOR_SETUP: extern "C" fn() = set_up_allocator;
+
+extern "C" fn set_up_allocator() {
+    /// `mi_option_arena_eager_commit` of `mimalloc.h`.
+    const ARENA_EAGER_COMMIT: std::ffi::c_int = 4;
+    unsafe extern "C" {
+        fn mi_option_set(option: std::ffi::c_int, value: std::ffi::c_long);
+    }
+    // SAFETY: the function may be called at any time and only stores the value.
+    unsafe { mi_option_set(ARENA_EAGER_COMMIT, 0) };
+}
+
 fn main() -> ExitCode {
     let mut args: Vec<OsString> = std::env::args_os().collect();
     let name = args

@@ -6,12 +6,46 @@
 //! [`crate::value`]'s business.
 
 use std::ptr::null_mut;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Size of the address range that is asked for at once. Pages that are never touched cost nothing.
 const CHUNK_BYTES: usize = 64 << 20;
 
 /// Frames with fewer words than this are used again.
 const FRAME_SIZES: usize = 32;
+
+/// How much memory the values of an evaluation may take, on all threads together.
+#[derive(Debug)]
+pub struct Budget {
+    used: AtomicUsize,
+    limit: usize,
+}
+
+impl Budget {
+    /// A budget of so many bytes.
+    pub const fn new(limit: usize) -> Budget {
+        Budget { used: AtomicUsize::new(0), limit }
+    }
+
+    /// The number of bytes.
+    pub const fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// Counts more bytes; false when they are too many.
+    fn spend(&self, bytes: usize) -> bool {
+        self.used.fetch_add(bytes, Ordering::Relaxed) + bytes <= self.limit
+    }
+}
+
+/// Whom a heap asks for memory, and what it tells when there is none left.
+struct Limited {
+    budget: Arc<Budget>,
+    /// Set to the highest value when the budget is spent.
+    stop: Arc<AtomicUsize>,
+    spent: bool,
+}
 
 /// A bump allocator of 8-byte words.
 pub struct Heap {
@@ -20,6 +54,7 @@ pub struct Heap {
     reserved: usize,
     /// For each number of words the frames that are free, each leading to the next by its first word.
     free: [*mut u64; FRAME_SIZES],
+    limited: Option<Limited>,
 }
 
 // SAFETY: the pointers delimit memory that only this `Heap` hands out, so it may move between threads.
@@ -34,7 +69,33 @@ impl Default for Heap {
 impl Heap {
     /// An arena without memory; the first allocation asks for some.
     pub const fn new() -> Heap {
-        Heap { next: null_mut(), end: null_mut(), reserved: 0, free: [null_mut(); FRAME_SIZES] }
+        Heap {
+            next: null_mut(),
+            end: null_mut(),
+            reserved: 0,
+            free: [null_mut(); FRAME_SIZES],
+            limited: None,
+        }
+    }
+
+    /// An arena that stores the highest number in `stop` once `budget` is spent. It goes on giving memory:
+    /// it is for its owner to stop.
+    pub fn limited(budget: Arc<Budget>, stop: Arc<AtomicUsize>) -> Heap {
+        Heap { limited: Some(Limited { budget, stop, spent: false }), ..Heap::new() }
+    }
+
+    /// The budget, if this arena has found it spent.
+    pub fn spent(&self) -> Option<&Budget> {
+        self.limited.as_ref().filter(|limited| limited.spent).map(|limited| &*limited.budget)
+    }
+
+    fn count(&mut self, bytes: usize) {
+        if let Some(limited) = &mut self.limited
+            && !limited.budget.spend(bytes)
+        {
+            limited.spent = true;
+            limited.stop.store(usize::MAX, Ordering::Relaxed);
+        }
     }
 
     /// Room for a frame of `n` words, all zero, that [`Heap::reuse`] may get back.
@@ -92,7 +153,12 @@ impl Heap {
         if wanted > CHUNK_BYTES / 4 {
             let size = (wanted + 4095) & !4095;
             self.reserved += size;
+            self.count(size);
             return map(size);
+        }
+        // A chunk counts when it is full: most threads only ever touch a little of theirs.
+        if self.reserved > 0 {
+            self.count(CHUNK_BYTES);
         }
         let chunk = map(CHUNK_BYTES);
         self.reserved += CHUNK_BYTES;
@@ -172,6 +238,21 @@ mod tests {
             assert_eq!(unsafe { std::slice::from_raw_parts(at, 3) }, [0; 3]);
         }
         assert!(![a, b].contains(&heap.frame(3)));
+    }
+
+    #[test]
+    fn a_spent_budget_is_told() {
+        let budget = Arc::new(Budget::new(CHUNK_BYTES * 3));
+        let stop = Arc::new(AtomicUsize::new(1));
+        let mut heap = Heap::limited(Arc::clone(&budget), Arc::clone(&stop));
+        heap.words(CHUNK_BYTES / 8 * 2);
+        assert!(heap.spent().is_none());
+        let mut other = Heap::limited(budget, Arc::default());
+        other.words(CHUNK_BYTES / 8);
+        assert_eq!((stop.load(Ordering::Relaxed), heap.spent().is_none()), (1, true));
+        heap.words(CHUNK_BYTES / 8);
+        assert_eq!(stop.load(Ordering::Relaxed), usize::MAX);
+        assert!(heap.spent().is_some());
     }
 
     #[test]

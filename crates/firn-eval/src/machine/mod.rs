@@ -28,7 +28,7 @@ pub use run::{Evaluator, Observer, STACK_BYTES};
 use crate::compile::Globals;
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
-use crate::heap::Heap;
+use crate::heap::{Budget, Heap};
 use crate::io::EvalIo;
 use crate::position::PosId;
 use crate::value::{SetBuilder, Str, Value};
@@ -91,6 +91,8 @@ pub struct Settings {
     pub flakes: Option<FlakeLoader>,
     /// How many threads evaluate (`eval-cores`); 0: as many as there are processors.
     pub eval_cores: usize,
+    /// How many bytes values may take before evaluation ends with an error (`eval-memory-limit`); 0: any.
+    pub memory_limit: usize,
 }
 
 impl Default for Settings {
@@ -114,6 +116,7 @@ impl Default for Settings {
             exact_laziness: false,
             flakes: None,
             eval_cores: 1,
+            memory_limit: 0,
         }
     }
 }
@@ -137,6 +140,7 @@ pub struct Shared {
     pub(crate) derivations: derived::Derivations,
     pub(crate) regexes: crate::builtins::RegexCache,
     pub(crate) pool: ahead::Pool,
+    pub(crate) budget: Option<Arc<Budget>>,
 }
 
 /// One thread's evaluator.
@@ -232,9 +236,21 @@ impl Vm {
     #[inline(always)]
     pub(crate) fn check_stack(&self, pos: PosId) -> Result<()> {
         if stack_address() < self.stack_limit.load(Ordering::Relaxed) {
-            Err(stack_overflow().at(pos))
+            Err(self.stopped().at(pos))
         } else {
             Ok(())
+        }
+    }
+
+    /// Why this thread must stop.
+    #[cold]
+    fn stopped(&self) -> Error {
+        match self.heap.spent() {
+            None => stack_overflow(),
+            Some(budget) => Error::other(format!(
+                "evaluation needs more than the {} MiB that 'eval-memory-limit' allows",
+                budget.limit() >> 20
+            )),
         }
     }
 

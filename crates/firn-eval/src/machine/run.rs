@@ -2,7 +2,7 @@
 
 use super::{Settings, Shared, Stats, Vm, stack_address};
 use crate::builtins;
-use crate::heap::Heap;
+use crate::heap::{Budget, Heap};
 use crate::io::{EvalIo, GuardedIo};
 use crate::watch::Watch;
 use std::os::unix::ffi::OsStrExt;
@@ -30,8 +30,12 @@ impl Vm {
     /// The evaluator of a thread that is just starting, with a stack of this size.
     pub(super) fn starting(shared: Arc<Shared>, stack_limit: Arc<AtomicUsize>, size: usize) -> Vm {
         stack_limit.store(stack_address() - size + STACK_MARGIN, Ordering::Relaxed);
+        let heap = match &shared.budget {
+            Some(budget) => Heap::limited(Arc::clone(budget), Arc::clone(&stack_limit)),
+            None => Heap::new(),
+        };
         Vm {
-            heap: Heap::new(),
+            heap,
             depth: 0,
             max_depth: shared.settings.max_call_depth,
             stack_limit,
@@ -91,6 +95,8 @@ impl Evaluator {
         let mut heap = Heap::new();
         let globals = builtins::globals(&mut heap, &settings, io.store_dir());
         let pool = super::ahead::Pool::new(&settings);
+        let budget =
+            (settings.memory_limit > 0).then(|| Arc::new(Budget::new(settings.memory_limit)));
         let shared = Shared {
             io,
             settings,
@@ -99,6 +105,7 @@ impl Evaluator {
             derivations: super::derived::Derivations::default(),
             regexes: builtins::RegexCache::default(),
             pool,
+            budget,
         };
         Evaluator { shared: Arc::new(shared), observer: None }
     }

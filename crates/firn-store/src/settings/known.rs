@@ -87,6 +87,7 @@ pub const SETTINGS: &[Setting] = &[
     s("eval-attrset-update-layer-rhs-threshold", Number, "16"),
     s("eval-cache", Bool, "true"),
     s("eval-cores", Number, "0"),
+    s("eval-memory-limit", Number, "0"),
     s("eval-profile-file", Text, "nix.profile"),
     s("eval-profiler", Text, "disabled"),
     s("eval-profiler-frequency", Number, "99"),

@@ -129,6 +129,7 @@ impl Session {
             lints: self.lints(),
             exact_laziness: false,
             flakes: Some(super::flakes::loader(self.registries())),
+            memory_limit: memory_limit(s.number("eval-memory-limit")),
             eval_cores: usize::try_from(s.number("eval-cores")).unwrap_or(0),
         }
     }
@@ -224,6 +225,25 @@ impl Session {
             let program = program.rsplit('/').next().unwrap_or_default().to_owned();
             eprintln!("Try '{program} --help' for more information.");
         }
+    }
+}
+
+/// The setting `eval-memory-limit` in bytes. It is in MiB, and 0 means what the machine, or the control group
+/// that this process is in, has.
+fn memory_limit<T: TryInto<usize>>(mebibytes: T) -> usize {
+    match mebibytes.try_into().unwrap_or(usize::MAX) {
+        0 => {}
+        n => return n.saturating_mul(1 << 20),
+    }
+    let number = |text: String| text.trim().parse::<usize>().ok();
+    let group = std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok().and_then(number);
+    let machine = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
+        let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+        Some(line.trim().strip_suffix(" kB")?.parse::<usize>().ok()? * 1024)
+    });
+    match (group, machine) {
+        (Some(a), Some(b)) => a.min(b),
+        (a, b) => a.or(b).unwrap_or(0),
     }
 }
 
