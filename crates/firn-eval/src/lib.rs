@@ -34,5 +34,5 @@ pub mod value;
 pub mod watch;
 
 pub use error::{Error, Kind, Result};
-pub use machine::{Evaluator, Settings, Vm};
+pub use machine::{Evaluator, FlakeLoader, Settings, Vm};
 pub use value::{Value, View};

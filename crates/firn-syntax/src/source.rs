@@ -14,6 +14,8 @@ pub enum Origin {
     String,
     /// Standard input: shown as `«stdin»`.
     Stdin,
+    /// Text that is a part of the program, by its name: shown as `«name»`.
+    Internal(&'static str),
 }
 
 impl fmt::Display for Origin {
@@ -22,6 +24,7 @@ impl fmt::Display for Origin {
             Origin::Path(path) => write!(f, "{}", path.display()),
             Origin::String => f.write_str("«string»"),
             Origin::Stdin => f.write_str("«stdin»"),
+            Origin::Internal(name) => write!(f, "«{name}»"),
         }
     }
 }

@@ -36,6 +36,19 @@ use firn_syntax::source::Origin;
 use firn_syntax::{Symbol, sym};
 use std::sync::Arc;
 
+/// What makes the value of a flake of a reference; for `builtins.getFlake`.
+#[derive(Clone)]
+pub struct FlakeLoader(pub Arc<LoadFlake>);
+
+/// Loads the flake that a text refers to.
+pub type LoadFlake = dyn Fn(&mut Vm, &str, PosId) -> Result<Value> + Send + Sync;
+
+impl std::fmt::Debug for FlakeLoader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("FlakeLoader")
+    }
+}
+
 /// What changes how evaluation goes.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -71,6 +84,8 @@ pub struct Settings {
     pub lints: firn_syntax::Lints,
     /// Whether values that are printed unevaluated must be as unevaluated as C++ Nix leaves them. Costs time.
     pub exact_laziness: bool,
+    /// What loads flakes; without it there are none.
+    pub flakes: Option<FlakeLoader>,
 }
 
 impl Default for Settings {
@@ -92,6 +107,7 @@ impl Default for Settings {
             watching: None,
             lints: firn_syntax::Lints::default(),
             exact_laziness: false,
+            flakes: None,
         }
     }
 }

@@ -128,6 +128,7 @@ impl Session {
             watching: None,
             lints: self.lints(),
             exact_laziness: false,
+            flakes: Some(super::flakes::loader(self.registries())),
         }
     }
 
@@ -151,6 +152,11 @@ impl Session {
             absolute_paths: level("lint-absolute-path-literals"),
             short_paths,
         }
+    }
+
+    /// Where flake registries are.
+    pub fn registries(&self) -> firn_flake::Registries {
+        super::flakes::registries(&self.settings, &self.environment)
     }
 
     /// An evaluator on a world.
