@@ -253,6 +253,7 @@ fn failed_thunks_are_not_evaluated_again() {
         fn message(&self, text: &[u8]) {
             self.1.lock().expect("messages").push(String::from_utf8_lossy(text).into_owned());
         }
+        fn silence(&self) {}
     }
 
     let io = Arc::new(Listening(DryIo::default(), Mutex::default()));

@@ -32,7 +32,9 @@ pub(crate) use arith::arith;
 pub use attrs::formals;
 pub(crate) use derivation::downstream_placeholder;
 pub use fetch_tree::{fetch_input, tree_value, utc};
-pub(crate) use internal::{PREFIX as INTERNAL_PREFIX, internal_file, internal_name, is_internal};
+pub(crate) use internal::{
+    PREFIX as INTERNAL_PREFIX, internal_file, internal_name, is_internal, load_file,
+};
 pub use strings::RegexCache;
 
 use crate::compile::{ArithOp, Globals};

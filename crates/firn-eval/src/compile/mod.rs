@@ -46,6 +46,7 @@ pub fn compile(
         vars: FxHashMap::default(),
         withs: Vec::new(),
         frames: vec![0],
+        empty_attrs: None,
     };
     if let Some(names) = scope {
         compiler.frames[0] = 1;
@@ -76,6 +77,8 @@ struct Compiler<'a> {
     withs: Vec<(u32, u32, PosId)>,
     /// The environments around, each with the number of slots so far.
     frames: Vec<u32>,
+    /// What `{ }` became.
+    empty_attrs: Option<&'static Attrs>,
 }
 
 impl Compiler<'_> {
@@ -217,13 +220,11 @@ impl Compiler<'_> {
         for name in self.ast.attr_path(path) {
             names.push(match name {
                 ast::AttrName::Static(name) => Name::plain(*name),
-                ast::AttrName::Dynamic(e) => Name {
-                    name: sym::EMPTY,
-                    dynamic: Some(self.strict(*e)?),
-                    pos: self.place(*e),
-                    text: self.shown(*e),
-                    cache: Cache::default(),
-                },
+                ast::AttrName::Dynamic(e) => {
+                    let (node, text) = (self.strict(*e)?, self.shown(*e));
+                    let dynamic = self.leak(DynamicName { node, pos: self.place(*e), text });
+                    Name { name: sym::EMPTY, dynamic: Some(dynamic), cache: Cache::default() }
+                }
             });
         }
         Ok(self.leak_slice(names))
@@ -268,8 +269,20 @@ impl Compiler<'_> {
             Expr::CurPos => Node::Const(crate::machine::position_value(self.heap, pos)),
             Expr::Select { subject, path, default } => {
                 let subject = self.strict(subject)?;
+                if let ([ast::AttrName::Static(name)], None) =
+                    (self.ast.attr_path(path), default.get())
+                {
+                    let (name, cache) = (*name, Cache::default());
+                    return Ok(Node::Attr(self.leak(Attr { subject, name, pos, cache })));
+                }
                 let path = self.names(path)?;
-                let default = default.get().map(|d| self.strict(d)).transpose()?;
+                let default = match default.get() {
+                    Some(default) => {
+                        let node = self.strict(default)?;
+                        Some(self.leak(node))
+                    }
+                    None => None,
+                };
                 Node::Select(self.leak(Select { subject, path, default, pos }))
             }
             Expr::HasAttr { subject, path } => {

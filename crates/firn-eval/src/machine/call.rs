@@ -66,6 +66,8 @@ impl Vm {
             Ok(()) => self.run_body(lambda, frame, call.pos),
             Err(e) => Err(e),
         };
+        // SAFETY: made above; the call is over.
+        unsafe { frame.release(&mut self.heap, lambda.slots) };
         self.leave();
         result
     }
@@ -270,7 +272,10 @@ impl Vm {
                 }
             }
         }
-        self.run_body(lambda, frame, pos)
+        let result = self.run_body(lambda, frame, pos);
+        // SAFETY: made above; the call is over.
+        unsafe { frame.release(&mut self.heap, lambda.slots) };
+        result
     }
 
     /// Matches a set against a pattern and fills the slots.

@@ -3,6 +3,7 @@
 //! A [`Vm`] belongs to one thread and has that thread's heap; what all threads share is in [`Shared`].
 //! Nothing here knows where files and the store are: that is behind [`crate::io::EvalIo`].
 
+mod ahead;
 mod call;
 mod coerce;
 mod compare;
@@ -16,6 +17,7 @@ mod operators;
 mod run;
 mod sets;
 
+pub(crate) use ahead::Ahead;
 pub use coerce::Text;
 pub use compare::Ordering3;
 pub(crate) use deep::position_of;
@@ -35,6 +37,7 @@ use firn_model::StoreDir;
 use firn_syntax::source::Origin;
 use firn_syntax::{Symbol, sym};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// What makes the value of a flake of a reference; for `builtins.getFlake`.
 #[derive(Clone)]
@@ -86,6 +89,8 @@ pub struct Settings {
     pub exact_laziness: bool,
     /// What loads flakes; without it there are none.
     pub flakes: Option<FlakeLoader>,
+    /// How many threads evaluate (`eval-cores`); 0: as many as there are processors.
+    pub eval_cores: usize,
 }
 
 impl Default for Settings {
@@ -108,6 +113,7 @@ impl Default for Settings {
             lints: firn_syntax::Lints::default(),
             exact_laziness: false,
             flakes: None,
+            eval_cores: 1,
         }
     }
 }
@@ -130,6 +136,7 @@ pub struct Shared {
     pub(crate) files: files::Files,
     pub(crate) derivations: derived::Derivations,
     pub(crate) regexes: crate::builtins::RegexCache,
+    pub(crate) pool: ahead::Pool,
 }
 
 /// One thread's evaluator.
@@ -140,10 +147,15 @@ pub struct Vm {
     pub shared: Arc<Shared>,
     depth: u32,
     max_depth: u32,
-    stack_limit: usize,
+    /// The lowest address that the stack may reach. Others raise it to make this thread stop.
+    stack_limit: Arc<AtomicUsize>,
     thread: u32,
     /// Whether other threads evaluate at the same time.
     concurrent: bool,
+    /// Which helper this is, if it is one: see [`ahead`].
+    helper: Option<usize>,
+    /// Whether this is the thread whose results and errors count, and which may start helpers.
+    first: bool,
     exact: bool,
     show_trace: bool,
     /// How many calls of `tryEval` are under way.
@@ -219,7 +231,11 @@ impl Vm {
     /// An error if the native stack is nearly used up. Every recursion passes here now and then.
     #[inline(always)]
     pub(crate) fn check_stack(&self, pos: PosId) -> Result<()> {
-        if stack_address() < self.stack_limit { Err(stack_overflow().at(pos)) } else { Ok(()) }
+        if stack_address() < self.stack_limit.load(Ordering::Relaxed) {
+            Err(stack_overflow().at(pos))
+        } else {
+            Ok(())
+        }
     }
 
     /// Runs one level of a recursion that counts as a call, as walks over values do.

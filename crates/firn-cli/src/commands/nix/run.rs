@@ -84,14 +84,19 @@ pub fn run(call: &mut Call<'_>) -> Outcome {
     } else {
         args.remove(0)
     };
-    let item = call.installable(&first)?;
+    call.targets = Targets::Apps;
+    run_installable(call, &first, &args)
+}
+
+/// Runs the program that an installable stands for.
+pub fn run_installable(call: &mut Call<'_>, first: &str, args: &[String]) -> Outcome {
+    let item = call.installable(first)?;
     let env = environment(call)?;
     if matches!(item, Installable::Store(_)) {
         return fail(format!(
             "'{first}' is a store path and not an application; use 'nix shell {first} -c PROGRAM'"
         ));
     }
-    call.targets = Targets::Apps;
     let session = call.session()?;
     let source = call.root(&session)?;
     let app = call.evaluate(&session, false, |vm, args| {
@@ -99,10 +104,9 @@ pub fn run(call: &mut Call<'_>) -> Outcome {
         application(vm, found.value, &found.attr)
     })?;
     let bench = call.bench()?;
-    let results = bench.build(&app.build).map_err(|e| super::realise::failure(&e))?;
+    bench.build(&app.build).map_err(|e| super::realise::failure(&e))?;
     drop(bench);
-    let _ = results;
-    execute(call, &app.program, &args, env)
+    execute(call, &app.program, args, env)
 }
 
 /// Something to run.

@@ -129,6 +129,7 @@ impl Session {
             lints: self.lints(),
             exact_laziness: false,
             flakes: Some(super::flakes::loader(self.registries())),
+            eval_cores: usize::try_from(s.number("eval-cores")).unwrap_or(0),
         }
     }
 
