@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::fetch_cache::{FetchCache, Remembered};
 use firn_eval::io::{Fetch, FetchedTree};
 use firn_event::Logger;
 use firn_fetch::git::{self, GitError, GitFiles, GitOptions};
@@ -75,10 +76,16 @@ impl Fetching {
                 return Ok(path);
             }
         }
+        let kind = if what.unpack { "tarball" } else { "file" };
+        if what.hash.is_none()
+            && let Some((path, _)) = self.remembered(kind, what.name, what.url)?
+        {
+            return Ok(path);
+        }
         let dir = temporary()?;
         let file = dir.path().join("file");
-        self.download(&HostedUrl { url: what.url.to_owned(), headers: Vec::new() }, &file)?;
-        let source = if what.unpack { unpack(&file, dir.path())?.0 } else { file };
+        let done = self.download(&plain_url(what.url), &file)?;
+        let (source, modified) = if what.unpack { unpack(&file, dir.path())? } else { (file, 0) };
         let algo = what.hash.as_ref().map_or(HashAlgo::Sha256, Hash::algo);
         let path = self.add(what.name, &source, method, algo)?;
         if let Some(wanted) = what.hash {
@@ -89,6 +96,10 @@ impl Fetching {
                     what.url, got.hash
                 ));
             }
+        } else {
+            let immutable = done.immutable_url;
+            let what_is = Remembered { path: path.base_name().to_owned(), modified, immutable };
+            self.cache().put(kind, what.name, what.url, &what_is);
         }
         Ok(path)
     }
@@ -110,6 +121,27 @@ impl Fetching {
         let hash = self.store.path_info(&path).map_err(text)?.nar_hash;
         input.attrs.insert("narHash".into(), hash.to_sri().into());
         Ok(FetchedTree { path, input })
+    }
+
+    fn cache(&self) -> FetchCache {
+        FetchCache::new(self.git.cache_dir.with_file_name("firn-downloads"), self.git.ttl)
+    }
+
+    /// A download of not long ago that is still in the store.
+    fn remembered(
+        &self,
+        kind: &str,
+        name: &str,
+        url: &str,
+    ) -> Result<Option<(StorePath, Remembered)>, String> {
+        // Files of this machine are looked at each time.
+        if url.starts_with("file:") {
+            return Ok(None);
+        }
+        let Some(found) = self.cache().get(kind, name, url) else { return Ok(None) };
+        let Some(path) = found.store_path() else { return Ok(None) };
+        self.store.add_temp_root(&path).map_err(text)?;
+        Ok(self.store.is_valid(&path).map_err(text)?.then_some((path, found)))
     }
 
     fn add(
@@ -212,7 +244,7 @@ impl Fetching {
         let dir = temporary()?;
         let file = dir.path().join("file");
         let url = input.text("url").unwrap_or_default().to_owned();
-        self.download(&HostedUrl { url, headers: Vec::new() }, &file)?;
+        self.download(&plain_url(&url), &file)?;
         let path = self.add(input.name(), &file, Method::Nar, HashAlgo::Sha256)?;
         Ok((path, input.clone()))
     }
@@ -220,12 +252,25 @@ impl Fetching {
     fn tarball(&self, input: &Input) -> Result<(StorePath, Input), String> {
         let url = input.text("url").unwrap_or_default().to_owned();
         check_local(&url)?;
-        let dir = temporary()?;
-        let file = dir.path().join("file");
-        let done = self.download(&HostedUrl { url, headers: Vec::new() }, &file)?;
-        let (source, modified) = unpack(&file, dir.path())?;
-        let path = self.add(input.name(), &source, Method::Nar, HashAlgo::Sha256)?;
-        let mut input = match done.immutable_url {
+        let (path, found) = match self.remembered("tarball", input.name(), &url)? {
+            Some(found) => found,
+            None => {
+                let dir = temporary()?;
+                let file = dir.path().join("file");
+                let done = self.download(&plain_url(&url), &file)?;
+                let (source, modified) = unpack(&file, dir.path())?;
+                let path = self.add(input.name(), &source, Method::Nar, HashAlgo::Sha256)?;
+                let found = Remembered {
+                    path: path.base_name().to_owned(),
+                    modified,
+                    immutable: done.immutable_url,
+                };
+                self.cache().put("tarball", input.name(), &url, &found);
+                (path, found)
+            }
+        };
+        let modified = found.modified;
+        let mut input = match found.immutable {
             Some(url) => {
                 let url = InputUrl::parse(&url, false).map_err(text)?;
                 let found = Input::from_url(&url, true, &|_| true).map_err(text)?;
@@ -300,6 +345,10 @@ impl Fetching {
         let out = std::fs::File::create(file).map_err(text)?;
         downloader.download(&request, &mut FileSink::new(out, None), 0).map_err(text)
     }
+}
+
+fn plain_url(url: &str) -> HostedUrl {
+    HostedUrl { url: url.to_owned(), headers: Vec::new() }
 }
 
 fn temporary() -> Result<tempfile::TempDir, String> {

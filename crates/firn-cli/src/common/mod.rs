@@ -4,6 +4,7 @@ pub mod build;
 pub mod distribution;
 pub mod eval;
 pub mod fetch;
+mod fetch_cache;
 pub mod flakes;
 pub mod interrupt;
 pub mod legacy;

@@ -73,7 +73,10 @@ impl Vm {
                 Err(error) => {
                     // As it was, so that another attempt gives the same error.
                     let awaited = thunk.finish(word, self.concurrent);
-                    if self.catching > 0 && error.is_catchable() {
+                    if self.catching > 0
+                        && error.is_catchable()
+                        && !matches!(thunk.state(), State::Code(Node::Failed(_)))
+                    {
                         self.failed.push((thunk, word));
                     }
                     if awaited {

@@ -28,12 +28,54 @@ pub enum Toml {
 pub struct TomlError(pub String);
 
 /// Reads a TOML text.
+///
+/// # Errors
+/// If it is not TOML 1.0, with the place and, for the commonest mistakes, the words of C++ Nix.
 pub fn parse(text: &[u8]) -> Result<Toml, TomlError> {
     let text = std::str::from_utf8(text)
         .map_err(|error| TomlError(format!("the text is not UTF-8: {error}")))?;
     let table: ::toml::Table =
-        text.parse().map_err(|error: ::toml::de::Error| TomlError(error.to_string()))?;
+        text.parse().map_err(|error: ::toml::de::Error| explain(text, &error))?;
     Ok(convert(Value::Table(table)))
+}
+
+/// The error with the line and place it is about.
+fn explain(text: &str, error: &::toml::de::Error) -> TomlError {
+    let (title, note) = match error.message() {
+        m if m.contains("number too large") || m.contains("number too small") => (
+            "toml::parse_dec_integer: too large integer: current max digits = 2^63".to_owned(),
+            "must be < 2^63",
+        ),
+        m if m.contains("invalid table header") && m.contains("expected newline") => (
+            "toml::parse_file: newline (or EOF) expected".to_owned(),
+            "expected 0x0a(LINE FEED) or",
+        ),
+        m if m.starts_with("expected newline") => {
+            ("toml::parse_table: newline (LF / CRLF) or EOF is expected".to_owned(), "here")
+        }
+        m => (m.trim().replace('\n', ", "), "here"),
+    };
+    let title = if title.is_empty() { "bad format: unknown value appeared".into() } else { title };
+    let Some(span) = error.span() else { return TomlError(format!("[error] {title}")) };
+    // A number that is too large is marked where it ends.
+    let at = if note.starts_with("must") {
+        span.start + number_len(&text[span.start..])
+    } else {
+        span.start
+    };
+    let at = at.min(text.len());
+    let start = text[..at].rfind('\n').map_or(0, |i| i + 1);
+    let end = text[at..].find('\n').map_or(text.len(), |i| at + i);
+    let number = (text[..at].matches('\n').count() + 1).to_string();
+    let (margin, spaces) = (" ".repeat(number.len()), " ".repeat(text[start..at].chars().count()));
+    let line = &text[start..end];
+    TomlError(format!(
+        "[error] {title}\n --> fromTOML\n {margin} |\n {number} | {line}\n {margin} | {spaces}^-- {note}\n"
+    ))
+}
+
+fn number_len(text: &str) -> usize {
+    text.bytes().take_while(|b| b.is_ascii_alphanumeric() || b"+-_.".contains(b)).count()
 }
 
 /// The depth is bounded by the reader.
@@ -105,5 +147,20 @@ mod tests {
         assert!(parse(b"a = ").is_err());
         assert!(parse(b"a = 1\na = 2").is_err());
         assert!(parse(b"\xff").is_err());
+    }
+
+    #[test]
+    fn errors_name_their_place() {
+        let error = |text: &str| parse(text.as_bytes()).expect_err("wrong").to_string();
+        assert_eq!(
+            error("a = 99999999999999999999"),
+            "[error] toml::parse_dec_integer: too large integer: current max digits = 2^63\n \
+             --> fromTOML\n   |\n 1 | a = 99999999999999999999\n   |                         ^-- must be < 2^63\n"
+        );
+        assert_eq!(
+            error("x = 1\na = 1 b = 2"),
+            "[error] toml::parse_table: newline (LF / CRLF) or EOF is expected\n \
+             --> fromTOML\n   |\n 2 | a = 1 b = 2\n   |       ^-- here\n"
+        );
     }
 }
