@@ -23,6 +23,7 @@ const CASES: &[(&str, Expected)] = &[
     (r#"builtins.hashFile "sha256" (/etc/passwd + "/x")"#, Err(r#"path '/etc/passwd/x' does not exist"#)),
     (r#"builtins.deepSeq { a = throw "a"; x = throw "x"; } 1"#, Err(r#"x"#)),
     (r#"builtins.elemAt 1 """#, Err(r#"expected an integer but found a string: """#)),
+    (r#"builtins.elemAt (abort "name") (1 / 0)"#, Err(r#"division by zero"#)),
     (r#"builtins.appendContext "é" { "b.txt" = "regular"; }"#, Err(r#"context key '"b.txt"' is not a store path"#)),
     (r#"builtins.fromJSON "[1\n,01\n]""#, Err("[json.exception.parse_error.101] parse error at line 2, column 0: syntax error while parsing array - unexpected number literal; expected ']'")),
     (r#"builtins.filterSource (_: _: false) /."#, Ok(r#""/nix/store/0ccnxa25whszw7mgbgyzdm4nqc0zwnm8-source""#)),

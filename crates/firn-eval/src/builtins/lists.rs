@@ -563,7 +563,7 @@ pub(super) fn table() -> Vec<Builtin> {
             Ok(Value::bool(vm.force(a[0], pos)?.as_list().is_some()))
         })
         .strict(""),
-        Builtin::new("__elemAt", 2, elem_at).strict(""),
+        Builtin::new("__elemAt", 2, elem_at),
         Builtin::new("__head", 1, head).strict(""),
         Builtin::new("__tail", 1, tail).strict(""),
         Builtin::new("map", 2, map),
