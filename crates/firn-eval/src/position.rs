@@ -2,6 +2,7 @@
 
 use firn_syntax::source::{Origin, Pos, Source};
 use parking_lot::RwLock;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// A position in some registered source, or none.
@@ -24,12 +25,21 @@ static TABLE: RwLock<Table> = RwLock::new(Table { next: 1, sources: Vec::new() }
 
 /// Gives a source's positions their numbers.
 pub fn register(source: &Arc<Source>) -> SourceId {
+    add(Arc::clone(source), source.text().len())
+}
+
+/// As [`register`] for a file, without keeping its text, which is read again when it is to be shown.
+pub(crate) fn register_later(path: PathBuf, len: usize) -> SourceId {
+    add(Arc::new(Source::later(path)), len)
+}
+
+fn add(source: Arc<Source>, len: usize) -> SourceId {
     let mut table = TABLE.write();
     let base = table.next;
-    let len = u32::try_from(source.text().len()).unwrap_or(u32::MAX);
+    let len = u32::try_from(len).unwrap_or(u32::MAX);
     // Texts beyond 4 GiB altogether share the last numbers: wrong positions, but no failure.
     table.next = base.saturating_add(len).saturating_add(1);
-    table.sources.push((base, Arc::clone(source)));
+    table.sources.push((base, source));
     SourceId { base }
 }
 

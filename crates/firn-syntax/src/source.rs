@@ -14,6 +14,8 @@ pub enum Origin {
     String,
     /// Standard input: shown as `«stdin»`.
     Stdin,
+    /// Text that is a part of the program, by its name: shown as `«name»`.
+    Internal(&'static str),
 }
 
 impl fmt::Display for Origin {
@@ -22,6 +24,7 @@ impl fmt::Display for Origin {
             Origin::Path(path) => write!(f, "{}", path.display()),
             Origin::String => f.write_str("«string»"),
             Origin::Stdin => f.write_str("«stdin»"),
+            Origin::Internal(name) => write!(f, "«{name}»"),
         }
     }
 }
@@ -55,7 +58,8 @@ pub struct LineColumn {
 #[derive(Debug)]
 pub struct Source {
     origin: Origin,
-    text: Arc<[u8]>,
+    /// Absent while nobody needs it: see [`Source::later`].
+    text: OnceLock<Arc<[u8]>>,
     /// Offsets of the starts of lines, made when a line is first asked for.
     lines: OnceLock<Vec<u32>>,
 }
@@ -63,7 +67,13 @@ pub struct Source {
 impl Source {
     /// A source from its text.
     pub fn new(origin: Origin, text: impl Into<Arc<[u8]>>) -> Source {
-        Source { origin, text: text.into(), lines: OnceLock::new() }
+        Source { origin, text: OnceLock::from(text.into()), lines: OnceLock::new() }
+    }
+
+    /// The source of a file whose text is read when somebody asks for it, to show where an error is. If the
+    /// file cannot be read any more, its text is empty.
+    pub fn later(path: PathBuf) -> Source {
+        Source { origin: Origin::Path(path), text: OnceLock::new(), lines: OnceLock::new() }
     }
 
     /// Where the text came from.
@@ -72,19 +82,28 @@ impl Source {
     }
 
     /// The text, as it was read.
+    #[inline]
     pub fn text(&self) -> &[u8] {
-        &self.text
+        self.arc()
+    }
+
+    #[inline]
+    fn arc(&self) -> &Arc<[u8]> {
+        self.text.get_or_init(|| match &self.origin {
+            Origin::Path(path) => std::fs::read(path).unwrap_or_default().into(),
+            Origin::String | Origin::Stdin | Origin::Internal(_) => Arc::default(),
+        })
     }
 
     /// A handle on the text that outlives the source.
     pub fn shared_text(&self) -> Arc<[u8]> {
-        Arc::clone(&self.text)
+        Arc::clone(self.arc())
     }
 
     fn lines(&self) -> &[u32] {
         self.lines.get_or_init(|| {
             let mut starts = vec![0];
-            let text = &*self.text;
+            let text = self.text();
             for at in memchr::memchr2_iter(b'\n', b'\r', text) {
                 // LF, CR LF and a lone CR each end one line.
                 if text[at] == b'\n' || text.get(at + 1) != Some(&b'\n') {
@@ -117,7 +136,9 @@ impl Source {
     /// colours). Each line ends in a line feed.
     pub fn excerpt(&self, pos: Pos) -> String {
         let mut out = String::new();
-        let Some(at) = self.line_column(pos).filter(|_| !self.text.is_empty()) else { return out };
+        let Some(at) = self.line_column(pos).filter(|_| !self.text().is_empty()) else {
+            return out;
+        };
         for number in at.line.saturating_sub(1).max(1)..=at.line + 1 {
             let Some(line) = self.line(number) else { break };
             let line = String::from_utf8_lossy(line);
@@ -134,7 +155,7 @@ impl Source {
     pub fn line(&self, line: u32) -> Option<&[u8]> {
         let lines = self.lines();
         let start = *lines.get((line as usize).checked_sub(1)?)? as usize;
-        let rest = &self.text[start..];
+        let rest = &self.text()[start..];
         let end = memchr::memchr2(b'\n', b'\r', rest).unwrap_or(rest.len());
         Some(&rest[..end])
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use firn_eval::context::ContextBuilder;
 use firn_eval::io::{DryIo, EvalIo};
 use firn_eval::position::PosId;
-use firn_eval::value::Set;
+use firn_eval::value::{Set, Value, View};
 use firn_eval::{Error, Kind, Vm, packages, print};
 use firn_store::LocalStore;
 use firn_syntax::source::Source;
@@ -40,6 +40,7 @@ struct Options {
     strict: bool,
     attrs: Vec<String>,
     read_write: bool,
+    read_only: bool,
     dry_run: bool,
     root: Option<PathBuf>,
 }
@@ -49,7 +50,11 @@ pub fn run(_name: &str, args: Vec<OsString>) -> ExitCode {
     let (options, eval) = match parse_args(args) {
         Ok(Some(parsed)) => parsed,
         Ok(None) => return ExitCode::SUCCESS,
-        Err(e) => return fail(&e),
+        Err(e) => {
+            let code = fail(&e);
+            hint();
+            return code;
+        }
     };
     let session = match Session::new(eval) {
         Ok(session) => session,
@@ -62,10 +67,13 @@ pub fn run(_name: &str, args: Vec<OsString>) -> ExitCode {
             ExitCode::FAILURE
         }
         Err(Failure::Other(e)) => fail(&e),
+        Err(Failure::Inexact) => unreachable!("exact evaluation is exact"),
     }
 }
 
 enum Failure {
+    /// The result must be evaluated with exact laziness to be printed.
+    Inexact,
     Eval(Error),
     Other(String),
 }
@@ -86,6 +94,11 @@ impl From<String> for Failure {
 fn fail(error: &str) -> ExitCode {
     eprintln!("error: {error}");
     ExitCode::FAILURE
+}
+
+#[expect(clippy::print_stderr, reason = "the command's output")]
+fn hint() {
+    eprintln!("Try 'nix-instantiate --help' for more information.");
 }
 
 #[expect(clippy::print_stdout, reason = "the command's output")]
@@ -110,6 +123,7 @@ fn parse_args(args: Vec<OsString>) -> Result<Option<(Options, EvalArgs)>, String
             "-E" | "--expr" => options.expr = true,
             "--eval" | "--eval-only" => options.eval = true,
             "--read-write-mode" => options.read_write = true,
+            "--readonly-mode" => options.read_only = true,
             "--parse" | "--parse-only" => {
                 options.parse = true;
                 options.eval = true;
@@ -139,10 +153,13 @@ fn parse_args(args: Vec<OsString>) -> Result<Option<(Options, EvalArgs)>, String
 }
 
 fn instantiate(session: &Session, options: &Options) -> Result<(), Failure> {
-    let read_only = (options.eval && !options.read_write) || options.dry_run;
+    let read_only = (options.eval && !options.read_write) || options.dry_run || options.read_only;
     let mut settings = session.eval_settings(read_only);
-    // What is printed unevaluated must be just that.
-    settings.exact_laziness = options.eval && !options.strict && options.output == Output::Plain;
+    // What is printed unevaluated must be just that, which takes an evaluation that looks at nothing early.
+    // Most results are evaluated anyway, so that it is only done when there turns out to be something to
+    // print; the messages were shown the first time. Standard input can be read but once.
+    let lazily = options.eval && !options.strict && options.output == Output::Plain;
+    settings.exact_laziness = lazily && options.stdin;
     let mut store = None;
     let show = display_options(&session.args, None)?;
     let mut bench = None;
@@ -164,10 +181,31 @@ fn instantiate(session: &Session, options: &Options) -> Result<(), Failure> {
         Some(Err(_)) if read_only => Arc::new(DryIo::default()),
         Some(Err(e)) => return Err(e.into()),
     };
-    let evaluator = session.evaluator(io, settings);
-    let result = evaluator.run(|vm| work(session, options, store.as_deref(), vm));
-    // The process ends now: nobody needs the evaluator's tables taken apart.
-    std::mem::forget(evaluator);
+    let evaluate = |settings| {
+        let evaluator = session.evaluator(Arc::clone(&io), settings);
+        let result = evaluator.run(|vm| {
+            if !lazily {
+                return work(session, options, store.as_deref(), vm, &mut std::io::stdout().lock());
+            }
+            let mut out = Vec::new();
+            let result = work(session, options, store.as_deref(), vm, &mut out);
+            if !matches!(result, Err(Failure::Inexact)) {
+                let mut stdout = std::io::stdout().lock();
+                let written = stdout.write_all(&out).and_then(|()| stdout.flush());
+                written.map_err(|e| Failure::Other(format!("writing the output: {e}")))?;
+            }
+            result
+        });
+        // The process ends soon: nobody needs the evaluator's tables taken apart.
+        std::mem::forget(evaluator);
+        result
+    };
+    let mut result = evaluate(settings.clone());
+    if matches!(result, Err(Failure::Inexact)) {
+        io.silence();
+        settings.exact_laziness = true;
+        result = evaluate(settings);
+    }
     drop(bench);
     result
 }
@@ -177,8 +215,8 @@ fn work(
     options: &Options,
     store: Option<&LocalStore>,
     vm: &mut Vm,
+    out: &mut dyn Write,
 ) -> Result<(), Failure> {
-    let mut out = std::io::stdout().lock();
     let written = |e: std::io::Error| Failure::Other(format!("writing the output: {e}"));
     if options.find_file {
         let search_path = vm.shared.settings.search_path.clone();
@@ -202,7 +240,7 @@ fn work(
     let args = session.auto_args(vm)?;
     let mut roots = 0;
     for ast in texts {
-        process(options, store, vm, &ast, args, &mut roots, &mut out)?;
+        process(options, store, vm, &ast, args, &mut roots, out)?;
     }
     for file in &files {
         let ast = if options.expr {
@@ -211,7 +249,7 @@ fn work(
             let path = file_arg(vm, file)?;
             vm.parse_file(&path)?
         };
-        process(options, store, vm, &ast, args, &mut roots, &mut out)?;
+        process(options, store, vm, &ast, args, &mut roots, out)?;
     }
     out.flush().map_err(written)
 }
@@ -280,6 +318,8 @@ fn process(
                 Output::Plain => {
                     if options.strict {
                         vm.force_deep(v)?;
+                    } else if !vm.shared.settings.exact_laziness && has_parts(vm, v)? {
+                        return Err(Failure::Inexact);
                     }
                     let mut text = print::ambiguous(vm, v)?;
                     text.push(b'\n');
@@ -321,6 +361,15 @@ fn process(
     Ok(())
 }
 
+/// Whether parts of the value could be printed unevaluated.
+fn has_parts(vm: &mut Vm, v: Value) -> Result<bool, Error> {
+    Ok(match vm.force(v, PosId::NONE)?.view() {
+        View::Set(set) => !set.is_empty(),
+        View::List(list) => !list.is_empty(),
+        _ => false,
+    })
+}
+
 #[expect(clippy::print_stderr, reason = "the command's output")]
 fn gc_warning() {
     static ONCE: std::sync::Once = std::sync::Once::new();
@@ -344,6 +393,7 @@ Makes store derivations of expressions and prints their paths. Without files, ./
     --strict            evaluated completely
     --json, --xml, --raw
     --read-write-mode   with writing to the store
+    --readonly-mode     without writing to the store
   --parse               print the syntax
   --find-file           print where <…> would be found
   --add-root PATH       link to the result from here, so that it stays

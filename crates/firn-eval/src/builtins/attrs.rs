@@ -200,6 +200,16 @@ fn cat_attrs(vm: &mut Vm, args: &[Value], pos: PosId) -> Result<Value> {
     Ok(List::new(&mut vm.heap, &found).value())
 }
 
+/// The names that a function's set pattern takes, in the order of the source; none if it has no pattern.
+pub fn formals(f: Value) -> Vec<Symbol> {
+    let param = match f.view() {
+        View::Function(f) => &f.lambda().params[0],
+        View::Partial(p) => &p.function().lambda().params[p.args().len()],
+        _ => return Vec::new(),
+    };
+    param.pattern.map(|p| p.formals.iter().map(|f| f.name).collect()).unwrap_or_default()
+}
+
 fn function_args(vm: &mut Vm, args: &[Value], pos: PosId) -> Result<Value> {
     let f = vm.force(args[0], pos)?;
     let param = match f.view() {
@@ -232,9 +242,8 @@ fn map_attrs(vm: &mut Vm, args: &[Value], pos: PosId) -> Result<Value> {
         .flat(&mut vm.heap);
     let Some(shape) = set.shape() else { return Ok(set.value()) };
     let out = Set::room(&mut vm.heap, shape, Provenance::NONE);
-    for (i, name) in shape.names().iter().enumerate() {
-        let name = Str::of_symbol(&mut vm.heap, *name).value();
-        let v = Thunk::apply(&mut vm.heap, args[0], &[name, set.slot(i)]).value();
+    let thunks = Thunk::mapping(&mut vm.heap, args[0], set.value(), shape.len());
+    for (i, v) in thunks.enumerate() {
         out.init(i, v);
     }
     Ok(out.value())
@@ -269,11 +278,15 @@ fn zip_attrs_with(vm: &mut Vm, args: &[Value], pos: PosId) -> Result<Value> {
     }
     found.sort_unstable_by_key(|(name, _)| *name);
     let names: Vec<Symbol> = found.iter().map(|(name, _)| *name).collect();
-    let out = Set::room(&mut vm.heap, shape::intern(&names), Provenance::NONE);
-    for (i, (name, values)) in found.iter().enumerate() {
-        let name = Str::of_symbol(&mut vm.heap, *name).value();
+    let shape = shape::intern(&names);
+    let lists = Set::room(&mut vm.heap, shape, Provenance::NONE);
+    for (i, (_, values)) in found.iter().enumerate() {
         let values = List::new(&mut vm.heap, values).value();
-        let v = Thunk::apply(&mut vm.heap, f, &[name, values]).value();
+        lists.init(i, values);
+    }
+    let out = Set::room(&mut vm.heap, shape, Provenance::NONE);
+    let thunks = Thunk::mapping(&mut vm.heap, f, lists.value(), shape.len());
+    for (i, v) in thunks.enumerate() {
         out.init(i, v);
     }
     Ok(out.value())

@@ -4,7 +4,7 @@ use super::Builtin;
 use super::strings::need_feature;
 use crate::context::{Context, ContextBuilder, DerivedPath, Element};
 use crate::error::{Error, Result};
-use crate::machine::{Known, Text, Vm};
+use crate::machine::{Ahead, Known, Text, Vm};
 use crate::position::PosId;
 use crate::print;
 use crate::value::{Set, SetBuilder, Value};
@@ -143,23 +143,28 @@ fn build(vm: &mut Vm, name: &str, set: Set) -> Result<Value> {
         method: None,
         outputs: BTreeSet::from(["out".to_owned()]),
     };
-    for (key, v) in set.sorted(&mut vm.heap) {
-        if key == sym::IGNORE_NULLS {
-            continue;
-        }
-        let result = (|| {
-            if ignore_nulls && vm.force(v, PosId::NONE)? == Value::NULL {
-                return Ok(());
+    let how = if structured { Ahead::Json } else { Ahead::Text };
+    let values = |vm: &mut Vm| set.sorted(&mut vm.heap).map(|(_, v)| v).collect();
+    vm.ahead(how, set.len(), values, |vm| {
+        for (key, v) in set.sorted(&mut vm.heap) {
+            if key == sym::IGNORE_NULLS {
+                continue;
             }
-            b.attribute(vm, key, v)
-        })();
-        result.map_err(|e| {
-            e.trace(
-                set.position(key),
-                format!("while evaluating attribute '{key}' of derivation '{name}'"),
-            )
-        })?;
-    }
+            let result = (|| {
+                if ignore_nulls && vm.force(v, PosId::NONE)? == Value::NULL {
+                    return Ok(());
+                }
+                b.attribute(vm, key, v)
+            })();
+            result.map_err(|e| {
+                e.trace(
+                    set.position(key),
+                    format!("while evaluating attribute '{key}' of derivation '{name}'"),
+                )
+            })?;
+        }
+        Ok(())
+    })?;
     b.finish(vm)
 }
 

@@ -1,10 +1,15 @@
 //! Nix files that are part of the evaluator.
 
 use super::Builtin;
+use crate::heap::Heap;
 use crate::position::PosId;
+use crate::value::{Thunk, Value, View};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
-/// The builtin that evaluates an internal file, not visible to programs.
+/// The builtin that evaluates a file, not visible to programs: an internal one by its name, others by path.
 pub(super) const LOAD: &str = "__internalFile";
 
 /// What `derivation` is.
@@ -108,9 +113,21 @@ pub(crate) fn is_internal(pos: PosId) -> bool {
     pos.location().is_some_and(|at| at.path().is_some_and(|p| p.starts_with(PREFIX)))
 }
 
+/// A thunk that evaluates a file.
+pub(crate) fn load_file(heap: &mut Heap, file: &Path) -> Value {
+    static LOADER: OnceLock<u32> = OnceLock::new();
+    let loader =
+        LOADER.get_or_init(|| super::all().iter().position(|b| b.name == LOAD).unwrap_or(0) as u32);
+    let file = Value::path(heap, file.as_os_str().as_bytes());
+    Thunk::apply(heap, Value::builtin(*loader), &[file]).value()
+}
+
 pub(super) fn table() -> Vec<Builtin> {
     vec![
         Builtin::new(LOAD, 1, |vm, args, pos| {
+            if let View::Path(file) = args[0].view() {
+                return vm.load_file(Path::new(OsStr::from_bytes(file.bytes())));
+            }
             let name = vm.force_string(args[0], pos, "")?;
             let name = String::from_utf8_lossy(name.bytes()).into_owned();
             vm.eval_file(&PathBuf::from(internal_name(&name)))

@@ -2,7 +2,7 @@
 
 use super::Builtin;
 use crate::error::{Error, Result};
-use crate::machine::Vm;
+use crate::machine::{Ahead, Vm};
 use crate::position::PosId;
 use crate::value::{List, Provenance, Set, Thunk, Value};
 use crate::{print, shape};
@@ -83,11 +83,35 @@ fn map(vm: &mut Vm, args: &[Value], pos: PosId) -> Result<Value> {
         "while evaluating the first argument passed to builtins.map",
     )?;
     let out = List::room(&mut vm.heap, list.len());
-    for i in 0..list.len() {
-        let v = Thunk::apply(&mut vm.heap, f, &[list.get(i)]).value();
+    let thunks = Thunk::mapping(&mut vm.heap, f, list.value(), list.len());
+    for (i, v) in thunks.enumerate() {
         out.init(i, v);
     }
     Ok(out.value())
+}
+
+/// Lists shorter than this are not worth being gone through by several threads.
+const WORTH_HELP: usize = 16;
+
+/// Goes through a list whose elements `f` is applied to one by one, each with the thunk of its application
+/// where helpers may have evaluated it ahead.
+fn applied_ahead(
+    vm: &mut Vm,
+    f: Value,
+    list: List,
+    mut each: impl FnMut(&mut Vm, Value, Option<Value>) -> Result<()>,
+) -> Result<()> {
+    if list.len() < WORTH_HELP || !vm.has_helpers() {
+        return list.iter().try_for_each(|v| each(vm, v, None));
+    }
+    let thunks: Vec<Value> = Thunk::mapping(&mut vm.heap, f, list.value(), list.len()).collect();
+    let items = thunks.clone();
+    vm.ahead(
+        Ahead::Force,
+        list.len(),
+        |_| items,
+        |vm| list.iter().zip(thunks).try_for_each(|(v, thunk)| each(vm, v, Some(thunk))),
+    )
 }
 
 fn filter(vm: &mut Vm, args: &[Value], pos: PosId) -> Result<Value> {
@@ -105,8 +129,11 @@ fn filter(vm: &mut Vm, args: &[Value], pos: PosId) -> Result<Value> {
         "while evaluating the first argument passed to builtins.filter",
     )?;
     let mut kept = Vec::with_capacity(list.len());
-    for v in list.iter() {
-        let keep = vm.apply1(f, v, PosId::NONE)?;
+    applied_ahead(vm, f, list, |vm, v, thunk| {
+        let keep = match thunk {
+            Some(thunk) => vm.force(thunk, PosId::NONE)?,
+            None => vm.apply1(f, v, PosId::NONE)?,
+        };
         if vm.force_bool(
             keep,
             pos,
@@ -114,7 +141,8 @@ fn filter(vm: &mut Vm, args: &[Value], pos: PosId) -> Result<Value> {
         )? {
             kept.push(v);
         }
-    }
+        Ok(())
+    })?;
     if kept.len() == list.len() {
         return Ok(list.value());
     }
@@ -181,14 +209,18 @@ fn concat_map(vm: &mut Vm, args: &[Value], pos: PosId) -> Result<Value> {
         "while evaluating the second argument passed to builtins.concatMap",
     )?;
     let mut lists = Vec::with_capacity(list.len());
-    for v in list.iter() {
-        let part = vm.apply1(f, v, pos)?;
+    applied_ahead(vm, f, list, |vm, v, thunk| {
+        let part = match thunk {
+            Some(thunk) => vm.force(thunk, pos)?,
+            None => vm.apply1(f, v, pos)?,
+        };
         lists.push(vm.force_list(
             part,
             pos,
             "while evaluating the return value of the function passed to builtins.concatMap",
         )?);
-    }
+        Ok(())
+    })?;
     Ok(concat(vm, &lists))
 }
 
@@ -260,9 +292,8 @@ fn gen_list(vm: &mut Vm, args: &[Value], pos: PosId) -> Result<Value> {
         "while evaluating the first argument passed to builtins.genList",
     )?;
     let list = List::room(&mut vm.heap, len);
-    for i in 0..len {
-        let arg = vm.int(i as i64);
-        let v = Thunk::apply(&mut vm.heap, f, &[arg]).value();
+    let thunks = Thunk::mapping(&mut vm.heap, f, Value::NULL, len);
+    for (i, v) in thunks.enumerate() {
         list.init(i, v);
     }
     Ok(list.value())

@@ -29,8 +29,12 @@ mod sources;
 mod strings;
 
 pub(crate) use arith::arith;
+pub use attrs::formals;
 pub(crate) use derivation::downstream_placeholder;
-pub(crate) use internal::{PREFIX as INTERNAL_PREFIX, internal_file, internal_name, is_internal};
+pub use fetch_tree::{fetch_input, tree_value, utc};
+pub(crate) use internal::{
+    PREFIX as INTERNAL_PREFIX, internal_file, internal_name, is_internal, load_file,
+};
 pub use strings::RegexCache;
 
 use crate::compile::{ArithOp, Globals};

@@ -1,6 +1,6 @@
 //! Compiling the bindings of sets and `let`.
 
-use super::{Attrs, Compiler, Dynamic, Let, Name, Node, Select, is_cheap};
+use super::{Attr, Attrs, Cache, Compiler, Dynamic, Let, MoreAttrs, Node, is_cheap};
 use crate::error::Result;
 use crate::position::PosId;
 use crate::shape;
@@ -53,8 +53,7 @@ impl Compiler<'_> {
             },
         };
         let _ = subject_pos;
-        let path = self.leak_slice(vec![Name::plain(name)]);
-        Ok(Node::Select(self.leak(Select { subject, path, default: None, pos })))
+        Ok(Node::Attr(self.leak(Attr { subject, name, pos, cache: Cache::default() })))
     }
 
     fn binding(&mut self, binding: &ast::Binding, sources: &[Source]) -> Result<Node> {
@@ -129,13 +128,28 @@ impl Compiler<'_> {
     pub(super) fn attrs(&mut self, id: ast::AttrsId, pos: PosId) -> Result<Node> {
         let attrs = *self.ast.attrs(id);
         let bindings = self.ast.bindings(&attrs);
+        if bindings.is_empty() && attrs.dynamic.len == 0 {
+            // All empty sets of a text are one.
+            let empty = match self.empty_attrs {
+                Some(empty) => empty,
+                None => self.leak(Attrs {
+                    shape: shape::empty(),
+                    provenance: Provenance::NONE,
+                    values: &[],
+                    more: None,
+                    cheap: true,
+                    pos,
+                }),
+            };
+            self.empty_attrs = Some(empty);
+            return Ok(Node::Attrs(empty));
+        }
         let mut order: Vec<usize> = (0..bindings.len()).collect();
         order.sort_by_key(|i| bindings[*i].name);
         let names: Vec<Symbol> = order.iter().map(|i| bindings[*i].name).collect();
         let shape = shape::intern(&names);
         let positions: Vec<PosId> = order.iter().map(|i| self.at(bindings[*i].pos)).collect();
-        let positions = self.leak_slice(positions);
-        let provenance = Provenance::literal(self.heap, positions);
+        let provenance = Provenance::literal(self.heap, &positions);
 
         let mut values = vec![Node::Const(crate::value::Value::NULL); bindings.len()];
         let mut slots = None;
@@ -182,18 +196,20 @@ impl Compiler<'_> {
             && dynamic.is_empty()
             && values.len() <= 8
             && values.iter().all(is_cheap);
-        let node = Attrs {
-            shape,
-            provenance,
-            values: self.leak_slice(values),
-            slots,
-            sources: self.leak_slice(source_nodes),
-            dynamic: self.leak_slice(dynamic),
-            overrides,
-            inherited,
-            cheap,
-            pos,
+        let more = if slots.is_none() && source_nodes.is_empty() && dynamic.is_empty() {
+            None
+        } else {
+            let more = MoreAttrs {
+                slots,
+                sources: self.leak_slice(source_nodes),
+                dynamic: self.leak_slice(dynamic),
+                overrides,
+                inherited,
+            };
+            Some(self.leak(more))
         };
+        let values = self.leak_slice(values);
+        let node = Attrs { shape, provenance, values, more, cheap, pos };
         Ok(Node::Attrs(self.leak(node)))
     }
 

@@ -46,6 +46,7 @@ pub fn compile(
         vars: FxHashMap::default(),
         withs: Vec::new(),
         frames: vec![0],
+        empty_attrs: None,
     };
     if let Some(names) = scope {
         compiler.frames[0] = 1;
@@ -73,9 +74,11 @@ struct Compiler<'a> {
     /// For each name what binds it, innermost last.
     vars: FxHashMap<Symbol, Vec<Bound>>,
     /// The sets of the `with`s around: environment and slot, innermost last.
-    withs: Vec<(u32, u32)>,
+    withs: Vec<(u32, u32, PosId)>,
     /// The environments around, each with the number of slots so far.
     frames: Vec<u32>,
+    /// What `{ }` became.
+    empty_attrs: Option<&'static Attrs>,
 }
 
 impl Compiler<'_> {
@@ -165,10 +168,17 @@ impl Compiler<'_> {
                     )
                     .at(pos));
                 }
-                let scopes =
-                    self.withs.iter().rev().map(|(f, slot)| (self.depth_of(*f), *slot)).collect();
+                let scopes = self
+                    .withs
+                    .iter()
+                    .rev()
+                    .map(|(f, slot, _)| (self.depth_of(*f), *slot))
+                    .collect();
+                let places = self.withs.iter().rev().map(|(.., pos)| *pos).collect();
                 let scopes = self.leak_slice(scopes);
-                Ok(Node::With(self.leak(WithVar { name, scopes, pos, cache: Cache::default() })))
+                let places = self.leak_slice(places);
+                let cache = Cache::default();
+                Ok(Node::With(self.leak(WithVar { name, scopes, places, pos, cache })))
             }
         }
     }
@@ -210,16 +220,30 @@ impl Compiler<'_> {
         for name in self.ast.attr_path(path) {
             names.push(match name {
                 ast::AttrName::Static(name) => Name::plain(*name),
-                ast::AttrName::Dynamic(e) => Name {
-                    name: sym::EMPTY,
-                    dynamic: Some(self.strict(*e)?),
-                    pos: self.pos(*e),
-                    text: self.shown(*e),
-                    cache: Cache::default(),
-                },
+                ast::AttrName::Dynamic(e) => {
+                    let (node, text) = (self.strict(*e)?, self.shown(*e));
+                    let dynamic = self.leak(DynamicName { node, pos: self.place(*e), text });
+                    Name { name: sym::EMPTY, dynamic: Some(dynamic), cache: Cache::default() }
+                }
             });
         }
         Ok(self.leak_slice(names))
+    }
+
+    /// Where an expression is for steps of errors: as in C++ Nix, constants and comparisons have no place.
+    fn place(&self, id: ExprId) -> PosId {
+        match self.ast.expr(id) {
+            Expr::Int(_) | Expr::Float(_) | Expr::String(_) | Expr::Path(_) | Expr::Let { .. } => {
+                PosId::NONE
+            }
+            Expr::Binary { op: BinaryOp::Eq | BinaryOp::NotEq, .. } => PosId::NONE,
+            Expr::Not(inner) => self.place(inner),
+            Expr::HasAttr { subject, .. } => self.place(subject),
+            Expr::List(range) => {
+                self.ast.exprs(range).first().map_or(PosId::NONE, |first| self.place(*first))
+            }
+            _ => self.pos(id),
+        }
     }
 
     /// An expression's syntax, for messages.
@@ -245,8 +269,20 @@ impl Compiler<'_> {
             Expr::CurPos => Node::Const(crate::machine::position_value(self.heap, pos)),
             Expr::Select { subject, path, default } => {
                 let subject = self.strict(subject)?;
+                if let ([ast::AttrName::Static(name)], None) =
+                    (self.ast.attr_path(path), default.get())
+                {
+                    let (name, cache) = (*name, Cache::default());
+                    return Ok(Node::Attr(self.leak(Attr { subject, name, pos, cache })));
+                }
                 let path = self.names(path)?;
-                let default = default.get().map(|d| self.strict(d)).transpose()?;
+                let default = match default.get() {
+                    Some(default) => {
+                        let node = self.strict(default)?;
+                        Some(self.leak(node))
+                    }
+                    None => None,
+                };
                 Node::Select(self.leak(Select { subject, path, default, pos }))
             }
             Expr::HasAttr { subject, path } => {
@@ -271,7 +307,7 @@ impl Compiler<'_> {
                 let attrs = self.lazy(attrs)?;
                 let slot = self.slot();
                 let frame = self.frame();
-                self.withs.push((frame, slot));
+                self.withs.push((frame, slot, pos));
                 let body = self.strict(body);
                 self.withs.pop();
                 let body = body?;
@@ -292,7 +328,7 @@ impl Compiler<'_> {
                 Node::Assert(self.leak(node))
             }
             Expr::Not(e) => {
-                let at = self.pos(e);
+                let at = self.place(e);
                 let node = self.strict(e)?;
                 Node::Not(self.leak(node), at)
             }
@@ -303,7 +339,7 @@ impl Compiler<'_> {
                     operands.pos = PosId::NONE;
                 }
                 if op == BinaryOp::Update {
-                    let (lhs_pos, rhs_pos) = (self.pos(lhs), self.pos(rhs));
+                    let (lhs_pos, rhs_pos) = (self.place(lhs), self.place(rhs));
                     let cache = AtomicPtr::default();
                     return Ok(Node::Update(self.leak(UpdateNode {
                         operands,

@@ -23,6 +23,8 @@ pub enum Node {
     Outer(u16, u32, PosId),
     /// A variable that only a `with` can bind.
     With(&'static WithVar),
+    /// `e.a`
+    Attr(&'static Attr),
     /// `e.a.b or d`
     Select(&'static Select),
     /// `e ? a.b`
@@ -89,6 +91,8 @@ pub struct WithVar {
     pub name: Symbol,
     /// Levels and slots of the sets, innermost first.
     pub scopes: &'static [(u16, u32)],
+    /// Where those `with`s are.
+    pub places: &'static [PosId],
     /// Where.
     pub pos: PosId,
     /// Inline cache for the scope where it was found last.
@@ -104,11 +108,7 @@ pub struct Name {
     /// The name, if it is known.
     pub name: Symbol,
     /// Or the expression that tells it.
-    pub dynamic: Option<Node>,
-    /// Where that expression is.
-    pub pos: PosId,
-    /// That expression's syntax, for messages.
-    pub text: &'static str,
+    pub dynamic: Option<&'static DynamicName>,
     /// Inline cache.
     pub cache: Cache,
 }
@@ -116,8 +116,30 @@ pub struct Name {
 impl Name {
     /// A name that is known.
     pub fn plain(name: Symbol) -> Name {
-        Name { name, dynamic: None, pos: PosId::NONE, text: "", cache: Cache::default() }
+        Name { name, dynamic: None, cache: Cache::default() }
     }
+}
+
+/// A computed name of an attribute path.
+pub struct DynamicName {
+    /// The expression that tells it.
+    pub node: Node,
+    /// Where that expression is.
+    pub pos: PosId,
+    /// That expression's syntax, for messages.
+    pub text: &'static str,
+}
+
+/// `subject.name`, the commonest selection.
+pub struct Attr {
+    /// What is selected from.
+    pub subject: Node,
+    /// The name.
+    pub name: Symbol,
+    /// Where.
+    pub pos: PosId,
+    /// Inline cache.
+    pub cache: Cache,
 }
 
 /// `subject.path or default`
@@ -127,7 +149,7 @@ pub struct Select {
     /// The names.
     pub path: &'static [Name],
     /// After `or`.
-    pub default: Option<Node>,
+    pub default: Option<&'static Node>,
     /// Where.
     pub pos: PosId,
 }
@@ -150,6 +172,16 @@ pub struct Attrs {
     pub provenance: Provenance,
     /// Their values, lazily, in the shape's order.
     pub values: &'static [Node],
+    /// What few sets have.
+    pub more: Option<&'static MoreAttrs>,
+    /// Whether making the set takes no thunk: then it is not worth one itself.
+    pub cheap: bool,
+    /// Where.
+    pub pos: PosId,
+}
+
+/// What a set has that is not just names and values.
+pub struct MoreAttrs {
     /// For `rec`: the slots of the environment where the values go first, in the shape's order.
     pub slots: Option<&'static [u32]>,
     /// Sources of `inherit (e) …` and the slots where they go first.
@@ -160,10 +192,6 @@ pub struct Attrs {
     pub overrides: Option<u32>,
     /// In the shape's order, whether the value is an `inherit name;`. Empty if there are no overrides.
     pub inherited: &'static [bool],
-    /// Whether making the set takes no thunk: then it is not worth one itself.
-    pub cheap: bool,
-    /// Where.
-    pub pos: PosId,
 }
 
 /// `${name} = value;`

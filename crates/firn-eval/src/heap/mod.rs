@@ -1,7 +1,8 @@
 //! The memory that values live in: bump arenas, one for each evaluating thread.
 //!
-//! Nothing is freed before the process ends, so a pointer into an arena is `'static`. Memory comes from the
-//! kernel zeroed and is handed out zeroed. What is put there, and how it is shared between threads, is
+//! Nothing is freed before the process ends, so a pointer into an arena is `'static`; but for the frames of
+//! calls, which are used again when their call has left nothing behind that refers to them. Memory comes from
+//! the kernel zeroed and is handed out zeroed. What is put there, and how it is shared between threads, is
 //! [`crate::value`]'s business.
 
 use std::ptr::null_mut;
@@ -9,11 +10,16 @@ use std::ptr::null_mut;
 /// Size of the address range that is asked for at once. Pages that are never touched cost nothing.
 const CHUNK_BYTES: usize = 64 << 20;
 
+/// Frames with fewer words than this are used again.
+const FRAME_SIZES: usize = 32;
+
 /// A bump allocator of 8-byte words.
 pub struct Heap {
     next: *mut u64,
     end: *mut u64,
     reserved: usize,
+    /// For each number of words the frames that are free, each leading to the next by its first word.
+    free: [*mut u64; FRAME_SIZES],
 }
 
 // SAFETY: the pointers delimit memory that only this `Heap` hands out, so it may move between threads.
@@ -28,7 +34,37 @@ impl Default for Heap {
 impl Heap {
     /// An arena without memory; the first allocation asks for some.
     pub const fn new() -> Heap {
-        Heap { next: null_mut(), end: null_mut(), reserved: 0 }
+        Heap { next: null_mut(), end: null_mut(), reserved: 0, free: [null_mut(); FRAME_SIZES] }
+    }
+
+    /// Room for a frame of `n` words, all zero, that [`Heap::reuse`] may get back.
+    #[inline(always)]
+    pub fn frame(&mut self, n: usize) -> *mut u64 {
+        if n < FRAME_SIZES && !self.free[n].is_null() {
+            let at = self.free[n];
+            // SAFETY: `reuse` got a frame of `n` words and stored the next free one's address in the first.
+            unsafe {
+                self.free[n] = *at as *mut u64;
+                for i in 0..n {
+                    at.add(i).write(0);
+                }
+            }
+            return at;
+        }
+        self.words(n)
+    }
+
+    /// Takes back what [`Heap::frame`] gave.
+    ///
+    /// # Safety
+    /// `at` must come from a call of this heap's `frame` with the same `n`, and nobody may use it any more.
+    #[inline(always)]
+    pub unsafe fn reuse(&mut self, at: *mut u64, n: usize) {
+        if n < FRAME_SIZES {
+            // SAFETY: by the caller's promise; a frame has at least one word.
+            unsafe { *at = self.free[n] as u64 };
+            self.free[n] = at;
+        }
     }
 
     /// Room for `n` words, all zero.
@@ -115,6 +151,27 @@ mod tests {
             // SAFETY: as above; nothing is freed.
             assert!(unsafe { std::slice::from_raw_parts(at, n) }.iter().all(|w| *w == i));
         }
+    }
+
+    #[test]
+    fn frames_come_back_zeroed() {
+        let mut heap = Heap::new();
+        let (a, b, other) = (heap.frame(3), heap.frame(3), heap.frame(4));
+        for at in [a, b] {
+            // SAFETY: three words each, used by nobody else.
+            unsafe {
+                std::slice::from_raw_parts_mut(at, 3).fill(7);
+                heap.reuse(at, 3);
+            }
+        }
+        assert!(![a, b, other].contains(&heap.frame(4)));
+        let again = [heap.frame(3), heap.frame(3)];
+        assert_eq!(again, [b, a]);
+        for at in again {
+            // SAFETY: three words each.
+            assert_eq!(unsafe { std::slice::from_raw_parts(at, 3) }, [0; 3]);
+        }
+        assert!(![a, b].contains(&heap.frame(3)));
     }
 
     #[test]

@@ -8,17 +8,19 @@ use firn_model::store_path::References;
 use firn_model::{Derivation, Hash, Method, StoreDir, StorePath};
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// An [`EvalIo`] that only reads.
 #[derive(Default)]
 pub struct DryIo {
     store_dir: StoreDir,
+    silent: AtomicBool,
 }
 
 impl DryIo {
     /// With store paths of this directory.
     pub fn new(store_dir: StoreDir) -> DryIo {
-        DryIo { store_dir }
+        DryIo { store_dir, silent: AtomicBool::new(false) }
     }
 }
 
@@ -132,8 +134,15 @@ impl EvalIo for DryIo {
 
     fn message(&self, text: &[u8]) {
         use std::io::Write;
+        if self.silent.load(Ordering::Relaxed) {
+            return;
+        }
         let mut out = std::io::stderr().lock();
         let _ = out.write_all(text);
         let _ = out.write_all(b"\n");
+    }
+
+    fn silence(&self) {
+        self.silent.store(true, Ordering::Relaxed);
     }
 }

@@ -176,6 +176,10 @@ impl EvalIo for GuardedIo {
     fn message(&self, text: &[u8]) {
         self.inner.message(text);
     }
+
+    fn silence(&self) {
+        self.inner.silence();
+    }
 }
 
 #[cfg(test)]

@@ -265,4 +265,7 @@ pub trait EvalIo: Send + Sync {
 
     /// Shows a message of the program: `trace: …`, warnings.
     fn message(&self, text: &[u8]);
+
+    /// Shows no messages from now on: an evaluation is done again.
+    fn silence(&self);
 }

@@ -1,6 +1,6 @@
 //! Checking and converting values: "expected a set but found …", and what becomes a string.
 
-use super::Vm;
+use super::{Ahead, Vm};
 use crate::context::{ContextBuilder, Element};
 use crate::error::{Error, Result};
 use crate::position::PosId;
@@ -186,26 +186,37 @@ impl Vm {
                 return Ok(Text::Owned(crate::text::float::fixed(f).into_bytes()));
             }
             View::List(list) if more => {
+                // What helpers do here copies paths.
+                let ahead = if copy { list.len() } else { 0 };
                 let mut out = Vec::new();
-                for i in 0..list.len() {
-                    let v = list.get(i);
-                    let text = self
-                        .coerce(
-                            pos,
-                            v,
-                            context,
-                            "while evaluating one element of the list",
-                            more,
-                            copy,
-                            canonical,
-                        )
-                        .map_err(|e| e.trace(pos, what_for))?;
-                    out.extend_from_slice(&text);
-                    let empty_list = super::eval::resolved(v).as_list().is_some_and(List::is_empty);
-                    if i + 1 < list.len() && !empty_list {
-                        out.push(b' ');
-                    }
-                }
+                self.ahead(
+                    Ahead::Text,
+                    ahead,
+                    |_| list.iter().collect(),
+                    |vm| {
+                        for i in 0..list.len() {
+                            let v = list.get(i);
+                            let text = vm
+                                .coerce(
+                                    pos,
+                                    v,
+                                    context,
+                                    "while evaluating one element of the list",
+                                    more,
+                                    copy,
+                                    canonical,
+                                )
+                                .map_err(|e| e.trace(pos, what_for))?;
+                            out.extend_from_slice(&text);
+                            let empty_list =
+                                super::eval::resolved(v).as_list().is_some_and(List::is_empty);
+                            if i + 1 < list.len() && !empty_list {
+                                out.push(b' ');
+                            }
+                        }
+                        Ok(())
+                    },
+                )?;
                 return Ok(Text::Owned(out));
             }
             _ => {}

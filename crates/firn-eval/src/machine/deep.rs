@@ -1,6 +1,6 @@
 //! Forcing whole structures.
 
-use super::Vm;
+use super::{Ahead, Vm};
 use crate::error::Result;
 use crate::position::PosId;
 use crate::value::{State, Value, View};
@@ -24,30 +24,41 @@ impl Vm {
     }
 
     fn force_deep_entered(&mut self, v: Value, seen: &mut FxHashSet<u64>) -> Result<Value> {
-        let v = self.force(v, PosId::NONE)?;
+        let v = self.force(v, position_of(v))?;
         match v.view() {
             View::Set(set) => {
                 if set.is_empty() || !seen.insert(v.0) {
                     return Ok(v);
                 }
-                for (name, element) in set.iter(&mut self.heap) {
-                    self.force_deep_in(element, seen).map_err(|e| {
-                        e.trace(
-                            set.position(name),
-                            format!("while evaluating the attribute '{name}'"),
-                        )
-                    })?;
-                }
+                let values = |vm: &mut Vm| set.iter(&mut vm.heap).map(|(_, v)| v).collect();
+                self.ahead(Ahead::Deep, set.len(), values, |vm| {
+                    for (name, element) in set.iter(&mut vm.heap) {
+                        vm.force_deep_in(element, seen).map_err(|e| {
+                            e.trace(
+                                set.position(name),
+                                format!("while evaluating the attribute '{name}'"),
+                            )
+                        })?;
+                    }
+                    Ok(())
+                })?;
             }
             View::List(list) => {
                 if list.is_empty() || !seen.insert(v.0) {
                     return Ok(v);
                 }
-                for i in 0..list.len() {
-                    self.force_deep_in(list.get(i), seen).map_err(|e| {
-                        e.trace(PosId::NONE, format!("while evaluating list element at index {i}"))
-                    })?;
-                }
+                let values = |_: &mut Vm| list.iter().collect();
+                self.ahead(Ahead::Deep, list.len(), values, |vm| {
+                    for i in 0..list.len() {
+                        vm.force_deep_in(list.get(i), seen).map_err(|e| {
+                            e.trace(
+                                PosId::NONE,
+                                format!("while evaluating list element at index {i}"),
+                            )
+                        })?;
+                    }
+                    Ok(())
+                })?;
             }
             _ => {}
         }
@@ -62,6 +73,7 @@ pub(crate) fn position_of(v: Value) -> PosId {
         View::Partial(p) => p.function().lambda().params[p.args().len()].pos,
         View::Thunk(t) => match t.state() {
             State::Apply(n) => position_of(t.application(n).0),
+            State::Mapped(i) => position_of(t.mapped(i).0),
             _ => PosId::NONE,
         },
         _ => PosId::NONE,

@@ -1,7 +1,7 @@
 //! Running nodes.
 
 use super::Vm;
-use crate::compile::{Cache, HasAttr, List, Name, Node, Select, WithVar};
+use crate::compile::{Attr, Cache, HasAttr, List, Name, Node, Select, WithVar};
 use crate::error::{Error, Kind, Result, best_matches};
 use crate::position::PosId;
 use crate::print;
@@ -69,6 +69,7 @@ impl Vm {
                 }
                 self.eval_slot(v, env, *slot, *pos)
             }
+            Node::Attr(a) => self.attr(a, env),
             Node::Select(s) => self.select(s, env),
             Node::Call(c) => self.call_node(c, env),
             Node::If(n) => {
@@ -220,11 +221,11 @@ impl Vm {
     pub(super) fn name(&mut self, name: &'static Name, env: Env) -> Result<Symbol> {
         match &name.dynamic {
             None => Ok(name.name),
-            Some(node) => {
-                let v = self.eval(node, env)?;
+            Some(dynamic) => {
+                let v = self.eval(&dynamic.node, env)?;
                 let s = self.force_string_no_context(
                     v,
-                    name.pos,
+                    dynamic.pos,
                     "while evaluating an attribute name",
                 )?;
                 Ok(s.symbol())
@@ -242,15 +243,22 @@ impl Vm {
                 Err(e) => return Err(self.trace_select(e, select, env, last)),
             };
             let Some(set) = v.as_set() else {
-                return self.no_set(select, env, v, last);
+                if let Some(default) = select.default {
+                    return self
+                        .eval(default, env)
+                        .map_err(|e| self.trace_select(e, select, env, last));
+                }
+                let error = self.no_set(select.pos, v);
+                return Err(self.trace_select(error, select, env, last));
             };
             let Some((found, slot)) = lookup_name(set, symbol, name) else {
-                return match &select.default {
-                    Some(default) => {
-                        self.eval(default, env).map_err(|e| self.trace_select(e, select, env, last))
-                    }
-                    None => Err(self.missing(select, set, symbol, env, last)),
-                };
+                if let Some(default) = select.default {
+                    return self
+                        .eval(default, env)
+                        .map_err(|e| self.trace_select(e, select, env, last));
+                }
+                let error = self.missing(select.pos, set, symbol);
+                return Err(self.trace_select(error, select, env, last));
             };
             last = Some((set, symbol));
             if found.is_thunk() {
@@ -275,40 +283,44 @@ impl Vm {
         Ok(v)
     }
 
-    #[cold]
-    #[inline(never)]
-    pub(super) fn no_set(
-        &mut self,
-        select: &'static Select,
-        env: Env,
-        found: Value,
-        last: Option<(Set, Symbol)>,
-    ) -> Result<Value> {
-        if let Some(default) = &select.default {
-            return self.eval(default, env).map_err(|e| self.trace_select(e, select, env, last));
+    /// `e.a`: as [`Vm::select`] for one name without default.
+    #[inline]
+    fn attr(&mut self, attr: &'static Attr, env: Env) -> Result<Value> {
+        let subject = self.eval(&attr.subject, env)?;
+        let Some(set) = subject.as_set() else { return Err(self.no_set(attr.pos, subject)) };
+        let Some((found, slot)) = lookup(set, attr.name, &attr.cache) else {
+            return Err(self.missing(attr.pos, set, attr.name));
+        };
+        if !found.is_thunk() {
+            return Ok(found);
         }
-        let error = self.expected("a set", found).trace(select.pos, "while selecting an attribute");
-        Err(self.trace_select(error, select, env, last))
+        match self.force(found, PosId::NONE) {
+            Ok(v) => {
+                if let Some(slot) = slot {
+                    set.resolve(slot, v);
+                }
+                Ok(v)
+            }
+            Err(e) => Err(attribute_failed(e, attr, set)),
+        }
     }
 
     #[cold]
     #[inline(never)]
-    pub(super) fn missing(
-        &mut self,
-        select: &'static Select,
-        set: Set,
-        name: Symbol,
-        env: Env,
-        last: Option<(Set, Symbol)>,
-    ) -> Error {
+    fn no_set(&mut self, pos: PosId, found: Value) -> Error {
+        self.expected("a set", found).trace(pos, "while selecting an attribute")
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn missing(&mut self, pos: PosId, set: Set, name: Symbol) -> Error {
         let near = {
             let names: Vec<Symbol> = set.iter(&mut self.heap).map(|(n, _)| n).collect();
             best_matches(names.iter().map(|n| n.as_bytes()), name.as_bytes())
         };
-        let error = Error::new(Kind::Missing, format!("attribute '{}' missing", shown(name)))
-            .at(select.pos)
-            .suggest(near);
-        self.trace_select(error, select, env, last)
+        Error::new(Kind::Missing, format!("attribute '{}' missing", shown(name)))
+            .at(pos)
+            .suggest(near)
     }
 
     /// Adds "while evaluating the attribute …", where the attribute was written.
@@ -331,7 +343,10 @@ impl Vm {
             }
             match self.name(name, env) {
                 Ok(symbol) => path.push_str(&shown(symbol)),
-                Err(_) => path.push_str(&format!("\"${{{}}}\"", name.text)),
+                Err(_) => {
+                    let text = name.dynamic.map_or("", |dynamic| dynamic.text);
+                    path.push_str(&format!("\"${{{text}}}\""));
+                }
             }
         }
         error.trace(pos, format!("while evaluating the attribute '{path}'"))
@@ -355,7 +370,7 @@ impl Vm {
     }
 
     pub(super) fn with_var(&mut self, var: &'static WithVar, env: Env) -> Result<Value> {
-        for (depth, slot) in var.scopes {
+        for (i, (depth, slot)) in var.scopes.iter().enumerate() {
             // SAFETY: the compiler counted the levels and gave the environment this slot.
             let scope = unsafe { env.up(u32::from(*depth)) };
             // SAFETY: as above.
@@ -366,7 +381,7 @@ impl Vm {
                     let forced = self.force(v, var.pos)?;
                     let Some(set) = forced.as_set() else {
                         return Err(self.expected("a set", forced).trace(
-                            var.pos,
+                            var.places.get(i).copied().unwrap_or(var.pos),
                             "while evaluating the first subexpression of a with expression",
                         ));
                     };
@@ -401,6 +416,20 @@ impl Vm {
         }
         out.value()
     }
+}
+
+/// The error that an attribute's value raised, with the attribute.
+#[cold]
+fn attribute_failed(e: Error, attr: &Attr, set: Set) -> Error {
+    let pos = set.position(attr.name);
+    let e = match e.kind() {
+        Kind::InfiniteRecursion | Kind::StackOverflow => e.or_at(pos.or(attr.pos)),
+        _ => e,
+    };
+    if !pos.is_some() || crate::builtins::is_internal(pos) {
+        return e;
+    }
+    e.trace(pos, format!("while evaluating the attribute '{}'", shown(attr.name)))
 }
 
 /// What a thunk became, or the thunk.

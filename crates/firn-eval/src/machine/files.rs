@@ -54,6 +54,8 @@ impl Vm {
 
     /// The path with symlinks followed: in all parts, or in all but the last. Parts that do not exist stay.
     pub(crate) fn resolve_links(&self, path: &Path, last: bool) -> Result<PathBuf> {
+        // The whole path first, so that an error names it and not a part of it.
+        self.shared.io.check_path(path)?;
         if !last {
             return Ok(match (path.parent(), path.file_name()) {
                 (Some(parent), Some(name)) => self.resolve_links(parent, true)?.join(name),
@@ -104,6 +106,7 @@ impl Vm {
 
     /// The file that importing a path means: symlinks to files followed, `default.nix` in directories.
     pub fn resolve_expr_path(&self, path: &Path) -> Result<PathBuf> {
+        self.shared.io.check_path(path)?;
         let mut at = path.to_owned();
         let mut count = 0;
         while let (Some(parent), Some(name)) = (at.parent(), at.file_name()) {
@@ -177,7 +180,7 @@ impl Vm {
                 format!("warning: {}", warning.message)
             } else {
                 let shown = Error::new(Kind::Other, &*warning.message).at(id.at(warning.pos));
-                render::render_as("warning", &shown, render::Options::default())
+                render::render_as("warning", &shown, &render::Options::default())
             };
             self.shared.io.message(text.as_bytes());
         }
@@ -188,12 +191,26 @@ impl Vm {
     /// # Errors
     /// What evaluation raises.
     pub fn eval_ast(&mut self, ast: &Arc<Ast>) -> Result<Value> {
-        let source = position::register(ast.source());
-        let shared = Arc::clone(&self.shared);
-        let node = firn_syntax::stack::with_depth(ast.depth(), || {
-            compile::compile(ast, source, &mut self.heap, &shared.globals, None)
-        })?;
+        let node = self.compile(ast, None)?;
         self.eval(node, Env::NONE)
+    }
+
+    fn compile(&mut self, ast: &Ast, scope: Option<&[Symbol]>) -> Result<&'static compile::Node> {
+        let source = ast.source();
+        let id = match source.origin() {
+            // Wherever the text can be had again, it is not kept.
+            Origin::Path(path)
+                if crate::builtins::internal_file(path).is_none()
+                    && self.shared.io.real(path) == *path =>
+            {
+                position::register_later(path.clone(), source.text().len())
+            }
+            _ => position::register(source),
+        };
+        let shared = Arc::clone(&self.shared);
+        firn_syntax::stack::with_depth(ast.depth(), || {
+            compile::compile(ast, id, &mut self.heap, &shared.globals, scope)
+        })
     }
 
     /// Evaluates a text.
@@ -248,42 +265,51 @@ impl Vm {
     /// # Errors
     /// What reading, parsing and evaluating raise.
     pub fn eval_file(&mut self, path: &Path) -> Result<Value> {
-        if let Some(v) = self.shared.files.values.read().get(path) {
-            return Ok(*v);
+        let known = self.shared.files.values.read().get(path).copied();
+        if let Some(v) = known {
+            return self.force(v, PosId::NONE);
         }
         let file = match crate::builtins::internal_file(path) {
             Some(_) => path.to_owned(),
             None => self.resolve_expr_path(path)?,
         };
+        // Whoever comes first makes the thunk, whoever forces it first evaluates the file.
         let known = self.shared.files.values.read().get(&file).copied();
-        if let Some(v) = known {
-            self.shared.files.values.write().insert(path.to_owned(), v);
-            return Ok(v);
-        }
-        let ast = self.read_source(&file)?;
-        let value = self.eval_ast(&ast).map_err(|e| {
-            if self.show_trace {
-                e.trace(PosId::NONE, format!("while evaluating the file '{}':", file.display()))
-            } else {
-                e
+        let value = match known {
+            Some(v) => v,
+            None => {
+                let thunk = crate::builtins::load_file(&mut self.heap, &file);
+                *self.shared.files.values.write().entry(file.clone()).or_insert(thunk)
             }
-        })?;
+        };
+        let value = self.force(value, PosId::NONE)?;
         let mut values = self.shared.files.values.write();
         values.insert(file, value);
         values.insert(path.to_owned(), value);
         Ok(value)
     }
 
+    /// Parses and evaluates a file.
+    pub(crate) fn load_file(&mut self, file: &Path) -> Result<Value> {
+        let ast = self.read_source(file)?;
+        let node = self.compile(&ast, None);
+        drop(ast);
+        node.and_then(|node| self.eval(node, Env::NONE)).map_err(|e| {
+            if self.show_trace {
+                e.trace(PosId::NONE, format!("while evaluating the file '{}':", file.display()))
+            } else {
+                e
+            }
+        })
+    }
+
     /// The value of a file with a set's attributes as global names.
     pub(crate) fn scoped_import(&mut self, scope: Set, path: &Path) -> Result<Value> {
         let file = self.resolve_expr_path(path)?;
         let ast = self.read_source(&file)?;
-        let source = position::register(ast.source());
-        let shared = Arc::clone(&self.shared);
         let names: Vec<Symbol> = scope.iter(&mut self.heap).map(|(name, _)| name).collect();
-        let node = firn_syntax::stack::with_depth(ast.depth(), || {
-            compile::compile(&ast, source, &mut self.heap, &shared.globals, Some(&names))
-        })?;
+        let node = self.compile(&ast, Some(&names))?;
+        drop(ast);
         let compile::Node::Enter(slots, body) = node else {
             unreachable!("compiling a text gives a node with an environment")
         };

@@ -4,7 +4,7 @@ use super::Vm;
 use crate::compile::Node;
 use crate::error::{Error, Kind, Result};
 use crate::position::PosId;
-use crate::value::{State, Thunk, Value};
+use crate::value::{Env, State, Str, Thunk, Value};
 use parking_lot::{Condvar, Mutex};
 use std::time::Duration;
 
@@ -41,7 +41,9 @@ impl Vm {
                     if !thunk.claim(word, self.thread, self.concurrent) {
                         continue;
                     }
-                    self.eval(node, thunk.env())
+                    // What failed has no environment, whatever it was before.
+                    let failed = matches!(node, Node::Failed(_));
+                    self.eval(node, if failed { Env::NONE } else { thunk.env() })
                 }
                 State::Apply(n) => {
                     self.check_stack(pos)?;
@@ -51,24 +53,30 @@ impl Vm {
                     let (function, args) = thunk.application(n);
                     self.apply(function, args, pos)
                 }
+                State::Mapped(i) => {
+                    self.check_stack(pos)?;
+                    if !thunk.claim(word, self.thread, self.concurrent) {
+                        continue;
+                    }
+                    self.apply_mapped(thunk, i, pos)
+                }
             };
             self.stats.thunks += 1;
             return match result {
                 Ok(value) => {
                     debug_assert!(!value.is_thunk());
-                    thunk.finish(value.0);
-                    if self.concurrent {
+                    if thunk.finish(value.0, self.concurrent) {
                         wake();
                     }
                     Ok(value)
                 }
                 Err(error) => {
                     // As it was, so that another attempt gives the same error.
-                    thunk.finish(word);
+                    let awaited = thunk.finish(word, self.concurrent);
                     if self.catching > 0 && error.is_catchable() {
                         self.failed.push((thunk, word));
                     }
-                    if self.concurrent {
+                    if awaited {
                         wake();
                     }
                     Err(if error.kind() == Kind::InfiniteRecursion {
@@ -78,6 +86,23 @@ impl Vm {
                     })
                 }
             };
+        }
+    }
+
+    fn apply_mapped(&mut self, thunk: Thunk, i: usize, pos: PosId) -> Result<Value> {
+        let (function, source) = thunk.mapped(i);
+        if let Some(list) = source.as_list() {
+            return self.apply(function, &[list.get(i)], pos);
+        }
+        match source.as_set().and_then(|set| set.shape().map(|shape| (set, shape))) {
+            Some((set, shape)) => {
+                let name = Str::of_symbol(&mut self.heap, shape.names()[i]).value();
+                self.apply(function, &[name, set.slot(i)], pos)
+            }
+            None => {
+                let i = self.int(i as i64);
+                self.apply(function, &[i], pos)
+            }
         }
     }
 
@@ -91,8 +116,11 @@ impl Vm {
         let node: &'static Node = Box::leak(Box::new(Node::Failed(error)));
         for (thunk, word) in self.failed.drain(from..) {
             // Another thread may be at it again.
-            if thunk.state_word() == word && thunk.claim(word, self.thread, self.concurrent) {
-                thunk.finish(std::ptr::from_ref(node) as u64);
+            if thunk.state_word() == word
+                && thunk.claim(word, self.thread, self.concurrent)
+                && thunk.finish(std::ptr::from_ref(node) as u64, self.concurrent)
+            {
+                wake();
             }
         }
     }
@@ -105,16 +133,28 @@ impl Vm {
         if owner == self.thread {
             return Err(recursion());
         }
+        self.shared.pool.waits(self.helper);
+        let result = self.wait_for(thunk, owner, pos, recursion);
+        self.shared.pool.goes_on(self.helper);
+        result
+    }
+
+    fn wait_for(
+        &self,
+        thunk: Thunk,
+        owner: u32,
+        pos: PosId,
+        recursion: impl Fn() -> Error,
+    ) -> Result<()> {
         let mut waits = WAITS.lock();
-        loop {
-            match thunk.state() {
-                State::Busy(now) if now == owner => {}
-                _ => break,
-            }
+        while matches!(thunk.state(), State::Busy(now) if now == owner) {
             // Who waits for whom: a circle that comes back to us is an infinite recursion. A thread
-            // whose thunk is done but which has not been woken yet waits for nobody.
+            // whose thunk is done but which has not been woken yet waits for nobody. The first thread leaves
+            // it to the helper in the circle to give up: then it meets the recursion where it would without.
             let mut at = owner;
-            while let Some(wait) = waits.iter().find(|wait| wait.waiter == at) {
+            while !(self.first && self.concurrent)
+                && let Some(wait) = waits.iter().find(|wait| wait.waiter == at)
+            {
                 if !matches!(wait.thunk.state(), State::Busy(now) if now == wait.owner) {
                     break;
                 }
@@ -122,9 +162,17 @@ impl Vm {
                 if at == self.thread {
                     return Err(recursion());
                 }
+                if at == owner {
+                    // A circle of others, who will find it.
+                    break;
+                }
+            }
+            self.check_stack(pos)?;
+            if !thunk.wait() {
+                break;
             }
             waits.push(Wait { waiter: self.thread, owner, thunk });
-            // The timeout covers a wake-up between the look at the state and the wait.
+            // The timeout is for circles and for being told to stop.
             WOKEN.wait_for(&mut waits, Duration::from_millis(1));
             waits.retain(|wait| wait.waiter != self.thread);
         }
@@ -147,7 +195,10 @@ unsafe impl Send for Wait {}
 static WAITS: Mutex<Vec<Wait>> = Mutex::new(Vec::new());
 static WOKEN: Condvar = Condvar::new();
 
-#[inline]
+#[cold]
+#[inline(never)]
 fn wake() {
+    // With the lock nobody can be between looking at the state and waiting.
+    let _waits = WAITS.lock();
     WOKEN.notify_all();
 }

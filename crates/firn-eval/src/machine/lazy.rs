@@ -5,7 +5,7 @@
 
 use super::Vm;
 use super::eval::{lookup, resolved};
-use crate::compile::{Binary, Node, Select, WithVar};
+use crate::compile::{Attr, Binary, Node, Select, WithVar};
 use crate::value::{self, Env, Function, Thunk, Value, View};
 
 impl Vm {
@@ -38,6 +38,10 @@ impl Vm {
                 self.plain_attrs(attrs, env).value()
             }
             Node::List(list) if list.cheap && !self.exact => self.list(list, env),
+            Node::Attr(attr) if !self.exact => match self.peek_attr(attr, env) {
+                Some(v) => v,
+                None => Thunk::new(&mut self.heap, node, env).value(),
+            },
             Node::Select(select) if !self.exact => match self.peek_select(select, env) {
                 Some(v) => v,
                 None => Thunk::new(&mut self.heap, node, env).value(),
@@ -76,6 +80,7 @@ impl Vm {
             Node::Local(slot, _) => unsafe { env.get(*slot) },
             // SAFETY: the compiler counted the levels and gave the environment this slot.
             Node::Outer(depth, slot, _) => unsafe { env.up(u32::from(*depth)).get(*slot) },
+            Node::Attr(attr) => self.peek_attr(attr, env)?,
             Node::Select(select) => self.peek_select(select, env)?,
             Node::With(var) => Self::peek_with(var, env)?,
             _ => return None,
@@ -121,6 +126,14 @@ impl Vm {
             (View::Str(x), View::Str(y)) => Some(x.bytes() == y.bytes()),
             _ => None,
         }
+    }
+
+    /// The attribute that `e.a` finds, if that takes only looking. It may be a thunk.
+    #[inline]
+    fn peek_attr(&self, attr: &'static Attr, env: Env) -> Option<Value> {
+        let set = self.peek(&attr.subject, env)?.as_set()?;
+        let (found, _) = lookup(set, attr.name, &attr.cache)?;
+        Some(resolved(found))
     }
 
     /// The attribute that a selection finds, if that takes only looking. It may be a thunk.

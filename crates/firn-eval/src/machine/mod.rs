@@ -3,6 +3,7 @@
 //! A [`Vm`] belongs to one thread and has that thread's heap; what all threads share is in [`Shared`].
 //! Nothing here knows where files and the store are: that is behind [`crate::io::EvalIo`].
 
+mod ahead;
 mod call;
 mod coerce;
 mod compare;
@@ -16,12 +17,13 @@ mod operators;
 mod run;
 mod sets;
 
+pub(crate) use ahead::Ahead;
 pub use coerce::Text;
 pub use compare::Ordering3;
 pub(crate) use deep::position_of;
 pub(crate) use derived::Known;
 pub use files::FileKindCache;
-pub use run::{Evaluator, STACK_BYTES};
+pub use run::{Evaluator, Observer, STACK_BYTES};
 
 use crate::compile::Globals;
 use crate::context::Context;
@@ -30,10 +32,25 @@ use crate::heap::Heap;
 use crate::io::EvalIo;
 use crate::position::PosId;
 use crate::value::{SetBuilder, Str, Value};
+use crate::watch::{Watch, Watching};
 use firn_model::StoreDir;
 use firn_syntax::source::Origin;
 use firn_syntax::{Symbol, sym};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// What makes the value of a flake of a reference; for `builtins.getFlake`.
+#[derive(Clone)]
+pub struct FlakeLoader(pub Arc<LoadFlake>);
+
+/// Loads the flake that a text refers to.
+pub type LoadFlake = dyn Fn(&mut Vm, &str, PosId) -> Result<Value> + Send + Sync;
+
+impl std::fmt::Debug for FlakeLoader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("FlakeLoader")
+    }
+}
 
 /// What changes how evaluation goes.
 #[derive(Clone, Debug)]
@@ -64,10 +81,16 @@ pub struct Settings {
     pub allowed_uris: Vec<String>,
     /// Whether `exec` and `importNative` exist (`allow-unsafe-native-code-during-evaluation`).
     pub native_code: bool,
+    /// What to count and sample.
+    pub watching: Option<Watching>,
     /// Literals to warn about or to refuse (`lint-…`).
     pub lints: firn_syntax::Lints,
     /// Whether values that are printed unevaluated must be as unevaluated as C++ Nix leaves them. Costs time.
     pub exact_laziness: bool,
+    /// What loads flakes; without it there are none.
+    pub flakes: Option<FlakeLoader>,
+    /// How many threads evaluate (`eval-cores`); 0: as many as there are processors.
+    pub eval_cores: usize,
 }
 
 impl Default for Settings {
@@ -86,8 +109,11 @@ impl Default for Settings {
             features: Vec::new(),
             allowed_uris: Vec::new(),
             native_code: false,
+            watching: None,
             lints: firn_syntax::Lints::default(),
             exact_laziness: false,
+            flakes: None,
+            eval_cores: 1,
         }
     }
 }
@@ -110,6 +136,7 @@ pub struct Shared {
     pub(crate) files: files::Files,
     pub(crate) derivations: derived::Derivations,
     pub(crate) regexes: crate::builtins::RegexCache,
+    pub(crate) pool: ahead::Pool,
 }
 
 /// One thread's evaluator.
@@ -120,14 +147,21 @@ pub struct Vm {
     pub shared: Arc<Shared>,
     depth: u32,
     max_depth: u32,
-    stack_limit: usize,
+    /// The lowest address that the stack may reach. Others raise it to make this thread stop.
+    stack_limit: Arc<AtomicUsize>,
     thread: u32,
     /// Whether other threads evaluate at the same time.
     concurrent: bool,
+    /// Which helper this is, if it is one: see [`ahead`].
+    helper: Option<usize>,
+    /// Whether this is the thread whose results and errors count, and which may start helpers.
+    first: bool,
     exact: bool,
     show_trace: bool,
     /// How many calls of `tryEval` are under way.
     pub(crate) catching: u32,
+    /// Counts and samples of calls, if somebody wants them.
+    pub watch: Option<Box<Watch>>,
     /// Thunks that failed within them with errors that can be caught, and the words they had.
     pub(crate) failed: Vec<(crate::value::Thunk, u64)>,
     /// Counters, for `NIX_SHOW_STATS` and profiling.
@@ -197,7 +231,11 @@ impl Vm {
     /// An error if the native stack is nearly used up. Every recursion passes here now and then.
     #[inline(always)]
     pub(crate) fn check_stack(&self, pos: PosId) -> Result<()> {
-        if stack_address() < self.stack_limit { Err(stack_overflow().at(pos)) } else { Ok(()) }
+        if stack_address() < self.stack_limit.load(Ordering::Relaxed) {
+            Err(stack_overflow().at(pos))
+        } else {
+            Ok(())
+        }
     }
 
     /// Runs one level of a recursion that counts as a call, as walks over values do.

@@ -4,9 +4,10 @@ use super::{Settings, Shared, Stats, Vm, stack_address};
 use crate::builtins;
 use crate::heap::Heap;
 use crate::io::{EvalIo, GuardedIo};
+use crate::watch::Watch;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 /// The native stack of an evaluating thread. Pages that are never touched cost nothing.
 pub const STACK_BYTES: usize = 1 << 30;
@@ -19,6 +20,51 @@ static THREADS: AtomicU32 = AtomicU32::new(1);
 /// An evaluation: files, settings and builtins, to be run on one or more threads.
 pub struct Evaluator {
     shared: Arc<Shared>,
+    observer: Option<Box<Observer>>,
+}
+
+/// Looks at an evaluator when it is done.
+pub type Observer = dyn Fn(&Vm) + Send + Sync;
+
+impl Vm {
+    /// The evaluator of a thread that is just starting, with a stack of this size.
+    pub(super) fn starting(shared: Arc<Shared>, stack_limit: Arc<AtomicUsize>, size: usize) -> Vm {
+        stack_limit.store(stack_address() - size + STACK_MARGIN, Ordering::Relaxed);
+        Vm {
+            heap: Heap::new(),
+            depth: 0,
+            max_depth: shared.settings.max_call_depth,
+            stack_limit,
+            thread: THREADS.fetch_add(1, Ordering::Relaxed),
+            concurrent: false,
+            first: false,
+            helper: None,
+            exact: shared.settings.exact_laziness,
+            show_trace: shared.settings.show_trace,
+            catching: 0,
+            failed: Vec::new(),
+            watch: shared.settings.watching.map(|what| Box::new(Watch::new(what))),
+            stats: Stats::default(),
+            shared,
+        }
+    }
+}
+
+/// Starts a thread for evaluating ahead, which is told its stack's size.
+pub(super) fn start_helper(
+    body: impl FnOnce(usize) + Send + Clone + 'static,
+) -> std::io::Result<std::thread::JoinHandle<()>> {
+    let mut shift = 0;
+    loop {
+        let size = STACK_BYTES >> shift;
+        let body = body.clone();
+        let builder = std::thread::Builder::new().name("evaluator".into()).stack_size(size);
+        match builder.spawn(move || body(size)) {
+            // Smaller stacks where the system does not give a large one.
+            Err(_) if shift < 4 => shift += 1,
+            result => return result,
+        }
+    }
 }
 
 /// The world, guarded if evaluation is restricted or pure. The search path may be read.
@@ -44,6 +90,7 @@ impl Evaluator {
         let io = guarded(io, &settings);
         let mut heap = Heap::new();
         let globals = builtins::globals(&mut heap, &settings, io.store_dir());
+        let pool = super::ahead::Pool::new(&settings);
         let shared = Shared {
             io,
             settings,
@@ -51,8 +98,16 @@ impl Evaluator {
             files: super::files::Files::default(),
             derivations: super::derived::Derivations::default(),
             regexes: builtins::RegexCache::default(),
+            pool,
         };
-        Evaluator { shared: Arc::new(shared) }
+        Evaluator { shared: Arc::new(shared), observer: None }
+    }
+
+    /// Calls `observer` at the end of each run, for statistics and profiles.
+    #[must_use]
+    pub fn with_observer(mut self, observer: Box<Observer>) -> Evaluator {
+        self.observer = Some(observer);
+        self
     }
 
     /// The state that all threads share.
@@ -65,7 +120,9 @@ impl Evaluator {
     /// # Panics
     /// If `work` does, or if the thread cannot be started.
     pub fn run<R: Send>(&self, work: impl FnOnce(&mut Vm) -> R + Send) -> R {
-        self.spawn(false, work)
+        let result = self.spawn(false, work);
+        self.shared.pool.stop();
+        result
     }
 
     /// As [`Evaluator::run`], while other threads do the same.
@@ -82,21 +139,14 @@ impl Evaluator {
         let body = |size: usize| {
             let work = work.lock().ok().and_then(|mut w| w.take());
             let work = work.unwrap_or_else(|| unreachable!("each thread starts once"));
-            let mut vm = Vm {
-                heap: Heap::new(),
-                depth: 0,
-                max_depth: shared.settings.max_call_depth,
-                stack_limit: stack_address() - size + STACK_MARGIN,
-                thread: THREADS.fetch_add(1, Ordering::Relaxed),
-                concurrent,
-                exact: shared.settings.exact_laziness,
-                show_trace: shared.settings.show_trace,
-                catching: 0,
-                failed: Vec::new(),
-                stats: Stats::default(),
-                shared,
-            };
-            work(&mut vm)
+            let mut vm = Vm::starting(shared, Arc::default(), size);
+            vm.concurrent = concurrent;
+            vm.first = !concurrent;
+            let result = work(&mut vm);
+            if let Some(observer) = &self.observer {
+                observer(&vm);
+            }
+            result
         };
         let body = std::sync::Mutex::new(Some(body));
         std::thread::scope(|scope| {

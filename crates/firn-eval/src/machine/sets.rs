@@ -1,7 +1,7 @@
 //! Set literals and `//`.
 
 use super::Vm;
-use crate::compile::{Attrs, Node, UpdateNode};
+use crate::compile::{Attrs, MoreAttrs, Node, UpdateNode};
 use crate::error::{Error, Result};
 use crate::position::PosId;
 use crate::shape::{self, Update};
@@ -22,9 +22,10 @@ impl Vm {
     }
 
     pub(super) fn attrs(&mut self, attrs: &'static Attrs, env: Env) -> Result<Value> {
-        if let Some(slots) = attrs.slots {
-            if let Some(overrides) = attrs.overrides {
-                return self.rec_with_overrides(attrs, slots, overrides, env);
+        let Some(more) = attrs.more else { return Ok(self.plain_attrs(attrs, env).value()) };
+        if let Some(slots) = more.slots {
+            if let Some(overrides) = more.overrides {
+                return self.rec_with_overrides(attrs, more, overrides, env);
             }
             // Functions and constants first, so that others find them.
             for (node, slot) in attrs.values.iter().zip(slots) {
@@ -35,12 +36,12 @@ impl Vm {
                 }
             }
         }
-        for (slot, node) in attrs.sources {
+        for (slot, node) in more.sources {
             let v = self.lazy(node, env);
             // SAFETY: the compiler gave the environment this slot.
             unsafe { env.set(*slot, v) };
         }
-        let set = match attrs.slots {
+        let set = match more.slots {
             None => self.plain_attrs(attrs, env),
             Some(slots) => {
                 for (node, slot) in attrs.values.iter().zip(slots) {
@@ -58,16 +59,16 @@ impl Vm {
                 set
             }
         };
-        if attrs.dynamic.is_empty() {
+        if more.dynamic.is_empty() {
             return Ok(set.value());
         }
-        self.dynamic_attrs(attrs, set, env)
+        self.dynamic_attrs(more, set, env)
     }
 
     #[inline(never)]
     pub(super) fn dynamic_attrs(
         &mut self,
-        attrs: &'static Attrs,
+        attrs: &'static MoreAttrs,
         set: Set,
         env: Env,
     ) -> Result<Value> {
@@ -114,16 +115,17 @@ impl Vm {
     pub(super) fn rec_with_overrides(
         &mut self,
         attrs: &'static Attrs,
-        slots: &'static [u32],
+        more: &'static MoreAttrs,
         overrides: u32,
         env: Env,
     ) -> Result<Value> {
-        for (slot, node) in attrs.sources {
+        let slots = more.slots.unwrap_or_default();
+        for (slot, node) in more.sources {
             let v = self.lazy(node, env);
             // SAFETY: the compiler gave the environment this slot.
             unsafe { env.set(*slot, v) };
         }
-        for ((node, slot), inherited) in attrs.values.iter().zip(slots).zip(attrs.inherited) {
+        for ((node, slot), inherited) in attrs.values.iter().zip(slots).zip(more.inherited) {
             let v = if *inherited {
                 self.lazy(node, env)
             } else {
@@ -146,10 +148,10 @@ impl Vm {
             set.init(i, unsafe { env.get(slots[i]) });
         }
         let set = Set::update(&mut self.heap, set, given);
-        if attrs.dynamic.is_empty() {
+        if more.dynamic.is_empty() {
             return Ok(set.value());
         }
-        self.dynamic_attrs(attrs, set, env)
+        self.dynamic_attrs(more, set, env)
     }
 
     pub(super) fn update_node(&mut self, u: &'static UpdateNode, env: Env) -> Result<Value> {

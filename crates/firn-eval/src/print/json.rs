@@ -2,7 +2,7 @@
 
 use crate::context::ContextBuilder;
 use crate::error::{Error, Result};
-use crate::machine::Vm;
+use crate::machine::{Ahead, Vm};
 use crate::position::PosId;
 use crate::value::{Value, View};
 use firn_syntax::sym;
@@ -59,28 +59,41 @@ fn to_json_in(
                 return to_json(vm, path, at, context, copy, strict, out);
             }
             out.push(b'{');
-            for (i, (name, value)) in set.sorted(&mut vm.heap).enumerate() {
-                if i > 0 {
-                    out.push(b',');
+            let values = |vm: &mut Vm| set.sorted(&mut vm.heap).map(|(_, v)| v).collect();
+            vm.ahead(Ahead::Json, if strict && copy { set.len() } else { 0 }, values, |vm| {
+                for (i, (name, value)) in set.sorted(&mut vm.heap).enumerate() {
+                    if i > 0 {
+                        out.push(b',');
+                    }
+                    string(name.as_bytes(), out)?;
+                    out.push(b':');
+                    let at = set.position(name);
+                    to_json(vm, value, at, context, copy, strict, out)
+                        .map_err(|e| e.trace(at, format!("while evaluating attribute '{name}'")))?;
                 }
-                string(name.as_bytes(), out)?;
-                out.push(b':');
-                let at = set.position(name);
-                to_json(vm, value, at, context, copy, strict, out)
-                    .map_err(|e| e.trace(at, format!("while evaluating attribute '{name}'")))?;
-            }
+                Ok(())
+            })?;
             out.push(b'}');
         }
         View::List(list) => {
             out.push(b'[');
-            for (i, value) in list.iter().enumerate() {
-                if i > 0 {
-                    out.push(b',');
-                }
-                to_json(vm, value, pos, context, copy, strict, out).map_err(|e| {
-                    e.trace(pos, format!("while evaluating list element at index {i}"))
-                })?;
-            }
+            let ahead = if strict && copy { list.len() } else { 0 };
+            vm.ahead(
+                Ahead::Json,
+                ahead,
+                |_| list.iter().collect(),
+                |vm| {
+                    for (i, value) in list.iter().enumerate() {
+                        if i > 0 {
+                            out.push(b',');
+                        }
+                        to_json(vm, value, pos, context, copy, strict, out).map_err(|e| {
+                            e.trace(pos, format!("while evaluating list element at index {i}"))
+                        })?;
+                    }
+                    Ok(())
+                },
+            )?;
             out.push(b']');
         }
         View::Function(_)

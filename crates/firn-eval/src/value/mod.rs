@@ -50,6 +50,8 @@ const KIND_TRUE: u64 = 2;
 const KIND_BUILTIN: u64 = 3;
 /// Never a value of the language: the state of a thunk that a thread is evaluating.
 pub(crate) const KIND_BUSY: u64 = 4;
+/// In the state of a busy thunk: another thread waits for it.
+const AWAITED: u64 = 1 << 63;
 
 const SMALL_MIN: i64 = -(1 << 60);
 const SMALL_MAX: i64 = (1 << 60) - 1;
@@ -111,6 +113,17 @@ impl Value {
     /// The state of a thunk that thread `owner` evaluates.
     pub(crate) const fn busy(owner: u32) -> Value {
         immediate(KIND_BUSY, owner as u64)
+    }
+
+    /// The same state of a thunk, with another thread waiting for it.
+    pub(crate) const fn awaited(self) -> Value {
+        Value(self.0 | AWAITED)
+    }
+
+    /// Whether a thread waits for the thunk of this state.
+    #[inline(always)]
+    pub(crate) const fn is_awaited(self) -> bool {
+        self.0 & AWAITED != 0
     }
 
     /// The thread that [`Value::busy`] was made with.

@@ -33,72 +33,82 @@ const WIDE: usize = 32;
 /// A layer may have one attribute for this many of the base.
 const LAYER_SHARE: usize = 4;
 
-/// Where a set's attributes were written: the address of a description, or nothing.
+/// Where a set's attributes were written: nothing, or a kind and an address in one word.
+///
+/// * `LITERAL`: the positions, one for each slot.
+/// * `UPDATED`: `[how, left's provenance, right's provenance]`
+/// * `REDUCED`: `[how, provenance]`
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Provenance(u64);
 
-const LITERAL: u64 = 0;
-const UPDATED: u64 = 1;
-const REDUCED: u64 = 2;
+const LITERAL: u64 = 1;
+const UPDATED: u64 = 2;
+const REDUCED: u64 = 3;
 
 impl Provenance {
     /// Nobody wrote the attributes.
     pub const NONE: Provenance = Provenance(0);
 
     /// The positions of a literal, one for each slot.
-    pub(crate) fn literal(heap: &mut Heap, positions: &'static [PosId]) -> Provenance {
-        Provenance::cell(heap, LITERAL, [positions.as_ptr() as u64, positions.len() as u64, 0])
-    }
-
-    fn cell(heap: &mut Heap, kind: u64, words: [u64; 3]) -> Provenance {
-        let at = heap.words(4);
-        // SAFETY: freshly allocated with four words.
+    pub(crate) fn literal(heap: &mut Heap, positions: &[PosId]) -> Provenance {
+        const { assert!(size_of::<PosId>() == 4 && align_of::<PosId>() <= 8) };
+        let at = heap.words(positions.len().div_ceil(2));
+        // SAFETY: freshly allocated with room for two positions a word.
         unsafe {
-            *at = kind;
-            std::ptr::copy_nonoverlapping(words.as_ptr(), at.add(1), 3);
+            std::ptr::copy_nonoverlapping(positions.as_ptr(), at.cast(), positions.len());
         }
-        Provenance(at as u64)
+        Provenance(at as u64 | LITERAL)
     }
 
     fn updated(heap: &mut Heap, how: &'static Update, l: Provenance, r: Provenance) -> Provenance {
         if l == Provenance::NONE && r == Provenance::NONE {
             return Provenance::NONE;
         }
-        Provenance::cell(heap, UPDATED, [std::ptr::from_ref(how) as u64, l.0, r.0])
+        let at = heap.words(3);
+        // SAFETY: freshly allocated with three words.
+        unsafe {
+            *at = std::ptr::from_ref(how) as u64;
+            *at.add(1) = l.0;
+            *at.add(2) = r.0;
+        }
+        Provenance(at as u64 | UPDATED)
     }
 
     fn reduced(heap: &mut Heap, how: &'static Subset, from: Provenance) -> Provenance {
         if from == Provenance::NONE {
             return from;
         }
-        Provenance::cell(heap, REDUCED, [std::ptr::from_ref(how) as u64, from.0, 0])
+        let at = heap.words(2);
+        // SAFETY: freshly allocated with two words.
+        unsafe {
+            *at = std::ptr::from_ref(how) as u64;
+            *at.add(1) = from.0;
+        }
+        Provenance(at as u64 | REDUCED)
     }
 
-    /// Where the attribute of this slot was written.
-    fn position(self, mut i: usize) -> PosId {
-        let mut at = self.0 as *const u64;
-        while !at.is_null() {
-            // SAFETY: `cell` made `at`, with the words that belong to each kind; all live forever.
+    /// Where the attribute of this slot was written. The slot must be one of the set's.
+    fn position(mut self, mut i: usize) -> PosId {
+        loop {
+            let at = (self.0 & !TAG_MASK) as *const u64;
+            // SAFETY: the functions above made the word, with the cell that belongs to each kind; all live
+            // forever.
             unsafe {
-                match *at {
-                    LITERAL => {
-                        let positions = *at.add(1) as *const PosId;
-                        debug_assert!((i as u64) < *at.add(2));
-                        return *positions.add(i);
-                    }
+                match self.0 & TAG_MASK {
+                    LITERAL => return *at.cast::<PosId>().add(i),
                     UPDATED => {
-                        let source = (*(*at.add(1) as *const Update)).sources[i];
+                        let source = (*(*at as *const Update)).sources[i];
                         i = (source & !FROM_RIGHT) as usize;
-                        at = *at.add(if source & FROM_RIGHT == 0 { 2 } else { 3 }) as *const u64;
+                        self = Provenance(*at.add(if source & FROM_RIGHT == 0 { 1 } else { 2 }));
                     }
-                    _ => {
-                        i = (*(*at.add(1) as *const Subset)).sources[i] as usize;
-                        at = *at.add(2) as *const u64;
+                    REDUCED => {
+                        i = (*(*at as *const Subset)).sources[i] as usize;
+                        self = Provenance(*at.add(1));
                     }
+                    _ => return PosId::NONE,
                 }
             }
         }
-        PosId::NONE
     }
 }
 
@@ -403,8 +413,8 @@ impl SetBuilder {
         self.attrs.dedup_by_key(|(name, ..)| *name);
         let names: Vec<Symbol> = self.attrs.iter().map(|(name, ..)| *name).collect();
         let provenance = if self.attrs.iter().any(|(.., pos)| pos.is_some()) {
-            let positions: Box<[PosId]> = self.attrs.iter().map(|(.., pos)| *pos).collect();
-            Provenance::literal(heap, Box::leak(positions))
+            let positions: Vec<PosId> = self.attrs.iter().map(|(.., pos)| *pos).collect();
+            Provenance::literal(heap, &positions)
         } else {
             Provenance::NONE
         };

@@ -3,13 +3,16 @@
 //! * Thunk: `[state, environment]` or `[APPLY_n, function, arguments…]`. The state is the address of the
 //!   expression's node or `APPLY_n` while nothing has happened, a busy word with the evaluating thread's
 //!   number during evaluation, and then the result.
+//! * Mapping: `[function, source, states…]`: the thunks of `mapAttrs`, `map` or `genList`, one word each. An
+//!   untouched state is `MAPPED` and the thunk's place, which leads back to the function.
 //! * Function: `[lambda, environment]`.
-//! * Environment: `[parent, slots…]`.
+//! * Environment: `[parent and CAPTURED, slots…]`. As long as it is not captured, nothing on the heap has
+//!   its address, so that a call may give its environment back when it is done.
 
 use super::{TAG_FUNCTION, TAG_MASK, TAG_THUNK, Value, load, slot, store};
 use crate::compile::{Lambda, Node};
 use crate::heap::Heap;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A thunk's cell.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -17,6 +20,12 @@ pub struct Thunk(*const u64);
 
 /// States below this are no addresses but the number of arguments, times 8, of an application.
 const APPLICATIONS: u64 = 64;
+
+/// Marks a state that is the place of a thunk in its mapping, times 8.
+const MAPPED: u64 = 1 << 63;
+
+/// Words of a mapping before its states.
+const MAPPING_HEADER: usize = 2;
 
 /// What a thunk is at the moment.
 pub enum State {
@@ -28,6 +37,8 @@ pub enum State {
     Code(&'static Node),
     /// A function to apply to this many arguments.
     Apply(usize),
+    /// A function to apply to the element of a mapping's source at this place.
+    Mapped(usize),
 }
 
 impl Thunk {
@@ -51,9 +62,32 @@ impl Thunk {
         // SAFETY: freshly allocated with two words.
         unsafe {
             *at = std::ptr::from_ref(code) as u64;
-            *at.add(1) = env.0 as u64;
+            *at.add(1) = env.capture();
         }
         Thunk(at)
+    }
+
+    /// `n` thunks that each apply `function` to what stands at their place in `source`: an attribute's name
+    /// and value, an element of a list, or the place itself where `source` is neither.
+    pub(crate) fn mapping(
+        heap: &mut Heap,
+        function: Value,
+        source: Value,
+        n: usize,
+    ) -> impl ExactSizeIterator<Item = Value> + use<> {
+        let at = heap.words(MAPPING_HEADER + n);
+        // SAFETY: freshly allocated with that many words.
+        unsafe {
+            *at = function.0;
+            *at.add(1) = source.0;
+            for i in 0..n {
+                *at.add(MAPPING_HEADER + i) = MAPPED | i as u64 * 8;
+            }
+        }
+        (0..n).map(move |i| {
+            // SAFETY: within the cell.
+            Thunk(unsafe { at.add(MAPPING_HEADER + i) }).value()
+        })
     }
 
     /// A thunk of `function arguments…` (at most 7).
@@ -81,6 +115,8 @@ impl Thunk {
             }
         } else if word < APPLICATIONS {
             State::Apply(word as usize / 8)
+        } else if word & MAPPED != 0 {
+            State::Mapped((word & !MAPPED) as usize / 8)
         } else {
             // SAFETY: only `new` stores such words, and nodes live forever.
             State::Code(unsafe { &*(word as *const Node) })
@@ -118,11 +154,27 @@ impl Thunk {
         }
     }
 
-    /// Publishes the result, or the original state after an error.
+    /// Publishes the result, or the original state after an error. Says whether a thread waits for it, which
+    /// only happens if `shared`.
     #[inline(always)]
-    pub(crate) fn finish(self, word: u64) {
+    #[must_use]
+    pub(crate) fn finish(self, word: u64, shared: bool) -> bool {
         // SAFETY: the first word of the cell.
-        unsafe { slot(self.0) }.store(word, Ordering::Release);
+        let state = unsafe { slot(self.0) };
+        if shared {
+            Value(state.swap(word, Ordering::AcqRel)).is_awaited()
+        } else {
+            state.store(word, Ordering::Release);
+            false
+        }
+    }
+
+    /// Marks a busy thunk as awaited; false if it is not busy any more.
+    pub(crate) fn wait(self) -> bool {
+        // SAFETY: the first word of the cell.
+        let state = unsafe { slot(self.0) };
+        let wait = |word| Value(word).busy_owner().map(|_| Value(word).awaited().0);
+        state.fetch_update(Ordering::AcqRel, Ordering::Acquire, wait).is_ok()
     }
 
     /// The environment of a thunk of an expression.
@@ -130,6 +182,16 @@ impl Thunk {
     pub(crate) fn env(self) -> Env {
         // SAFETY: the second word of the cell, which never changes.
         Env(unsafe { *self.0.add(1) } as *const u64)
+    }
+
+    /// The function and the source of a thunk at place `i` of what [`Thunk::mapping`] made.
+    #[inline]
+    pub(crate) fn mapped(self, i: usize) -> (Value, Value) {
+        // SAFETY: `mapping` laid the words out, and the first two never change.
+        unsafe {
+            let at = self.0.sub(MAPPING_HEADER + i);
+            (Value(*at), Value(*at.add(1)))
+        }
     }
 
     /// The function and the arguments of a thunk that [`Thunk::apply`] made.
@@ -165,7 +227,7 @@ impl Function {
         // SAFETY: freshly allocated with two words.
         unsafe {
             *at = std::ptr::from_ref(lambda) as u64;
-            *at.add(1) = env.0 as u64;
+            *at.add(1) = env.capture();
         }
         Function(at)
     }
@@ -189,17 +251,49 @@ impl Function {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Env(pub(super) *const u64);
 
+/// Set in an environment's first word once a thunk, a function or another environment refers to it.
+const CAPTURED: u64 = 1;
+
+/// The environment of what needs none.
+static NOWHERE: AtomicU64 = AtomicU64::new(CAPTURED);
+
 impl Env {
     /// No environment: what constants are evaluated in.
-    pub const NONE: Env = Env(std::ptr::null());
+    pub const NONE: Env = Env(NOWHERE.as_ptr());
 
     /// An environment with `slots` unset slots.
     #[inline(always)]
     pub(crate) fn new(heap: &mut Heap, parent: Env, slots: u32) -> Env {
-        let at = heap.words(slots as usize + 1);
+        let at = heap.frame(slots as usize + 1);
         // SAFETY: freshly allocated.
-        unsafe { *at = parent.0 as u64 };
+        unsafe { *at = parent.capture() };
         Env(at)
+    }
+
+    /// The address, for a cell that refers to the environment.
+    #[inline(always)]
+    fn capture(self) -> u64 {
+        // SAFETY: the first word of the cell. Other threads only know environments that are captured
+        // already, and to those nothing is stored.
+        let word = unsafe { slot(self.0) };
+        let parent = word.load(Ordering::Relaxed);
+        if parent & CAPTURED == 0 {
+            word.store(parent | CAPTURED, Ordering::Relaxed);
+        }
+        self.0 as u64
+    }
+
+    /// Gives the memory of an environment with `slots` slots back, if nothing refers to it.
+    ///
+    /// # Safety
+    /// `heap` must have made it, and the caller must not use it any more.
+    #[inline(always)]
+    pub(crate) unsafe fn release(self, heap: &mut Heap, slots: u32) {
+        // SAFETY: the first word of the cell.
+        if unsafe { *self.0 } & CAPTURED == 0 {
+            // SAFETY: by the caller's promise and since nothing on the heap has the address.
+            unsafe { heap.reuse(self.0.cast_mut(), slots as usize + 1) };
+        }
     }
 
     /// The environment `depth` levels out.
@@ -211,7 +305,7 @@ impl Env {
         let mut at = self.0;
         for _ in 0..depth {
             // SAFETY: by the caller's promise, `at` is an environment with a parent.
-            at = unsafe { *at } as *const u64;
+            at = (unsafe { slot(at) }.load(Ordering::Relaxed) & !CAPTURED) as *const u64;
         }
         Env(at)
     }

@@ -86,6 +86,7 @@ pub const SETTINGS: &[Setting] = &[
     s("download-speed", Number, "0"),
     s("eval-attrset-update-layer-rhs-threshold", Number, "16"),
     s("eval-cache", Bool, "true"),
+    s("eval-cores", Number, "0"),
     s("eval-profile-file", Text, "nix.profile"),
     s("eval-profiler", Text, "disabled"),
     s("eval-profiler-frequency", Number, "99"),

@@ -15,6 +15,7 @@ pub use show::{identifier, identifier_bytes, is_keyword, literal_string, quoted,
 use crate::parse::Warning;
 use crate::source::{DocComment, Pos, Source};
 use crate::symbol::Symbol;
+use std::cell::Cell;
 use std::sync::Arc;
 
 /// An expression: an index into its [`Ast`].
@@ -363,6 +364,76 @@ pub struct Ast {
     pub(crate) docs: Vec<DocComment>,
     pub(crate) side: Vec<u8>,
     pub(crate) warnings: Vec<Warning>,
+}
+
+/// The tables of a tree that nobody needs any more, for the next one.
+#[derive(Default)]
+pub(crate) struct Tables {
+    pub(crate) nodes: Vec<Expr>,
+    pub(crate) positions: Vec<Pos>,
+    pub(crate) exprs: Vec<ExprId>,
+    pub(crate) parts: Vec<ConcatPart>,
+    pub(crate) names: Vec<AttrName>,
+    pub(crate) paths: Vec<Range>,
+    pub(crate) attrs: Vec<Attrs>,
+    pub(crate) bindings: Vec<Binding>,
+    pub(crate) dynamic: Vec<DynamicBinding>,
+    pub(crate) sources: Vec<InheritSource>,
+    pub(crate) formals: Vec<Formal>,
+    pub(crate) lambdas: Vec<Lambda>,
+    pub(crate) docs: Vec<DocComment>,
+    pub(crate) side: Vec<u8>,
+}
+
+/// Tables for more nodes than this are not kept.
+const MAX_KEPT: usize = 1 << 18;
+
+thread_local! {
+    static SPARE: Cell<Option<Box<Tables>>> = const { Cell::new(None) };
+}
+
+impl Tables {
+    /// Empty tables, with the memory of a tree that this thread has dropped.
+    pub(crate) fn spare() -> Tables {
+        SPARE.try_with(Cell::take).ok().flatten().map(|tables| *tables).unwrap_or_default()
+    }
+}
+
+impl Drop for Ast {
+    fn drop(&mut self) {
+        if self.nodes.capacity() > MAX_KEPT {
+            return;
+        }
+        fn cleared<T>(table: &mut Vec<T>) -> Vec<T> {
+            let mut table = std::mem::take(table);
+            table.clear();
+            table
+        }
+        let tables = Box::new(Tables {
+            nodes: cleared(&mut self.nodes),
+            positions: cleared(&mut self.positions),
+            exprs: cleared(&mut self.exprs),
+            parts: cleared(&mut self.parts),
+            names: cleared(&mut self.names),
+            paths: cleared(&mut self.paths),
+            attrs: cleared(&mut self.attrs),
+            bindings: cleared(&mut self.bindings),
+            dynamic: cleared(&mut self.dynamic),
+            sources: cleared(&mut self.sources),
+            formals: cleared(&mut self.formals),
+            lambdas: cleared(&mut self.lambdas),
+            docs: cleared(&mut self.docs),
+            side: cleared(&mut self.side),
+        });
+        // At the end of a thread there is nobody to keep them for.
+        let _ = SPARE.try_with(|spare| {
+            let best = match spare.take() {
+                Some(other) if other.nodes.capacity() > tables.nodes.capacity() => other,
+                _ => tables,
+            };
+            spare.set(Some(best));
+        });
+    }
 }
 
 impl Ast {

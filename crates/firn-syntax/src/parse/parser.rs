@@ -11,7 +11,7 @@ use super::token::{T, Token};
 use super::{Options, ParseError, Warning};
 use crate::ast::{
     Ast, AttrName, AttrPathId, AttrsId, BinaryOp, ConcatPart, Expr, ExprId, Formal, OptExprId,
-    Range, Str,
+    Range, Str, Tables,
 };
 use crate::source::{Pos, Source};
 use crate::stack;
@@ -111,25 +111,31 @@ impl<'s> Parser<'s> {
         let text = source.text();
         // About one node for 8 bytes of typical text.
         let nodes = text.len() / 8;
+        let mut tables = Tables::spare();
+        tables.nodes.reserve(nodes);
+        tables.positions.reserve(nodes);
+        let mut lexer = Lexer::new(text, options.pipe_operators);
+        lexer.side = tables.side;
+        lexer.docs = tables.docs;
         Parser {
-            lexer: Lexer::new(text, options.pipe_operators),
+            lexer,
             ahead: None,
             ast: Ast {
                 source: Arc::clone(source),
                 root: ExprId(0),
                 depth: 0,
-                nodes: Vec::with_capacity(nodes),
-                positions: Vec::with_capacity(nodes),
-                exprs: Vec::new(),
-                parts: Vec::new(),
-                names: Vec::new(),
-                paths: Vec::new(),
-                attrs: Vec::new(),
-                bindings: Vec::new(),
-                dynamic: Vec::new(),
-                sources: Vec::new(),
-                formals: Vec::new(),
-                lambdas: Vec::new(),
+                nodes: tables.nodes,
+                positions: tables.positions,
+                exprs: tables.exprs,
+                parts: tables.parts,
+                names: tables.names,
+                paths: tables.paths,
+                attrs: tables.attrs,
+                bindings: tables.bindings,
+                dynamic: tables.dynamic,
+                sources: tables.sources,
+                formals: tables.formals,
+                lambdas: tables.lambdas,
                 docs: Vec::new(),
                 side: Vec::new(),
                 warnings: Vec::new(),
@@ -152,7 +158,7 @@ impl<'s> Parser<'s> {
 
     fn run(mut self) -> Result<Ast, (Failure, Vec<Warning>)> {
         let Ok(root) = self.expr().and_then(|root| self.expect(T::End).map(|_| root)) else {
-            return Err((self.failure, self.ast.warnings));
+            return Err((self.failure, std::mem::take(&mut self.ast.warnings)));
         };
         self.ast.root = root;
         self.ast.depth = self.height(root);
@@ -160,10 +166,9 @@ impl<'s> Parser<'s> {
         self.ast.docs = std::mem::take(&mut self.lexer.docs);
         if self.ast.side.len() >= Str::SIDE as usize {
             let message = "the text's strings are too long".into();
-            return Err((Failure::Message(message, Pos::NONE), self.ast.warnings));
+            let warnings = std::mem::take(&mut self.ast.warnings);
+            return Err((Failure::Message(message, Pos::NONE), warnings));
         }
-        self.ast.nodes.shrink_to_fit();
-        self.ast.positions.shrink_to_fit();
         Ok(self.ast)
     }
 

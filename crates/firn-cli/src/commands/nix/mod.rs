@@ -7,6 +7,7 @@ mod derivation;
 mod edit;
 mod eval;
 mod flags;
+mod flakes;
 mod hash;
 mod help;
 mod installables;

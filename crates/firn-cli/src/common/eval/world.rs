@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use firn_eval::context::DerivedPath;
 use firn_eval::io::{AddPath, EvalIo, Fetch, FetchedTree, FileKind, Filter, computed_path};
@@ -29,6 +30,7 @@ pub struct StoreIo {
     realiser: Option<Box<Realiser>>,
     fetcher: Option<Box<Fetcher>>,
     tree_fetcher: Option<Box<TreeFetcher>>,
+    silent: AtomicBool,
 }
 
 impl StoreIo {
@@ -37,7 +39,14 @@ impl StoreIo {
         let logical = PathBuf::from(store.store_dir().as_str());
         let real = store.layout().real_store_dir.clone();
         let moved = (logical != real).then_some((logical, real));
-        StoreIo { store, moved, realiser: None, fetcher: None, tree_fetcher: None }
+        StoreIo {
+            store,
+            moved,
+            realiser: None,
+            fetcher: None,
+            tree_fetcher: None,
+            silent: AtomicBool::new(false),
+        }
     }
 
     /// Lets evaluation build.
@@ -226,6 +235,12 @@ impl EvalIo for StoreIo {
 
     #[expect(clippy::print_stderr, reason = "the command's output")]
     fn message(&self, text: &[u8]) {
-        eprintln!("{}", String::from_utf8_lossy(text));
+        if !self.silent.load(Ordering::Relaxed) {
+            eprintln!("{}", String::from_utf8_lossy(text));
+        }
+    }
+
+    fn silence(&self) {
+        self.silent.store(true, Ordering::Relaxed);
     }
 }
