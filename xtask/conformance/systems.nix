@@ -12,7 +12,13 @@ let
   # A tree without its Haskell packages (a snapshot that leaves large files out) has no pandoc.
   whole = {
     nixpkgs.overlays =
-      if pkgs.haskellPackages ? pandoc-cli then [ ] else [ (_: previous: { pandoc = previous.hello; }) ];
+      if pkgs.haskellPackages ? pandoc-cli then [ ] else [
+        (_: previous: {
+          pandoc = previous.hello // {
+            compiler.bootstrapAvailable = true;
+          };
+        })
+      ];
   };
   evaluate =
     modules:

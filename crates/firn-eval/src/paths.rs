@@ -35,6 +35,14 @@ pub fn base_name(path: &[u8]) -> &[u8] {
     &path[at..]
 }
 
+/// The name that a file gets in the store unless another is given: its own, and `source` for the root.
+pub fn store_name(path: &[u8]) -> String {
+    match base_name(path) {
+        b"" => "source".to_owned(),
+        name => String::from_utf8_lossy(name).into_owned(),
+    }
+}
+
 /// `text` with each `from` replaced by `to`.
 pub fn replace_all(text: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());

@@ -163,7 +163,8 @@ fn append_context(vm: &mut Vm, args: &[Value], pos: PosId) -> Result<Value> {
         let at = added.position(name);
         let text = name.as_str();
         let Ok(path) = vm.store_dir().parse(&text) else {
-            return Err(Error::other(format!("context key '{text}' is not a store path")).at(at));
+            let shown = firn_syntax::ast::quoted(name);
+            return Err(Error::other(format!("context key '{shown}' is not a store path")).at(at));
         };
         if !vm.shared.settings.read_only {
             vm.shared.io.ensure(&path)?;

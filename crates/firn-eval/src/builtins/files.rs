@@ -20,12 +20,18 @@ fn missing(path: &Path) -> Error {
     Error::new(Kind::Io, format!("path '{}' does not exist", path.display()))
 }
 
+/// Whether an error says that there is nothing at `path`: also when something above it is no folder.
+fn absent(path: &Path, e: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{NotADirectory, NotFound};
+    e.kind() == NotFound || (e.kind() == NotADirectory && !path.exists())
+}
+
 /// What reading a file's error says.
 fn reading(path: &Path, e: &std::io::Error) -> Error {
-    if e.kind() == std::io::ErrorKind::NotFound {
+    if absent(path, e) {
         missing(path)
     } else if e.kind() == std::io::ErrorKind::IsADirectory {
-        Error::new(Kind::Io, format!("cannot read file \"{}\": Is a directory", path.display()))
+        Error::new(Kind::Io, "read of 4096 bytes: Is a directory")
     } else {
         file_error("opening file", path, e)
     }
@@ -227,7 +233,7 @@ fn read_file_type(vm: &mut Vm, args: &[Value], pos: PosId) -> Result<Value> {
 fn read_dir(vm: &mut Vm, args: &[Value], pos: PosId) -> Result<Value> {
     let path = vm.realise_path(args[0], pos, Some(true))?;
     let entries = vm.shared.io.read_dir(&path).map_err(|e| {
-        if e.kind() == std::io::ErrorKind::NotFound {
+        if absent(&path, &e) {
             missing(&path)
         } else {
             file_error("cannot read directory", &path, &e)

@@ -12,21 +12,17 @@ use std::cmp::Ordering;
 use std::collections::VecDeque;
 
 fn elem_at(vm: &mut Vm, args: &[Value], pos: PosId) -> Result<Value> {
-    let n = {
-        let list = vm.force_list(
-            args[0],
-            pos,
-            "while evaluating the first argument passed to 'builtins.elemAt'",
-        );
-        let list = list?;
-        let n = vm.force_int(
-            args[1],
-            pos,
-            "while evaluating the second argument passed to 'builtins.elemAt'",
-        )?;
-        (list, n)
-    };
-    let (list, n) = n;
+    // the index comes first
+    let n = vm.force_int(
+        args[1],
+        pos,
+        "while evaluating the second argument passed to 'builtins.elemAt'",
+    )?;
+    let list = vm.force_list(
+        args[0],
+        pos,
+        "while evaluating the first argument passed to 'builtins.elemAt'",
+    )?;
     match usize::try_from(n) {
         Ok(i) if i < list.len() => element(vm, list, i, pos),
         _ => Err(Error::other(format!(
@@ -541,7 +537,8 @@ fn generic_closure(vm: &mut Vm, args: &[Value], pos: PosId) -> Result<Value> {
 /// Keys that were seen: a hash table while all are strings, otherwise sorted by comparison.
 #[derive(Default)]
 struct Keys {
-    strings: FxHashMap<&'static [u8], Value>,
+    /// By their text: the keys themselves, and their elements.
+    strings: FxHashMap<&'static [u8], (Value, Value)>,
     sorted: Vec<(Value, Value)>,
 }
 
@@ -556,13 +553,12 @@ impl Keys {
         if self.sorted.is_empty()
             && let Some(s) = key.as_str()
         {
-            return Ok(self.strings.insert(s.bytes(), element).is_none());
+            return Ok(self.strings.insert(s.bytes(), (key, element)).is_none());
         }
         if !self.strings.is_empty() {
             // Comparing with any of the strings fails.
-            let other = self.strings.iter().next().map(|(k, v)| (*k, *v));
+            let other = self.strings.values().next().copied();
             if let Some((text, other)) = other {
-                let text = vm.string(text);
                 return match vm.less(key, text, PosId::NONE, "") {
                     Err(e) => Err((e, Some(other))),
                     Ok(_) => Ok(false),
@@ -598,7 +594,7 @@ pub(super) fn table() -> Vec<Builtin> {
             Ok(Value::bool(vm.force(a[0], pos)?.as_list().is_some()))
         })
         .strict(""),
-        Builtin::new("__elemAt", 2, elem_at).strict(""),
+        Builtin::new("__elemAt", 2, elem_at),
         Builtin::new("__head", 1, head).strict(""),
         Builtin::new("__tail", 1, tail).strict(""),
         Builtin::new("map", 2, map),

@@ -245,7 +245,7 @@ fn filter_source(vm: &mut Vm, args: &[Value], pos: PosId) -> Result<Value> {
         pos,
         "while evaluating the first argument passed to builtins.filterSource",
     )?;
-    let name = String::from_utf8_lossy(paths::base_name(&path)).into_owned();
+    let name = paths::store_name(&path);
     let request = Request {
         name: &name,
         path: &path,
@@ -330,7 +330,7 @@ fn path(vm: &mut Vm, args: &[Value], pos: PosId) -> Result<Value> {
         .at(pos));
     };
     if name.is_empty() {
-        name = String::from_utf8_lossy(paths::base_name(&path)).into_owned();
+        name = paths::store_name(&path);
     }
     let request = Request { name: &name, path: &path, filter, method, hash, context };
     add(vm, request, pos)

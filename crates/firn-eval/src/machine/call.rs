@@ -344,21 +344,25 @@ impl Vm {
         pos: PosId,
     ) -> Result<()> {
         let mut used = 0;
+        let mut missing: Option<Symbol> = None;
         for formal in pattern.formals {
             if set.has(formal.name) {
                 used += 1;
             } else if formal.default.is_none() {
-                return Err(Error::new(
-                    Kind::Missing,
-                    format!(
-                        "function '{}' called without required argument '{}'",
-                        function_name(param),
-                        formal.name
-                    ),
-                )
-                .at(param.pos)
-                .trace(pos, "from call site"));
+                // C++ Nix goes through them in the order in which their names were first met
+                missing = Some(missing.map_or(formal.name, |other| other.min(formal.name)));
             }
+        }
+        if let Some(name) = missing {
+            return Err(Error::new(
+                Kind::Missing,
+                format!(
+                    "function '{}' called without required argument '{name}'",
+                    function_name(param),
+                ),
+            )
+            .at(param.pos)
+            .trace(pos, "from call site"));
         }
         if !pattern.ellipsis && used != set.len() {
             return Err(self.unexpected_argument(param, pattern, set, pos));

@@ -132,7 +132,7 @@ impl Vm {
             }),
             _ => {
                 let (x, y) = (print::for_error(self, a), print::for_error(self, b));
-                let same = a.describe() == b.describe();
+                let same = a.type_name() == b.type_name();
                 Err(Error::other(format!(
                     "cannot compare {} with {}; values {}are {x} and {y}{}",
                     a.describe(),
@@ -229,7 +229,7 @@ impl Vm {
                 }
                 Ok(())
             }
-            _ if a.describe() != b.describe() => fail(format!(
+            _ if a.type_name() != b.type_name() => fail(format!(
                 "{} of value '{x}' is not equal to {} of value '{y}'",
                 a.describe(),
                 b.describe()

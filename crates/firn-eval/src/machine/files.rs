@@ -331,7 +331,7 @@ impl Vm {
                 format!("path '{}' does not exist", as_path(path).display()),
             ));
         }
-        let name = String::from_utf8_lossy(paths::base_name(path)).into_owned();
+        let name = paths::store_name(path);
         let what = AddPath {
             name: &name,
             path: &source,

@@ -246,14 +246,22 @@ impl<'a> Reader<'a> {
         if let Some(expected) = expected {
             message += &format!("; expected {expected}");
         }
-        Err(self.error(&message))
+        // a number ends with the character behind it, which is given back: over a line's end the
+        // library forgets the column
+        let number = matches!(token, Token::Integer(_) | Token::Unsigned(_) | Token::Float(_));
+        let column = (number && self.text.get(self.at) == Some(&b'\n')).then_some(0);
+        Err(self.error_at(column, &message))
     }
 
     fn error<E: From<JsonError>>(&self, what: &str) -> E {
+        self.error_at(None, what)
+    }
+
+    fn error_at<E: From<JsonError>>(&self, column: Option<usize>, what: &str) -> E {
         let read = &self.text[..self.at.min(self.text.len())];
         let line = memchr::memchr_iter(b'\n', read).count() + 1;
         let line_start = memchr::memrchr(b'\n', read).map_or(0, |i| i + 1);
-        let column = self.at - line_start;
+        let column = column.unwrap_or(self.at - line_start);
         let message = format!(
             "[json.exception.parse_error.101] parse error at line {line}, column {column}: {what}"
         );

@@ -24,6 +24,7 @@ pub use thunk::{Env, Function, State, Thunk};
 
 use crate::heap::Heap;
 use boxed::Boxed;
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A value in one word.
@@ -266,21 +267,34 @@ impl Value {
         }
     }
 
-    /// The kind of value as error messages say it: "an integer", "a set", ….
-    pub fn describe(self) -> &'static str {
+    /// The kind of value as error messages say it: "an integer", "a set", "the built-in function 'map'", ….
+    pub fn describe(self) -> Cow<'static, str> {
+        let name = |id| crate::builtins::get(id).short_name();
+        match self.view() {
+            View::Builtin(id) => format!("the built-in function '{}'", name(id)).into(),
+            View::Applied(applied) => {
+                let name = name(applied.builtin());
+                format!("the partially applied built-in function '{name}'").into()
+            }
+            View::Str(s) if s.context().is_some() => "a string with context".into(),
+            _ => self.type_name().into(),
+        }
+    }
+
+    /// The type by itself: all functions have the same.
+    pub fn type_name(self) -> &'static str {
         match self.view() {
             View::Null => "null",
             View::Bool(_) => "a Boolean",
             View::Int(_) => "an integer",
             View::Float(_) => "a float",
-            View::Str(s) if s.context().is_some() => "a string with context",
             View::Str(_) => "a string",
             View::Path(_) => "a path",
             View::Set(_) => "a set",
             View::List(_) => "a list",
-            View::Function(_) | View::Partial(_) => "a function",
-            View::Builtin(_) => "a built-in function",
-            View::Applied(_) => "a partially applied built-in function",
+            View::Function(_) | View::Partial(_) | View::Builtin(_) | View::Applied(_) => {
+                "a function"
+            }
             View::Thunk(_) => "a thunk",
         }
     }
@@ -291,7 +305,7 @@ impl std::fmt::Debug for Value {
         match self.view() {
             View::Int(i) => write!(f, "Int({i})"),
             View::Str(s) => write!(f, "Str({})", bstr::BStr::new(s.bytes())),
-            _ => f.write_str(self.describe()),
+            _ => f.write_str(&self.describe()),
         }
     }
 }

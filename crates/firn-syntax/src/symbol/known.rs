@@ -66,7 +66,9 @@ known! {
     SUCCESS = "success",
     START_SET = "startSet",
     OPERATOR = "operator",
+    SELF = "self",
     KEY = "key",
+    X = "x",
     URL = "url",
     HASH = "hash",
     SHA256 = "sha256",
@@ -75,7 +77,6 @@ known! {
     ALL_OUTPUTS = "allOutputs",
     VERSION = "version",
     DESCRIPTION = "description",
-    SELF = "self",
     INPUTS = "inputs",
     PASS_AS_FILE = "passAsFile",
 }

@@ -94,7 +94,8 @@ pub fn normal_value(text: &str) -> String {
     let mut escaped = false;
     for c in text.trim().chars() {
         if in_string {
-            out.push(c);
+            // a quotation mark in a path looks like a string's; real strings have no line's end
+            out.push(if c == '\n' { ' ' } else { c });
             match c {
                 _ if escaped => escaped = false,
                 '\\' => escaped = true,

@@ -19,6 +19,9 @@ const MEMORY: &str = "4000000";
 /// the alphabet.
 const PREAMBLE: &str = "{ _x = 0; a = 0; b = 0; c = 0; d = 0; e = 0; f = 0; foo = 0; g = 0; key = 0; w = 0; x = 0; y = 0; z = 0; }";
 
+/// What one process made of the first expressions, and what it is taken to have died of if there are more.
+type Ran = (Vec<Outcome>, Outcome);
+
 /// Both evaluators.
 pub struct Pair {
     /// The program that evaluates line by line with our evaluator.
@@ -46,7 +49,7 @@ impl Pair {
     fn until_done(
         &self,
         texts: &[String],
-        once: &dyn Fn(&[String]) -> Result<(Vec<Outcome>, Outcome), String>,
+        once: &dyn Fn(&[String]) -> Result<Ran, String>,
     ) -> Result<Vec<Outcome>, String> {
         let mut outcomes = Vec::with_capacity(texts.len());
         while outcomes.len() < texts.len() {
@@ -65,7 +68,7 @@ impl Pair {
         Ok(outcomes)
     }
 
-    fn ours_once(&self, texts: &[String]) -> Result<(Vec<Outcome>, Outcome), String> {
+    fn ours_once(&self, texts: &[String]) -> Result<Ran, String> {
         let mut command = Command::new("sh");
         let mut child = command
             .args(["-c", &format!("ulimit -v {MEMORY}; exec timeout {LIMIT} \"$0\"")])
@@ -99,7 +102,7 @@ impl Pair {
         Ok((outcomes, ending(status.code())))
     }
 
-    fn reference_once(&self, texts: &[String]) -> Result<(Vec<Outcome>, Outcome), String> {
+    fn reference_once(&self, texts: &[String]) -> Result<Ran, String> {
         let fail = |what: &str, e: std::io::Error| format!("cannot {what} a scratch file: {e}");
         let (input, output) = (self.scratch.join("input"), self.scratch.join("output"));
         let lines: String = texts.iter().map(|t| format!(":p {t}\n")).collect();

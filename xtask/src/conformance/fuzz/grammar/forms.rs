@@ -49,10 +49,7 @@ impl Grammar<'_> {
                         let other = self.of(t, depth);
                         Node::template(&format!("%.{selected} or %"), vec![set, other])
                     }
-                    2 => Node::template(
-                        &format!("%.${{%}}"),
-                        vec![set, Node::atom(format!("{selected:?}"))],
-                    ),
+                    2 => Node::template("%.${%}", vec![set, Node::atom(format!("{selected:?}"))]),
                     _ => Node::template(&format!("%.{selected}"), vec![set]).atomic(),
                 }
             }

@@ -16,7 +16,10 @@ impl Grammar<'_> {
             ("builtins.concatLists %", &[Lists]),
             ("builtins.concatMap (x: [ x ] ++ %) %", &[List, Ints]),
             ("builtins.genList % 3", &[ToAny]),
-            ("builtins.genList % %", &[ToAny, Int]),
+            (
+                "builtins.genList % (let n = %; in if builtins.isInt n && n > 1000 then 2 else n)",
+                &[ToAny, Int],
+            ),
             ("builtins.attrValues %", &[Set]),
             ("builtins.split % %", &[Str, Str]),
             ("builtins.match % %", &[Str, Str]),
@@ -25,7 +28,7 @@ impl Grammar<'_> {
             ("(builtins.partition % %).right", &[ToBool, List]),
             ("builtins.genericClosure { startSet = %; operator = %; }", &[Sets, ToAny]),
             (
-                "builtins.genericClosure { startSet = [ { key = %; } ]; operator = item: if item.key < 4 then [ { key = item.key + 1; } { key = 2; } ] else [ ]; }",
+                "builtins.genericClosure { startSet = [ { key = %; } ]; operator = item: if item.key < 4 && item.key > -9 then [ { key = item.key + 1; } { key = 2; } ] else [ ]; }",
                 &[Int],
             ),
             (

@@ -81,10 +81,10 @@ impl<'a> Grammar<'a> {
         if wanted == Any || self.rng.chance(3) {
             kind = self.rng.pick(ALL);
         }
-        if self.rng.chance(30) {
-            if let Some(variable) = self.variable(kind) {
-                return variable;
-            }
+        if self.rng.chance(30)
+            && let Some(variable) = self.variable(kind)
+        {
+            return variable;
         }
         if depth == 0 || self.budget == 0 {
             return self.leaf(kind);
