@@ -51,7 +51,8 @@ fn make(call: &mut Call<'_>, target: &Path) -> Outcome {
         };
         let mut context = ContextBuilder::new();
         let what = "while evaluating the path of a template";
-        let path = vm.coerce(PosId::NONE, path, &mut context, what, false, true, true)?;
+        // as it is in the flake's tree: nothing needs to be copied
+        let path = vm.coerce(PosId::NONE, path, &mut context, what, false, false, true)?;
         let path = PathBuf::from(String::from_utf8_lossy(&path).into_owned());
         let welcome = match get(value, "welcomeText") {
             Some(v) => {

@@ -1,0 +1,339 @@
+//! `nix` as a user calls it: files and expressions, flakes, the store. Expected texts and hashes are those
+//! that C++ Nix prints.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, SystemTime};
+
+struct Case {
+    dir: tempfile::TempDir,
+}
+
+struct Ran {
+    out: String,
+    err: String,
+    status: i32,
+}
+
+fn case() -> Case {
+    let case = Case { dir: tempfile::tempdir().unwrap() };
+    case.write(
+        "conf/nix.conf",
+        "build-users-group =\nsubstituters =\nsandbox = false\nflake-registry =\n",
+    );
+    case
+}
+
+impl Case {
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().canonicalize().unwrap().join(name)
+    }
+
+    /// Writes a file that was last changed at second 1000.
+    fn write(&self, name: &str, text: &str) {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, text).unwrap();
+        self.date(name, 1000);
+    }
+
+    fn date(&self, name: &str, seconds: u64) {
+        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        let path = self.path(name);
+        for path in path.ancestors().take_while(|p| *p != self.path("").as_path()) {
+            std::fs::File::open(path).unwrap().set_modified(time).unwrap();
+        }
+    }
+
+    fn run(&self, line: &str, input: &str) -> Ran {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_firn"));
+        command
+            .arg("nix")
+            .args(line.split(' '))
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", self.path("home"))
+            .env("NIX_CONF_DIR", self.path("conf"))
+            .env("NIX_REMOTE", format!("local?root={}", self.path("root").display()))
+            .current_dir(self.dir.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        std::io::Write::write_all(&mut child.stdin.take().unwrap(), input.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        Ran {
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+            status: output.status.code().unwrap(),
+        }
+    }
+
+    /// Runs what must succeed; gives its output without the last line's end.
+    fn ok(&self, line: &str) -> String {
+        let ran = self.run(line, "");
+        assert_eq!(ran.status, 0, "{line}: {}", ran.err);
+        ran.out.trim_end().to_owned()
+    }
+
+    /// Runs what must fail; gives what it says.
+    fn fails(&self, line: &str) -> String {
+        let ran = self.run(line, "");
+        assert_ne!(ran.status, 0, "{line}: {}", ran.out);
+        ran.err
+    }
+}
+
+#[test]
+fn expressions_are_evaluated() {
+    let case = case();
+    case.write(
+        "x.nix",
+        "{ a = 1; b = [ 1 2 { c = \"x\"; } ]; f = { n ? 3 }: n; bad = throw \"no\"; }",
+    );
+    assert_eq!(case.ok("eval -f x.nix b"), "[ 1 2 { c = \"x\"; } ]");
+    assert_eq!(case.ok("eval --json -f x.nix b"), "[1,2,{\"c\":\"x\"}]");
+    assert_eq!(case.ok("eval -f x.nix f --argstr n y"), "\"y\"");
+    assert_eq!(case.ok("eval --raw --expr \"a\"+\"b\""), "ab");
+    assert_eq!(case.ok("eval -f x.nix a --apply builtins.typeOf"), "\"int\"");
+    assert_eq!(
+        case.fails("eval -f x.nix c"),
+        "error: attribute 'c' in selection path 'c' not found\n       Did you mean one of a, b or f?\n"
+    );
+    assert!(case.fails("eval -f x.nix bad").ends_with("error: no\n"));
+    let long = case.fails("eval --raw --json -f x.nix a");
+    assert!(long.contains("--raw and --json are mutually exclusive"), "{long}");
+}
+
+#[test]
+fn mistyped_commands_are_told() {
+    let case = case();
+    assert_eq!(
+        case.fails("stroe gc"),
+        "error: 'stroe' is not a recognised command\n       Did you mean store?\nTry 'nix --help' for more information.\n"
+    );
+    assert!(case.fails("store gg").contains("Did you mean one of gc or ls?"));
+    assert!(case.fails("store gc --foo").contains("unrecognised flag '--foo'"));
+    assert!(case.ok("store gc --help").starts_with("Usage: nix store gc"));
+}
+
+#[test]
+fn hashes_and_keys_are_converted() {
+    let case = case();
+    let empty = "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
+    assert_eq!(
+        case.ok(&format!("hash convert --to nix32 {empty}")),
+        "0mdqa9w1p6cmli6976v4wi0sw9r4p5prkj7lzfd1877wk11c9c73"
+    );
+    assert!(
+        case.fails(&format!("hash convert --from base16 {empty}"))
+            .contains("has format 'sri', but '--from base16' was specified")
+    );
+    case.write("empty", "");
+    assert_eq!(case.ok("hash file empty"), empty);
+    let secret = case.ok("key generate-secret --key-name cache-1");
+    let public = case.run("key convert-secret-to-public", &secret);
+    assert!(public.out.starts_with("cache-1:"), "{}", public.err);
+}
+
+#[test]
+fn archives_are_listed() {
+    let case = case();
+    case.write("t/d/x", "#!/bin/sh\n");
+    case.write("t/f", "hi\n");
+    let archive = Command::new(env!("CARGO_BIN_EXE_firn"))
+        .args(["nix", "nar", "pack", "t"])
+        .current_dir(case.dir.path())
+        .output()
+        .unwrap();
+    std::fs::write(case.path("t.nar"), archive.stdout).unwrap();
+    assert_eq!(case.ok("nar ls -R t.nar /"), "./d\n./d/x\n./f");
+    assert_eq!(
+        case.ok("nar ls --json t.nar /f"),
+        "{\"narOffset\":496,\"size\":3,\"type\":\"regular\"}"
+    );
+    assert_eq!(case.ok("nar cat t.nar /f"), "hi");
+    assert!(case.fails("nar cat t.nar /d").contains("NAR does not contain regular file '/d'"));
+    assert!(case.fails("nar ls t.nar /g").contains("does not exist"));
+    std::fs::write(case.path("bad.nar"), "no archive").unwrap();
+    assert!(case.fails("nar ls bad.nar /").contains("bad.nar"));
+}
+
+#[test]
+fn the_store_is_asked() {
+    let case = case();
+    case.write("hello", "hello\n");
+    let path = case.ok("store add hello");
+    assert_eq!(path, "/nix/store/gwina1sjk7g95wq6fxc6b7s1hza53h74-hello");
+    assert_eq!(case.ok(&format!("path-info -s {path}")), format!("{path}\t        120"));
+    let info: serde_json::Value =
+        serde_json::from_str(&case.ok(&format!("path-info --json --json-format 2 {path}")))
+            .unwrap();
+    let info = &info["info"]["gwina1sjk7g95wq6fxc6b7s1hza53h74-hello"];
+    assert_eq!(info["narSize"], 120);
+    assert_eq!(info["ca"]["method"], "nar");
+    assert_eq!(case.ok(&format!("store cat {path}")), "hello");
+    assert_eq!(case.ok("store path-from-hash-part gwina1sjk7g95wq6fxc6b7s1hza53h74"), path);
+    case.ok("store verify --all");
+    assert!(case.ok(&format!("store delete {path}")).starts_with("1 store paths deleted"));
+    assert!(case.fails(&format!("store cat {path}")).contains("is not valid"));
+}
+
+const INNER: &str = "{ description = \"c\"; outputs = { self }: { x = 3; lib.f = v: v + 1; }; }\n";
+
+fn flakes() -> Case {
+    let case = case();
+    case.write("c/flake.nix", INNER);
+    case.write("a/sub/flake.nix", "{ outputs = { self }: { s = 7; }; }\n");
+    let url = case.path("c").display().to_string();
+    case.write(
+        "a/flake.nix",
+        &format!(
+            "{{ description = \"top\";\n  inputs.c.url = \"path:{url}\";\n  inputs.sub.url = \"./sub\";\n  \
+             inputs.t = {{ url = \"path:{url}\"; flake = false; }};\n  \
+             outputs = {{ self, c, sub, t }}: {{ v = c.x + sub.s; packages.x86_64-linux.hello = \
+             derivation {{ name = \"h\"; system = \"x86_64-linux\"; builder = \"b\"; }}; }};\n}}\n"
+        ),
+    );
+    case
+}
+
+#[test]
+fn flakes_are_locked_as_the_reference_does() {
+    let case = flakes();
+    let ran = case.run("eval ./a#v", "");
+    assert_eq!(ran.out, "10\n", "{}", ran.err);
+    let shown = format!(
+        "• Added input 'c':\n    'path:{}?lastModified=1000&narHash=sha256-%2BU8E61IO4WkUiSh8YgxFzLOby4MAykWUgrkSrvc5FOE%3D' (1970-01-01)\n• Added input 'sub':\n    'path:./sub'\n",
+        case.path("c").display()
+    );
+    assert!(ran.err.contains(&shown), "{}", ran.err);
+    let locked = format!(
+        r#""locked": {{
+        "lastModified": 1000,
+        "narHash": "sha256-+U8E61IO4WkUiSh8YgxFzLOby4MAykWUgrkSrvc5FOE=",
+        "path": "{0}",
+        "type": "path"
+      }},
+      "original": {{
+        "path": "{0}",
+        "type": "path"
+      }}"#,
+        case.path("c").display()
+    );
+    let expected = format!(
+        r#"{{
+  "nodes": {{
+    "c": {{
+      {locked}
+    }},
+    "root": {{
+      "inputs": {{
+        "c": "c",
+        "sub": "sub",
+        "t": "t"
+      }}
+    }},
+    "sub": {{
+      "locked": {{
+        "path": "./sub",
+        "type": "path"
+      }},
+      "original": {{
+        "path": "./sub",
+        "type": "path"
+      }},
+      "parent": []
+    }},
+    "t": {{
+      "flake": false,
+      {locked}
+    }}
+  }},
+  "root": "root",
+  "version": 7
+}}
+"#
+    );
+    assert_eq!(std::fs::read_to_string(case.path("a/flake.lock")).unwrap(), expected);
+    // what is locked stays, whatever has become of it
+    case.write("c/flake.nix", "{ outputs = { self }: { x = 5; }; }\n");
+    let changed = case.fails("eval ./a#v");
+    assert!(changed.contains("NAR hash mismatch in input"), "{changed}");
+    assert_eq!(std::fs::read_to_string(case.path("a/flake.lock")).unwrap(), expected);
+    case.ok("flake update c --flake ./a");
+    case.ok("flake update t --flake ./a");
+    assert_eq!(case.ok("eval ./a#v"), "12");
+    let refused = case.fails(
+        "eval ./a#v --recreate-lock-file --no-update-lock-file --override-input c ./nowhere",
+    );
+    assert!(refused.contains("nowhere"), "{refused}");
+}
+
+#[test]
+fn flakes_are_shown_and_checked() {
+    let case = flakes();
+    case.ok("flake lock ./a");
+    assert_eq!(
+        case.ok("flake show ./a --json"),
+        "{\"packages\":{\"x86_64-linux\":{\"hello\":{\"description\":\"\",\"name\":\"h\",\"type\":\"derivation\"}}},\"v\":{\"type\":\"unknown\"}}"
+    );
+    let metadata: serde_json::Value =
+        serde_json::from_str(&case.ok("flake metadata ./a --json")).unwrap();
+    assert_eq!(metadata["description"], "top");
+    assert_eq!(metadata["locked"]["type"], "path");
+    let ran = case.run("flake check ./a", "");
+    assert_eq!(ran.status, 0, "{}", ran.err);
+    assert_eq!(ran.err, "warning: unknown flake output 'v'\nall checks passed!\n");
+    assert_eq!(
+        case.fails("eval ./a#nope"),
+        format!(
+            "error: flake 'path:{}' does not provide attribute 'packages.x86_64-linux.nope', 'legacyPackages.x86_64-linux.nope' or 'nope'\n",
+            case.path("a").display()
+        )
+    );
+    assert!(case.fails("eval ./c/none#x").contains("c/none"));
+    case.write("d/flake.nix", "{ outputs = 3; }");
+    assert!(case.fails("eval ./d#x").contains("expected a function but got an integer"));
+    case.write("e/flake.nix", "{ outputs = _: { }; other = 1; }");
+    assert!(case.fails("eval ./e#x").contains("has an unsupported attribute 'other'"));
+}
+
+#[test]
+fn templates_do_not_overwrite() {
+    let case = case();
+    case.write(
+        "t/flake.nix",
+        "{ outputs = _: { templates.default = { path = ./files; description = \"d\"; welcomeText = \"hello there\"; }; }; }",
+    );
+    case.write("t/files/a", "new\n");
+    case.write("t/files/b/c", "c\n");
+    let ran = case.run("flake new -t ./t made", "");
+    assert_eq!(ran.status, 0, "{}", ran.err);
+    assert!(ran.err.contains("hello there"), "{}", ran.err);
+    assert_eq!(std::fs::read_to_string(case.path("made/b/c")).unwrap(), "c\n");
+    std::fs::write(case.path("made/a"), "mine\n").unwrap();
+    std::fs::remove_file(case.path("made/b/c")).unwrap();
+    let refused = case.fails("flake new -t ./t made");
+    assert!(refused.contains("refusing to overwrite") && refused.contains("made/a"), "{refused}");
+    assert!(!case.path("made/b/c").exists(), "nothing is written if something is in the way");
+}
+
+#[test]
+fn names_are_looked_up_in_the_registry() {
+    let case = flakes();
+    case.ok("flake lock ./a");
+    case.ok(&format!("registry add inner path:{}", case.path("c").display()));
+    assert_eq!(
+        case.ok("registry list"),
+        format!("user   flake:inner path:{}", case.path("c").display())
+    );
+    assert_eq!(case.ok("eval inner#x"), "3");
+    case.ok("registry remove inner");
+    assert!(
+        case.fails("eval inner#x")
+            .contains("cannot find flake 'flake:inner' in the flake registries")
+    );
+}
