@@ -71,7 +71,7 @@ impl Pair {
     fn ours_once(&self, texts: &[String]) -> Result<Ran, String> {
         let mut command = Command::new("sh");
         let mut child = command
-            .args(["-c", &format!("ulimit -v {MEMORY}; exec timeout {LIMIT} \"$0\"")])
+            .args(["-c", &format!("ulimit -v {MEMORY}; exec timeout -s KILL {LIMIT} \"$0\"")])
             .arg(&self.ours)
             .current_dir(&self.folder)
             .stdin(Stdio::piped())
@@ -115,7 +115,9 @@ impl Pair {
         };
         let mut command = self.reference.shell();
         command
-            .arg(format!("ulimit -v {MEMORY}; exec env TERM=dumb timeout {LIMIT} \"$0\" \"$@\""))
+            .arg(format!(
+                "ulimit -v {MEMORY}; exec env TERM=dumb timeout -s KILL {LIMIT} \"$0\" \"$@\""
+            ))
             .arg(nix)
             .args(["--extra-experimental-features", "nix-command", "repl"])
             .current_dir(&self.folder)
@@ -144,9 +146,9 @@ impl Pair {
     }
 }
 
-/// What a process that ended early died of: `timeout` gives 124.
+/// What a process that ended early died of: `timeout` gives 124, or 137 where it had to kill.
 fn ending(code: Option<i32>) -> Outcome {
-    if code == Some(124) { Outcome::Timeout } else { Outcome::Crash }
+    if matches!(code, Some(124 | 137)) { Outcome::Timeout } else { Outcome::Crash }
 }
 
 /// Makes the files that expressions read.
