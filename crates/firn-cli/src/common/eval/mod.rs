@@ -3,6 +3,7 @@
 
 mod args;
 mod world;
+mod writer;
 
 pub use args::{AutoArg, EvalArgs};
 pub use world::StoreIo;
