@@ -1,12 +1,14 @@
-//! The developers' own commands: `cargo xtask demo | test | bench | dist | debian-lock`.
+//! The developers' own commands: `cargo xtask demo | test | bench | conformance | dist | debian-lock`.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "commands for developers")]
 
 mod bench;
+mod conformance;
 mod debian_lock;
 mod demo;
 mod dist;
 mod process;
 mod setup;
+mod sides;
 mod test;
 
 use std::process::ExitCode;
@@ -17,6 +19,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = arguments.collect();
     let result = match command.as_deref() {
         Some("bench") => bench::main(&arguments),
+        Some("conformance") => conformance::main(&arguments),
         Some("debian-lock") => return debian_lock::main(&arguments),
         Some("demo") => demo::main(&arguments),
         Some("dist") => dist::build().map(drop),
@@ -36,7 +39,9 @@ fn main() -> ExitCode {
 const USAGE: &str = "\
 usage: cargo xtask demo [--vm | --container]    build a system, boot it, switch it, roll it back
        cargo xtask test [--quick]               run all tests
-       cargo xtask bench [CASE…] [--runs N]     time the hot paths; NIX_REFERENCE=FOLDER compares with C++ Nix
+       cargo xtask bench [CASE…] [--nixpkgs DIR] [--runs N]
+                                                time the hot paths, beside C++ Nix if NIX_REFERENCE is set
+       cargo xtask conformance PART…            compare with C++ Nix; without a part it lists them
        cargo xtask dist                         build what is installed into target/dist
        cargo xtask debian-lock [--update] [--security] [--check]
                                                 resolve the distribution's Debian packages";

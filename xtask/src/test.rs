@@ -33,6 +33,8 @@ pub fn main(args: &[String]) -> Result<(), String> {
     println!("== tests");
     let mut command = process::cargo();
     command.args(["test", "--workspace", "--no-fail-fast"]).env("FIRN_DIST", &dist);
+    // snapshots are compared, and never written by a test run
+    command.env("INSTA_UPDATE", "no");
     if quick {
         command.env("FIRN_TEST_QUICK", "1");
     }

@@ -69,8 +69,8 @@ fn main() {
     match result {
         Ok(text) => println!("{}", String::from_utf8_lossy(&text)),
         Err(e) => {
-            let options = render::Options { show_trace, colors: false };
-            eprintln!("{}", render::render(&e, options));
+            let options = render::Options { show_trace, ..render::Options::default() };
+            eprintln!("{}", render::render(&e, &options));
             std::process::exit(1);
         }
     }

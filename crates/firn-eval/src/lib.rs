@@ -14,6 +14,7 @@
 //! | [`error`], [`position`] | errors, and where things are in source texts |
 //! | [`print`] | values as text, JSON and XML |
 //! | [`io`] | the world behind a trait |
+//! | [`watch`] | counts and samples of calls |
 //! | [`text`] | regular expressions, versions, numbers and formats as text |
 
 pub mod builtins;
@@ -30,7 +31,8 @@ pub mod print;
 pub mod shape;
 pub mod text;
 pub mod value;
+pub mod watch;
 
 pub use error::{Error, Kind, Result};
-pub use machine::{Evaluator, Settings, Vm};
+pub use machine::{Evaluator, FlakeLoader, Settings, Vm};
 pub use value::{Value, View};

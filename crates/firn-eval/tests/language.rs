@@ -159,6 +159,24 @@ const CASES: &[(&str, Expected)] = &[
     (r#"builtins.nixVersion"#, Ok(r#""2.34.8""#)),
     (r#"builtins.storeDir"#, Ok(r#""/nix/store""#)),
     (r#"__curPos"#, Ok(r#"null"#)),
+    (r#"[ (let x = [ x ]; in x) ]"#, Ok(r#"[ [ [ «repeated» ] ] ]"#)),
+    (r#"builtins.genericClosure { startSet = [ { key = 1; } { key = "a"; } ]; operator = x: [ ]; }"#, Err(r#"cannot compare a string with an integer; values are "a" and 1"#)),
+    (r#"builtins.fetchurl "https://example.org/a~b""#, Err(r#"invalid store path name when fetching URL 'https://example.org/a~b': name 'a~b' contains illegal character '~'. Please pass an attribute set with 'url' and 'name' attributes to 'fetchurl',  so that it can create a valid store path."#)),
+    (r#"builtins.fetchurl { url = "https://example.org/a~b"; }"#, Err(r#"invalid store path name when fetching URL 'https://example.org/a~b': name 'a~b' contains illegal character '~'. Please add a valid 'name' attribute to the argument for 'fetchurl', so that it can create a valid store path."#)),
+    (r#"builtins.fetchurl { url = "https://example.org/a"; name = "~"; }"#, Err(r#"invalid store path name when fetching URL 'https://example.org/a': name '~' contains illegal character '~'. Please change the value for the 'name' attribute passed to 'fetchurl', so that it can create a valid store path."#)),
+    (r#"builtins.fetchTree { }"#, Err(r#"argument 'type' is missing in call to 'fetchTree'"#)),
+    (r#"builtins.fetchTree { type = "github"; owner = -1; repo = "r"; }"#, Err(r#"negative value given for 'fetchTree' argument 'owner': -1"#)),
+    (r#"builtins.fetchTree { type = "git"; url = "/x"; name = "n"; }"#, Err(r#"argument 'name' isn’t supported in call to 'fetchTree'"#)),
+    (r#"builtins.fetchTree { type = "tarball"; url = "file:./x.tar"; }"#, Err(r#"tarball 'file:./x.tar' must use an absolute path. The 'file' scheme does not support relative paths."#)),
+    (r#"builtins.fetchGit { url = "/x"; wrong = 1; }"#, Err(r#"input attribute 'wrong' not supported by scheme 'git'"#)),
+    (r#"builtins.fetchGit { type = "git"; url = "/x"; }"#, Err(r#"unexpected argument 'type'"#)),
+    (r#"builtins.parseFlakeRef "github:owner/repo/branch?dir=sub""#, Ok(r#"{ dir = "sub"; owner = "owner"; ref = "branch"; repo = "repo"; type = "github"; }"#)),
+    (r#"builtins.parseFlakeRef "./x""#, Err(r#"flake reference './x' is not an absolute path"#)),
+    (r#"builtins.parseFlakeRef "https://example.org/y.zip#part""#, Err(r#"unexpected fragment 'part' in flake reference 'https://example.org/y.zip#part'"#)),
+    (r#"builtins.flakeRefToString { type = "git"; url = "git@host:x/y"; ref = "a"; }"#, Ok(r#""git+ssh://git@host/x/y?ref=a""#)),
+    (r#"builtins.flakeRefToString { type = "indirect"; id = "1x"; }"#, Err(r#"'1x' is not a valid flake ID"#)),
+    (r#"builtins.fromTOML "a = \"x\\u0000\"""#, Err(r#"while parsing TOML: error: input string 'x␀' cannot be represented as Nix string because it contains null bytes"#)),
+    (r#"builtins.exec [ "true" ]"#, Err(r#"attribute 'exec' missing"#)),
 ];
 
 #[test]
@@ -176,4 +194,83 @@ fn values_and_errors_are_those_of_cpp_nix() {
         }
     }
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), CASES.len(), wrong.join("\n"));
+}
+
+#[test]
+fn failed_thunks_are_not_evaluated_again() {
+    use firn_eval::io::{AddPath, DryIo, EvalIo, Fetch, Filter};
+    use firn_eval::{Evaluator, Result, Settings};
+    use firn_model::{Derivation, StoreDir, StorePath};
+    use std::collections::BTreeSet;
+    use std::sync::{Arc, Mutex};
+
+    /// Keeps messages.
+    struct Listening(DryIo, Mutex<Vec<String>>);
+
+    impl EvalIo for Listening {
+        fn store_dir(&self) -> &StoreDir {
+            self.0.store_dir()
+        }
+        fn add_path(&self, what: &AddPath<'_>, filter: Option<Filter<'_>>) -> Result<StorePath> {
+            self.0.add_path(what, filter)
+        }
+        fn add_text(
+            &self,
+            name: &str,
+            text: &[u8],
+            references: &BTreeSet<StorePath>,
+            dry: bool,
+        ) -> Result<StorePath> {
+            self.0.add_text(name, text, references, dry)
+        }
+        fn write_derivation(&self, derivation: &Derivation, path: &StorePath) -> Result<()> {
+            self.0.write_derivation(derivation, path)
+        }
+        fn read_derivation(&self, path: &StorePath) -> Result<Derivation> {
+            self.0.read_derivation(path)
+        }
+        fn is_valid(&self, path: &StorePath) -> bool {
+            self.0.is_valid(path)
+        }
+        fn ensure(&self, path: &StorePath) -> Result<()> {
+            self.0.ensure(path)
+        }
+        fn references(&self, path: &StorePath) -> BTreeSet<StorePath> {
+            self.0.references(path)
+        }
+        fn closure(&self, path: &StorePath) -> Result<BTreeSet<StorePath>> {
+            self.0.closure(path)
+        }
+        fn realise(
+            &self,
+            outputs: &[(firn_eval::context::DerivedPath, Box<str>)],
+        ) -> Result<Vec<StorePath>> {
+            self.0.realise(outputs)
+        }
+        fn fetch(&self, what: &Fetch<'_>) -> Result<StorePath> {
+            self.0.fetch(what)
+        }
+        fn message(&self, text: &[u8]) {
+            self.1.lock().expect("messages").push(String::from_utf8_lossy(text).into_owned());
+        }
+        fn flush(&self) -> Result<()> {
+            self.0.flush()
+        }
+        fn silence(&self) {}
+    }
+
+    let io = Arc::new(Listening(DryIo::default(), Mutex::default()));
+    let text = r#"
+        let
+          inner = builtins.trace "inner" (throw "broken");
+          outer = builtins.trace "outer" (inner + 1);
+          tried = x: (builtins.tryEval x).success;
+        in [ (tried outer) (tried outer) (tried inner) ]"#;
+    let shown = Evaluator::new(Arc::<Listening>::clone(&io), Settings::default()).run(|vm| {
+        let origin = firn_syntax::Origin::String;
+        let v = vm.eval_text(origin, text.as_bytes(), std::path::Path::new("/"));
+        v.and_then(|v| vm.force_deep(v)).and_then(|v| firn_eval::print::ambiguous(vm, v))
+    });
+    assert_eq!(shown.expect("a list"), b"[ false false false ]");
+    assert_eq!(*io.1.lock().expect("messages"), ["trace: outer", "trace: inner"]);
 }

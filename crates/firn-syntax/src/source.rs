@@ -14,6 +14,8 @@ pub enum Origin {
     String,
     /// Standard input: shown as `«stdin»`.
     Stdin,
+    /// Text that is a part of the program, by its name: shown as `«name»`.
+    Internal(&'static str),
 }
 
 impl fmt::Display for Origin {
@@ -22,6 +24,7 @@ impl fmt::Display for Origin {
             Origin::Path(path) => write!(f, "{}", path.display()),
             Origin::String => f.write_str("«string»"),
             Origin::Stdin => f.write_str("«stdin»"),
+            Origin::Internal(name) => write!(f, "«{name}»"),
         }
     }
 }
@@ -88,7 +91,7 @@ impl Source {
     fn arc(&self) -> &Arc<[u8]> {
         self.text.get_or_init(|| match &self.origin {
             Origin::Path(path) => std::fs::read(path).unwrap_or_default().into(),
-            Origin::String | Origin::Stdin => Arc::default(),
+            Origin::String | Origin::Stdin | Origin::Internal(_) => Arc::default(),
         })
     }
 

@@ -50,7 +50,11 @@ pub fn run(_name: &str, args: Vec<OsString>) -> ExitCode {
     let (options, eval) = match parse_args(args) {
         Ok(Some(parsed)) => parsed,
         Ok(None) => return ExitCode::SUCCESS,
-        Err(e) => return fail(&e),
+        Err(e) => {
+            let code = fail(&e);
+            hint();
+            return code;
+        }
     };
     let session = match Session::new(eval) {
         Ok(session) => session,
@@ -90,6 +94,11 @@ impl From<String> for Failure {
 fn fail(error: &str) -> ExitCode {
     eprintln!("error: {error}");
     ExitCode::FAILURE
+}
+
+#[expect(clippy::print_stderr, reason = "the command's output")]
+fn hint() {
+    eprintln!("Try 'nix-instantiate --help' for more information.");
 }
 
 #[expect(clippy::print_stdout, reason = "the command's output")]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use firn_eval::io::{Fetch, FetchedTree};
 use firn_event::Logger;
-use firn_fetch::git::{self, GitFiles, GitOptions};
+use firn_fetch::git::{self, GitError, GitFiles, GitOptions};
 use firn_fetch::hosted::{self, HostedUrl};
 use firn_fetch::{Downloaded, Downloader, FetchSettings, FileSink, MemorySink, Request};
 use firn_model::content_address::{ContentAddress, Method};
@@ -152,7 +152,12 @@ impl Fetching {
     }
 
     fn git(&self, input: &Input) -> Result<(StorePath, Input), String> {
-        let tree = git::fetch(input, &self.git).map_err(text)?;
+        let tree = git::fetch(input, &self.git).map_err(|e| {
+            if let GitError::Fetch { message, .. } = &e {
+                self.logger.warn(message.clone());
+            }
+            text(e)
+        })?;
         for warning in &tree.warnings {
             self.logger.warn(warning.clone());
         }

@@ -4,6 +4,7 @@ pub mod build;
 pub mod distribution;
 pub mod eval;
 pub mod fetch;
+pub mod flakes;
 pub mod interrupt;
 pub mod legacy;
 pub mod local_time;

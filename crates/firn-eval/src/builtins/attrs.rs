@@ -200,6 +200,16 @@ fn cat_attrs(vm: &mut Vm, args: &[Value], pos: PosId) -> Result<Value> {
     Ok(List::new(&mut vm.heap, &found).value())
 }
 
+/// The names that a function's set pattern takes, in the order of the source; none if it has no pattern.
+pub fn formals(f: Value) -> Vec<Symbol> {
+    let param = match f.view() {
+        View::Function(f) => &f.lambda().params[0],
+        View::Partial(p) => &p.function().lambda().params[p.args().len()],
+        _ => return Vec::new(),
+    };
+    param.pattern.map(|p| p.formals.iter().map(|f| f.name).collect()).unwrap_or_default()
+}
+
 fn function_args(vm: &mut Vm, args: &[Value], pos: PosId) -> Result<Value> {
     let f = vm.force(args[0], pos)?;
     let param = match f.view() {

@@ -187,7 +187,7 @@ fn append_context(vm: &mut Vm, args: &[Value], pos: PosId) -> Result<Value> {
         {
             if !path.is_derivation() {
                 return Err(Error::other(format!(
-                    "tried to add all-outputs context of {text}, which is not a derivation, to a string"
+                    "tried to add all-outputs context of \"{text}\", which is not a derivation, to a string"
                 ))
                 .at(at));
             }
@@ -202,7 +202,7 @@ fn append_context(vm: &mut Vm, args: &[Value], pos: PosId) -> Result<Value> {
             )?;
             if !outputs.is_empty() && !path.is_derivation() {
                 return Err(Error::other(format!(
-                    "tried to add derivation output context of {text}, which is not a derivation, to a string"
+                    "tried to add derivation output context of \"{text}\", which is not a derivation, to a string"
                 ))
                 .at(at));
             }

@@ -102,7 +102,7 @@ fn warn(vm: &mut Vm, args: &[Value], pos: PosId) -> Result<Value> {
         "while evaluating the first argument; the message passed to builtins.warn",
     )?;
     let warning = Error::other(String::from_utf8_lossy(text.bytes())).at(pos);
-    let shown = render::render_as("evaluation warning", &warning, render::Options::default());
+    let shown = render::render_as("evaluation warning", &warning, &render::Options::default());
     vm.shared.io.message(shown.as_bytes());
     if vm.shared.settings.abort_on_warn {
         return Err(Error::other(

@@ -73,7 +73,7 @@ fn fetch(vm: &mut Vm, args: &[Value], pos: PosId, who: &str, unpack: bool) -> Re
         _ => url,
     };
     check_uri(vm, &url)?;
-    let name_given = name.is_some() && !(unpack && !named);
+    let name_given = name.is_some() && (named || !unpack);
     let name = name.filter(|name| !name.is_empty()).unwrap_or_else(|| {
         url.trim_end_matches('/').rsplit('/').next().unwrap_or_default().to_owned()
     });

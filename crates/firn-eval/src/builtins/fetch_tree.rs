@@ -187,7 +187,7 @@ fn fetch_tree(vm: &mut Vm, args: &[Value], pos: PosId, which: Which) -> Result<V
 }
 
 /// Fetches an input and compares what came with what was asked for.
-fn fetch_input(vm: &Vm, input: &Input) -> Result<FetchedTree> {
+pub fn fetch_input(vm: &Vm, input: &Input) -> Result<FetchedTree> {
     let checked = || {
         check_local_archive(input)?;
         if !input.is_direct() {
@@ -262,7 +262,7 @@ fn check_locks(wanted: &Input, found: &Input) -> Result<()> {
 }
 
 /// What `fetchTree` gives. `fetchGit` gives a commit of zeros where there is none.
-fn tree_value(vm: &mut Vm, tree: &FetchedTree, git: bool) -> Value {
+pub fn tree_value(vm: &mut Vm, tree: &FetchedTree, git: bool) -> Value {
     let input = &tree.input;
     let mut set = SetBuilder::with_capacity(12);
     let out = path_string(vm, tree.path.clone());
@@ -309,7 +309,7 @@ fn tree_value(vm: &mut Vm, tree: &FetchedTree, git: bool) -> Value {
 }
 
 /// A time as `YYYYMMDDhhmmss` in UTC.
-fn utc(seconds: u64) -> String {
+pub fn utc(seconds: u64) -> String {
     let (days, rest) = (seconds / 86_400, seconds % 86_400);
     // Civil date from days since 1970, in years that begin in March (Howard Hinnant's algorithm).
     let z = days + 719_468;
@@ -405,6 +405,19 @@ fn fetch_mercurial(vm: &mut Vm, args: &[Value], pos: PosId) -> Result<Value> {
     Ok(set.finish(&mut vm.heap).value())
 }
 
+fn get_flake(vm: &mut Vm, args: &[Value], pos: PosId) -> Result<Value> {
+    let text = vm.force_string_no_context(
+        args[0],
+        pos,
+        "while evaluating the argument passed to builtins.getFlake",
+    )?;
+    let text = text_of(text.bytes());
+    match vm.shared.settings.flakes.clone() {
+        Some(loader) => (loader.0)(vm, &text, pos),
+        None => Err(Error::other("flakes cannot be loaded here").at(pos)),
+    }
+}
+
 fn parse_flake_ref(vm: &mut Vm, args: &[Value], pos: PosId) -> Result<Value> {
     let text = vm.force_string_no_context(
         args[0],
@@ -467,11 +480,7 @@ pub(super) fn table() -> Vec<Builtin> {
         Builtin::new("fetchMercurial", 1, fetch_mercurial),
         Builtin::new("fetchTree", 1, |vm, args, pos| fetch_tree(vm, args, pos, Which::Tree))
             .feature("fetch-tree"),
-        Builtin::new("__getFlake", 1, |_, _, pos| {
-            Err(Error::other("'builtins.getFlake' is not available in this version of Firn")
-                .at(pos))
-        })
-        .feature("flakes"),
+        Builtin::new("__getFlake", 1, get_flake).feature("flakes"),
         Builtin::new("__parseFlakeRef", 1, parse_flake_ref).feature("flakes"),
         Builtin::new("__flakeRefToString", 1, flake_ref_to_string).feature("flakes"),
     ]

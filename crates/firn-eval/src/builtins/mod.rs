@@ -29,7 +29,9 @@ mod sources;
 mod strings;
 
 pub(crate) use arith::arith;
+pub use attrs::formals;
 pub(crate) use derivation::downstream_placeholder;
+pub use fetch_tree::{fetch_input, tree_value, utc};
 pub(crate) use internal::{
     PREFIX as INTERNAL_PREFIX, internal_file, internal_name, is_internal, load_file,
 };

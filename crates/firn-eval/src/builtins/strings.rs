@@ -2,7 +2,7 @@
 
 use super::Builtin;
 use crate::context::ContextBuilder;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::machine::Vm;
 use crate::position::PosId;
 use crate::text;
@@ -118,7 +118,8 @@ fn string_length(vm: &mut Vm, args: &[Value], pos: PosId) -> Result<Value> {
 /// The hash algorithm with this name.
 pub(super) fn algorithm(vm: &Vm, name: &[u8], pos: PosId) -> Result<HashAlgo> {
     let name = String::from_utf8_lossy(name);
-    let algo: HashAlgo = name.parse().map_err(|e| Error::other(format!("{e}")).at(pos))?;
+    let algo: HashAlgo =
+        name.parse().map_err(|e| Error::new(Kind::Usage, format!("{e}")).at(pos))?;
     if algo == HashAlgo::Blake3 {
         need_feature(vm, "blake3-hashes", "")?;
     }
@@ -185,7 +186,8 @@ fn convert_hash(vm: &mut Vm, args: &[Value], pos: PosId) -> Result<Value> {
         let warning = "warning: \"base32\" is a deprecated alias for hash format \"nix32\".";
         vm.shared.io.message(warning.as_bytes());
     }
-    let format: HashFormat = format.parse().map_err(|e| Error::other(format!("{e}")).at(pos))?;
+    let format: HashFormat =
+        format.parse().map_err(|e| Error::new(Kind::Usage, format!("{e}")).at(pos))?;
     let hash = Hash::parse_any(&hash, algo).map_err(|e| Error::other(e.to_string()).at(pos))?;
     Ok(vm.string(hash.render(format, false)))
 }

@@ -74,7 +74,7 @@ struct Compiler<'a> {
     /// For each name what binds it, innermost last.
     vars: FxHashMap<Symbol, Vec<Bound>>,
     /// The sets of the `with`s around: environment and slot, innermost last.
-    withs: Vec<(u32, u32)>,
+    withs: Vec<(u32, u32, PosId)>,
     /// The environments around, each with the number of slots so far.
     frames: Vec<u32>,
     /// What `{ }` became.
@@ -168,10 +168,17 @@ impl Compiler<'_> {
                     )
                     .at(pos));
                 }
-                let scopes =
-                    self.withs.iter().rev().map(|(f, slot)| (self.depth_of(*f), *slot)).collect();
+                let scopes = self
+                    .withs
+                    .iter()
+                    .rev()
+                    .map(|(f, slot, _)| (self.depth_of(*f), *slot))
+                    .collect();
+                let places = self.withs.iter().rev().map(|(.., pos)| *pos).collect();
                 let scopes = self.leak_slice(scopes);
-                Ok(Node::With(self.leak(WithVar { name, scopes, pos, cache: Cache::default() })))
+                let places = self.leak_slice(places);
+                let cache = Cache::default();
+                Ok(Node::With(self.leak(WithVar { name, scopes, places, pos, cache })))
             }
         }
     }
@@ -215,12 +222,28 @@ impl Compiler<'_> {
                 ast::AttrName::Static(name) => Name::plain(*name),
                 ast::AttrName::Dynamic(e) => {
                     let (node, text) = (self.strict(*e)?, self.shown(*e));
-                    let dynamic = self.leak(DynamicName { node, pos: self.pos(*e), text });
+                    let dynamic = self.leak(DynamicName { node, pos: self.place(*e), text });
                     Name { name: sym::EMPTY, dynamic: Some(dynamic), cache: Cache::default() }
                 }
             });
         }
         Ok(self.leak_slice(names))
+    }
+
+    /// Where an expression is for steps of errors: as in C++ Nix, constants and comparisons have no place.
+    fn place(&self, id: ExprId) -> PosId {
+        match self.ast.expr(id) {
+            Expr::Int(_) | Expr::Float(_) | Expr::String(_) | Expr::Path(_) | Expr::Let { .. } => {
+                PosId::NONE
+            }
+            Expr::Binary { op: BinaryOp::Eq | BinaryOp::NotEq, .. } => PosId::NONE,
+            Expr::Not(inner) => self.place(inner),
+            Expr::HasAttr { subject, .. } => self.place(subject),
+            Expr::List(range) => {
+                self.ast.exprs(range).first().map_or(PosId::NONE, |first| self.place(*first))
+            }
+            _ => self.pos(id),
+        }
     }
 
     /// An expression's syntax, for messages.
@@ -284,7 +307,7 @@ impl Compiler<'_> {
                 let attrs = self.lazy(attrs)?;
                 let slot = self.slot();
                 let frame = self.frame();
-                self.withs.push((frame, slot));
+                self.withs.push((frame, slot, pos));
                 let body = self.strict(body);
                 self.withs.pop();
                 let body = body?;
@@ -305,7 +328,7 @@ impl Compiler<'_> {
                 Node::Assert(self.leak(node))
             }
             Expr::Not(e) => {
-                let at = self.pos(e);
+                let at = self.place(e);
                 let node = self.strict(e)?;
                 Node::Not(self.leak(node), at)
             }
@@ -316,7 +339,7 @@ impl Compiler<'_> {
                     operands.pos = PosId::NONE;
                 }
                 if op == BinaryOp::Update {
-                    let (lhs_pos, rhs_pos) = (self.pos(lhs), self.pos(rhs));
+                    let (lhs_pos, rhs_pos) = (self.place(lhs), self.place(rhs));
                     let cache = AtomicPtr::default();
                     return Ok(Node::Update(self.leak(UpdateNode {
                         operands,

@@ -91,6 +91,8 @@ pub struct WithVar {
     pub name: Symbol,
     /// Levels and slots of the sets, innermost first.
     pub scopes: &'static [(u16, u32)],
+    /// Where those `with`s are.
+    pub places: &'static [PosId],
     /// Where.
     pub pos: PosId,
     /// Inline cache for the scope where it was found last.

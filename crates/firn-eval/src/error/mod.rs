@@ -34,6 +34,8 @@ pub enum Kind {
     Restricted,
     /// Building during evaluation is needed and not allowed, or failed.
     ImportFromDerivation,
+    /// The name of an algorithm or format that there is not.
+    Usage,
     /// Anything else.
     Other,
 }

@@ -4,14 +4,18 @@
 use super::{Details, Error, Frame};
 use crate::position::{Location, PosId};
 use std::fmt::Write;
+use std::path::PathBuf;
 
 /// How to render.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Default)]
 pub struct Options {
     /// All steps (`--show-trace`).
     pub show_trace: bool,
     /// ANSI colours.
     pub colors: bool,
+    /// Folders of libraries: unless all steps are shown, steps in their files are folded, and so are those in
+    /// files that are part of the evaluator.
+    pub libraries: Vec<PathBuf>,
 }
 
 struct Colors {
@@ -26,18 +30,18 @@ const ANSI: Colors =
     Colors { red: "\x1b[31;1m", blue: "\x1b[34;1m", warning: "\x1b[35;1m", normal: "\x1b[0m" };
 
 /// The error as C++ Nix prints it, `error: ` included, without a final newline.
-pub fn render(error: &Error, options: Options) -> String {
+pub fn render(error: &Error, options: &Options) -> String {
     render_as("error", error, options)
 }
 
 /// As [`render`], with another word than `error`, such as `warning`.
-pub fn render_as(word: &str, error: &Error, options: Options) -> String {
+pub fn render_as(word: &str, error: &Error, options: &Options) -> String {
     let colors = if options.colors { &ANSI } else { &PLAIN };
     let details = error.details();
     let mut body = String::new();
     let traced = details.frames.iter().any(|f| !f.text.is_empty());
     if traced {
-        frames(&mut body, details, options.show_trace, colors);
+        frames(&mut body, details, options, colors);
         let _ = write!(body, "\n{}{word}:{} ", colors.red, colors.normal);
     }
     body.push_str(&details.message);
@@ -68,14 +72,40 @@ pub fn render_as(word: &str, error: &Error, options: Options) -> String {
     out
 }
 
-fn frames(out: &mut String, details: &Details, all: bool, colors: &Colors) {
+/// Whether a step is in a file of a library, where users have nothing to mend. A step without a place is where
+/// the one around it is, unless it names a place itself or was written to be shown always.
+fn in_library(frame: &Frame, around: bool, options: &Options) -> bool {
+    match frame.pos.location() {
+        Some(at) => at.path().is_some_and(|path| {
+            path.starts_with(crate::builtins::INTERNAL_PREFIX)
+                || options.libraries.iter().any(|library| path.starts_with(library))
+        }),
+        None => {
+            let names_library = options
+                .libraries
+                .iter()
+                .any(|library| frame.text.contains(&*format!("{}/", library.display())));
+            let always = frame.always || frame.text.starts_with("while evaluating derivation");
+            names_library || around && !always
+        }
+    }
+}
+
+fn frames(out: &mut String, details: &Details, options: &Options, colors: &Colors) {
     let mut seen: Vec<&Frame> = Vec::new();
     let mut skipped: Vec<&Frame> = Vec::new();
     let mut count = 0;
     let mut truncated = false;
+    let mut folded = 0;
+    let mut library = false;
     // Frames were added from the inside out; they are shown from the outside in.
     for frame in details.frames.iter().rev() {
-        if !all && count > 3 {
+        library = in_library(frame, library, options);
+        if library && !options.show_trace {
+            folded += 1;
+            continue;
+        }
+        if !options.show_trace && count > 3 {
             truncated = true;
         }
         if truncated && !frame.always {
@@ -91,13 +121,17 @@ fn frames(out: &mut String, details: &Details, all: bool, colors: &Colors) {
         step(out, frame, &mut count, colors);
     }
     flush(out, &mut skipped, &mut count, colors);
-    if truncated {
-        let _ = writeln!(
-            out,
-            "\n{}(stack trace truncated; use '--show-trace' to show the full, detailed trace){}",
-            colors.warning, colors.normal
-        );
-    }
+    let left_out = match folded {
+        0 if !truncated => return,
+        0 => "stack trace truncated".to_owned(),
+        1 => "1 step in a library folded".to_owned(),
+        n => format!("{n} steps in libraries folded"),
+    };
+    let _ = writeln!(
+        out,
+        "\n{}({left_out}; use '--show-trace' to show the full, detailed trace){}",
+        colors.warning, colors.normal
+    );
 }
 
 fn flush(out: &mut String, skipped: &mut Vec<&Frame>, count: &mut usize, colors: &Colors) {

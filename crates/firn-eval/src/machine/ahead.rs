@@ -93,8 +93,13 @@ impl Pool {
             n => n,
         };
         Pool {
-            // What must be as unevaluated as C++ Nix leaves it cannot be evaluated ahead.
-            size: if settings.exact_laziness { 0 } else { cores - 1 },
+            // What must be as unevaluated as C++ Nix leaves it cannot be evaluated ahead, and what is
+            // counted or profiled must be what one thread does.
+            size: if settings.exact_laziness || settings.watching.is_some() {
+                0
+            } else {
+                cores - 1
+            },
             started: AtomicBool::new(false),
             idle: AtomicIsize::new(0),
             state: Mutex::default(),

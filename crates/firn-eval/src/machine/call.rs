@@ -75,7 +75,15 @@ impl Vm {
     #[inline]
     fn run_body(&mut self, lambda: &'static Lambda, frame: Env, pos: PosId) -> Result<Value> {
         self.stats.calls += 1;
-        match self.eval(&lambda.body, frame) {
+        if self.watch.is_some() {
+            let param = &lambda.params[0];
+            self.watch_function(pos, param.pos, lambda.name);
+        }
+        let result = self.eval(&lambda.body, frame);
+        if self.watch.is_some() {
+            self.unwatch();
+        }
+        match result {
             Ok(v) => Ok(v),
             Err(e) if self.show_trace => Err(call_trace(e, lambda, pos)),
             Err(e) => Err(e),
@@ -94,7 +102,7 @@ impl Vm {
         let mut result = Ok(());
         for (i, node) in call.args.iter().enumerate() {
             // An argument that the builtin forces first thing needs no thunk.
-            if i == 0 && builtin.strict_first {
+            if i == 0 && builtin.strict_first && self.watch.is_none() {
                 match self.eval(node, env) {
                     Ok(v) => args[0] = v,
                     Err(e) => {
@@ -111,6 +119,12 @@ impl Vm {
         }
         self.stats.builtin_calls += 1;
         let result = match result {
+            Ok(()) if self.watch.is_some() => {
+                self.watch_builtin(call.pos, builtin, &args);
+                let result = (builtin.run)(self, &args[..call.args.len()], PosId::NONE);
+                self.unwatch();
+                result
+            }
             Ok(()) => (builtin.run)(self, &args[..call.args.len()], PosId::NONE),
             Err(e) => Err(e),
         };
@@ -224,7 +238,14 @@ impl Vm {
         pos: PosId,
     ) -> Result<Value> {
         self.stats.builtin_calls += 1;
-        (builtin.run)(self, args, PosId::NONE).map_err(|e| builtin_trace(e, builtin, pos))
+        if self.watch.is_some() {
+            self.watch_builtin(pos, builtin, args);
+        }
+        let result = (builtin.run)(self, args, PosId::NONE);
+        if self.watch.is_some() {
+            self.unwatch();
+        }
+        result.map_err(|e| builtin_trace(e, builtin, pos))
     }
 
     /// Calls a function with all its arguments.

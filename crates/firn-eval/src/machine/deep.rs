@@ -24,7 +24,7 @@ impl Vm {
     }
 
     fn force_deep_entered(&mut self, v: Value, seen: &mut FxHashSet<u64>) -> Result<Value> {
-        let v = self.force(v, PosId::NONE)?;
+        let v = self.force(v, position_of(v))?;
         match v.view() {
             View::Set(set) => {
                 if set.is_empty() || !seen.insert(v.0) {

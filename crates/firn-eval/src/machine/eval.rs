@@ -370,7 +370,7 @@ impl Vm {
     }
 
     pub(super) fn with_var(&mut self, var: &'static WithVar, env: Env) -> Result<Value> {
-        for (depth, slot) in var.scopes {
+        for (i, (depth, slot)) in var.scopes.iter().enumerate() {
             // SAFETY: the compiler counted the levels and gave the environment this slot.
             let scope = unsafe { env.up(u32::from(*depth)) };
             // SAFETY: as above.
@@ -381,7 +381,7 @@ impl Vm {
                     let forced = self.force(v, var.pos)?;
                     let Some(set) = forced.as_set() else {
                         return Err(self.expected("a set", forced).trace(
-                            var.pos,
+                            var.places.get(i).copied().unwrap_or(var.pos),
                             "while evaluating the first subexpression of a with expression",
                         ));
                     };

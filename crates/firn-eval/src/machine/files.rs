@@ -54,6 +54,8 @@ impl Vm {
 
     /// The path with symlinks followed: in all parts, or in all but the last. Parts that do not exist stay.
     pub(crate) fn resolve_links(&self, path: &Path, last: bool) -> Result<PathBuf> {
+        // The whole path first, so that an error names it and not a part of it.
+        self.shared.io.check_path(path)?;
         if !last {
             return Ok(match (path.parent(), path.file_name()) {
                 (Some(parent), Some(name)) => self.resolve_links(parent, true)?.join(name),
@@ -104,6 +106,7 @@ impl Vm {
 
     /// The file that importing a path means: symlinks to files followed, `default.nix` in directories.
     pub fn resolve_expr_path(&self, path: &Path) -> Result<PathBuf> {
+        self.shared.io.check_path(path)?;
         let mut at = path.to_owned();
         let mut count = 0;
         while let (Some(parent), Some(name)) = (at.parent(), at.file_name()) {
@@ -177,7 +180,7 @@ impl Vm {
                 format!("warning: {}", warning.message)
             } else {
                 let shown = Error::new(Kind::Other, &*warning.message).at(id.at(warning.pos));
-                render::render_as("warning", &shown, render::Options::default())
+                render::render_as("warning", &shown, &render::Options::default())
             };
             self.shared.io.message(text.as_bytes());
         }

@@ -23,7 +23,7 @@ pub use compare::Ordering3;
 pub(crate) use deep::position_of;
 pub(crate) use derived::Known;
 pub use files::FileKindCache;
-pub use run::{Evaluator, STACK_BYTES};
+pub use run::{Evaluator, Observer, STACK_BYTES};
 
 use crate::compile::Globals;
 use crate::context::Context;
@@ -32,11 +32,25 @@ use crate::heap::{Budget, Heap};
 use crate::io::EvalIo;
 use crate::position::PosId;
 use crate::value::{SetBuilder, Str, Value};
+use crate::watch::{Watch, Watching};
 use firn_model::StoreDir;
 use firn_syntax::source::Origin;
 use firn_syntax::{Symbol, sym};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// What makes the value of a flake of a reference; for `builtins.getFlake`.
+#[derive(Clone)]
+pub struct FlakeLoader(pub Arc<LoadFlake>);
+
+/// Loads the flake that a text refers to.
+pub type LoadFlake = dyn Fn(&mut Vm, &str, PosId) -> Result<Value> + Send + Sync;
+
+impl std::fmt::Debug for FlakeLoader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("FlakeLoader")
+    }
+}
 
 /// What changes how evaluation goes.
 #[derive(Clone, Debug)]
@@ -67,10 +81,14 @@ pub struct Settings {
     pub allowed_uris: Vec<String>,
     /// Whether `exec` and `importNative` exist (`allow-unsafe-native-code-during-evaluation`).
     pub native_code: bool,
+    /// What to count and sample.
+    pub watching: Option<Watching>,
     /// Literals to warn about or to refuse (`lint-…`).
     pub lints: firn_syntax::Lints,
     /// Whether values that are printed unevaluated must be as unevaluated as C++ Nix leaves them. Costs time.
     pub exact_laziness: bool,
+    /// What loads flakes; without it there are none.
+    pub flakes: Option<FlakeLoader>,
     /// How many threads evaluate (`eval-cores`); 0: as many as there are processors.
     pub eval_cores: usize,
     /// How many bytes values may take before evaluation ends with an error (`eval-memory-limit`); 0: any.
@@ -93,8 +111,10 @@ impl Default for Settings {
             features: Vec::new(),
             allowed_uris: Vec::new(),
             native_code: false,
+            watching: None,
             lints: firn_syntax::Lints::default(),
             exact_laziness: false,
+            flakes: None,
             eval_cores: 1,
             memory_limit: 0,
         }
@@ -144,6 +164,8 @@ pub struct Vm {
     show_trace: bool,
     /// How many calls of `tryEval` are under way.
     pub(crate) catching: u32,
+    /// Counts and samples of calls, if somebody wants them.
+    pub watch: Option<Box<Watch>>,
     /// Thunks that failed within them with errors that can be caught, and the words they had.
     pub(crate) failed: Vec<(crate::value::Thunk, u64)>,
     /// Counters, for `NIX_SHOW_STATS` and profiling.

@@ -38,6 +38,23 @@ impl Vm {
     }
 
     pub(super) fn arith(&mut self, a: &'static Arith, env: Env) -> Result<Value> {
+        if self.watch.is_none() {
+            return self.arith_unwatched(a, env);
+        }
+        let name = match a.op {
+            ArithOp::Sub => "sub",
+            ArithOp::Mul => "mul",
+            ArithOp::Div => "div",
+            ArithOp::Less => "lessThan",
+        };
+        self.watch_operator(a.operands.pos, name);
+        let result = self.arith_unwatched(a, env);
+        self.unwatch();
+        result
+    }
+
+    #[inline]
+    fn arith_unwatched(&mut self, a: &'static Arith, env: Env) -> Result<Value> {
         let (pos, op) = (a.operands.pos, a.op);
         let result = match self.eval(&a.operands.lhs, env) {
             Ok(lhs) => match self.eval(&a.operands.rhs, env) {

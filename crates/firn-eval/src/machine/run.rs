@@ -4,6 +4,7 @@ use super::{Settings, Shared, Stats, Vm, stack_address};
 use crate::builtins;
 use crate::heap::{Budget, Heap};
 use crate::io::{EvalIo, GuardedIo};
+use crate::watch::Watch;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
@@ -19,7 +20,11 @@ static THREADS: AtomicU32 = AtomicU32::new(1);
 /// An evaluation: files, settings and builtins, to be run on one or more threads.
 pub struct Evaluator {
     shared: Arc<Shared>,
+    observer: Option<Box<Observer>>,
 }
+
+/// Looks at an evaluator when it is done.
+pub type Observer = dyn Fn(&Vm) + Send + Sync;
 
 impl Vm {
     /// The evaluator of a thread that is just starting, with a stack of this size.
@@ -42,6 +47,7 @@ impl Vm {
             show_trace: shared.settings.show_trace,
             catching: 0,
             failed: Vec::new(),
+            watch: shared.settings.watching.map(|what| Box::new(Watch::new(what))),
             stats: Stats::default(),
             shared,
         }
@@ -101,7 +107,14 @@ impl Evaluator {
             pool,
             budget,
         };
-        Evaluator { shared: Arc::new(shared) }
+        Evaluator { shared: Arc::new(shared), observer: None }
+    }
+
+    /// Calls `observer` at the end of each run, for statistics and profiles.
+    #[must_use]
+    pub fn with_observer(mut self, observer: Box<Observer>) -> Evaluator {
+        self.observer = Some(observer);
+        self
     }
 
     /// The state that all threads share.
@@ -136,7 +149,11 @@ impl Evaluator {
             let mut vm = Vm::starting(shared, Arc::default(), size);
             vm.concurrent = concurrent;
             vm.first = !concurrent;
-            work(&mut vm)
+            let result = work(&mut vm);
+            if let Some(observer) = &self.observer {
+                observer(&vm);
+            }
+            result
         };
         let body = std::sync::Mutex::new(Some(body));
         std::thread::scope(|scope| {

@@ -11,7 +11,11 @@ use std::sync::Arc;
 
 /// An evaluator for x86_64-linux.
 pub fn evaluator() -> Evaluator {
-    let settings = Settings { system: "x86_64-linux".into(), ..Settings::default() };
+    let settings = Settings {
+        system: "x86_64-linux".into(),
+        features: vec!["flakes".into(), "fetch-tree".into()],
+        ..Settings::default()
+    };
     Evaluator::new(Arc::new(DryIo::default()), settings)
 }
 
@@ -37,7 +41,7 @@ pub fn rendered_error(text: &str) -> String {
             .and_then(|v| vm.force_deep(v));
         match result {
             Ok(_) => "no error".into(),
-            Err(e) => render::render(&e, render::Options::default()),
+            Err(e) => render::render(&e, &render::Options::default()),
         }
     })
 }

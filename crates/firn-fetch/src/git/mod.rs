@@ -124,6 +124,10 @@ fn fetch_at(
         let path = PathBuf::from(url.plain_path());
         let bare = path.exists() && !path.join(".git").exists();
         if !bare && !force {
+            if !path.exists() {
+                let path = path.display();
+                return Err(GitError::Input(format!("Git repository \"{path}\" does not exist.")));
+            }
             if !path.is_absolute() {
                 warnings.push(format!(
                     "Fetching Git repository '{url}', which uses a path relative to the current directory. \
@@ -426,10 +430,11 @@ fn update_clone(
     args.extend(["--", url, &refspec]);
     if let Err(e) = clone.output(&args) {
         if find_ref(&clone, &name).is_none() || rev.is_some() {
-            return Err(GitError::Input(format!(
-                "failed to fetch Git repository '{}': {e}",
-                crate::redact(url)
-            )));
+            let message = match e {
+                GitError::Failed { message, .. } => message,
+                other => return Err(other),
+            };
+            return Err(GitError::Fetch { url: crate::redact(url), message });
         }
         warnings.push(format!("{e}"));
         warnings.push(format!(

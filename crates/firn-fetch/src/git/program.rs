@@ -20,6 +20,14 @@ pub enum GitError {
         /// What it printed.
         message: String,
     },
+    /// A remote repository could not be fetched.
+    #[error("Failed to fetch git repository '{url}'")]
+    Fetch {
+        /// The repository, without credentials.
+        url: String,
+        /// What `git` printed.
+        message: String,
+    },
     /// A file of the repository or its copy cannot be read or written.
     #[error("{what} \"{}\": {source}", .path.display())]
     Io {

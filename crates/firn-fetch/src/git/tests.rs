@@ -169,7 +169,7 @@ fn submodules_are_fetched_when_asked_for() {
     outer.git(&["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", &url, "mod"]);
     outer.commit("with a submodule");
     let main = ("ref", Attr::from("main"));
-    let tree = outer.fetch(&[main.clone()]).expect("tree");
+    let tree = outer.fetch(std::slice::from_ref(&main)).expect("tree");
     assert_eq!(names(&tree), [".gitmodules", "a", "sub/b"]);
     let tree = outer.fetch(&[main, ("submodules", Attr::Bool(true))]).expect("tree");
     assert_eq!(names(&tree), [".gitmodules", "a", "mod/a", "mod/sub/b", "sub/b"]);

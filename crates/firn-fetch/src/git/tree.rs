@@ -93,9 +93,7 @@ pub(super) fn write(
                     fs::create_dir(&path).map_err(io("creating directory", &path))?;
                 }
                 _ => {
-                    let mut contents = blob(&mut ask, &mut answer, &entry.id)?;
-                    write_blob(entry.kind, &mut contents, &path)?;
-                    drop(contents);
+                    write_blob(entry.kind, &mut blob(&mut ask, &mut answer, &entry.id)?, &path)?;
                     let mut line_end = [0];
                     answer
                         .read_exact(&mut line_end)

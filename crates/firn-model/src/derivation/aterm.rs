@@ -30,7 +30,7 @@ pub(super) fn print(
     for (name, output) in &drv.outputs {
         separate(&mut out, &mut first);
         out.push(b'(');
-        quoted(&mut out, name.as_bytes());
+        unescaped(&mut out, name.as_bytes());
         let (path, algo, hash) = match output {
             Output::InputAddressed(path) => {
                 (if mask { String::new() } else { dir.print(path) }, String::new(), String::new())
@@ -91,7 +91,7 @@ pub(super) fn print(
         quoted(&mut out, dir.print(path).as_bytes());
     }
     out.extend_from_slice(b"],");
-    quoted(&mut out, &drv.system);
+    unescaped(&mut out, &drv.system);
     out.push(b',');
     quoted(&mut out, &drv.builder);
     out.extend_from_slice(b",[");
@@ -122,12 +122,20 @@ fn separate(out: &mut Vec<u8>, first: &mut bool) {
     }
 }
 
+/// Names of outputs and systems are written as they are, also where a string would need escapes: that is
+/// what C++ Nix does and hashes.
+fn unescaped(out: &mut Vec<u8>, text: &[u8]) {
+    out.push(b'"');
+    out.extend_from_slice(text);
+    out.push(b'"');
+}
+
 fn names(out: &mut Vec<u8>, names: &BTreeSet<String>) {
     out.push(b'[');
     let mut first = true;
     for name in names {
         separate(out, &mut first);
-        quoted(out, name.as_bytes());
+        unescaped(out, name.as_bytes());
     }
     out.push(b']');
 }

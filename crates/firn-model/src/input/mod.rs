@@ -90,12 +90,12 @@ impl Input {
     /// If an attribute is not one of the input's type, or not well-formed; if the type belongs to an
     /// experimental feature that `enabled` does not have.
     pub fn from_attrs(attrs: Attrs, enabled: &dyn Fn(&str) -> bool) -> Result<Input, InputError> {
-        let Some(kind) = text(&attrs, "type")? else {
+        let Some(kind) = text(&attrs, "type")?.map(str::to_owned) else {
             return Err(InputError::other(
                 "'type' attribute to specify input scheme is required but not provided",
             ));
         };
-        let input = scheme::from_attrs(&kind.to_owned(), attrs, enabled)?;
+        let input = scheme::from_attrs(&kind, attrs, enabled)?;
         input.check()
     }
 

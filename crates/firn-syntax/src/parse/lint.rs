@@ -17,7 +17,7 @@ impl Parser<'_> {
         let url = self.literal(token);
         let message =
             format!("URL literals are {verb}. Consider using a string literal \"{url}\" instead");
-        self.lint(level, "lint-url-literals", message, token)
+        self.lint(level, "lint-url-literals", &message, token)
     }
 
     pub(super) fn lint_path(&mut self, token: Token, literal: &[u8]) -> Parsed<()> {
@@ -43,7 +43,7 @@ impl Parser<'_> {
                 "{kind} path literals are not portable. Consider replacing path literal '{path}' by a string, relative path, or parameter"
             )
         };
-        self.lint(level, setting, message, token)
+        self.lint(level, setting, &message, token)
     }
 
     fn literal(&self, token: Token) -> String {
@@ -51,13 +51,7 @@ impl Parser<'_> {
         String::from_utf8_lossy(text).into_owned()
     }
 
-    fn lint(
-        &mut self,
-        level: Diagnose,
-        setting: &str,
-        message: String,
-        token: Token,
-    ) -> Parsed<()> {
+    fn lint(&mut self, level: Diagnose, setting: &str, message: &str, token: Token) -> Parsed<()> {
         let message = format!("{message} ({setting})");
         let pos = Pos(token.start);
         if level == Diagnose::Fatal {

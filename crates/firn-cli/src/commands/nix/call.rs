@@ -12,6 +12,7 @@ use firn_store::LocalStore;
 use firn_ui::LogFormat;
 
 use super::flags::Given;
+use super::flakes::Targets;
 use crate::common::build::Workbench;
 use crate::common::eval::{AutoArg, EvalArgs, Session};
 use crate::common::legacy::{Common, Failure, Outcome, stderr_logger, usage};
@@ -24,6 +25,8 @@ pub struct Call<'a> {
     pub given: Given,
     /// Standard output.
     pub out: &'a mut dyn Write,
+    /// Which outputs of flakes are meant if nobody says.
+    pub targets: Targets,
     store: Option<Arc<LocalStore>>,
 }
 
@@ -42,7 +45,7 @@ impl<'a> Call<'a> {
         } else if given.has("refresh") {
             common.settings.set("tarball-ttl", "0")?;
         }
-        Ok(Self { common, given, out, store: None })
+        Ok(Self { common, given, out, targets: Targets::Packages, store: None })
     }
 
     /// The store that flags, settings and environment select.
@@ -108,6 +111,12 @@ impl<'a> Call<'a> {
             && self.given.value("expr").is_none()
             && !self.given.has("impure");
         settings.pure = settings.pure || pure;
+        // no experiments here
+        for feature in ["nix-command", "flakes", "fetch-tree"] {
+            if !settings.has_feature(feature) {
+                settings.features.push(feature.to_owned());
+            }
+        }
         let bench = self.bench()?;
         let io: Arc<dyn EvalIo> = Arc::new(bench.io());
         let evaluator = session.evaluator(io, settings);
@@ -118,7 +127,7 @@ impl<'a> Call<'a> {
         // The process ends soon: nobody needs the evaluator's tables taken apart.
         std::mem::forget(evaluator);
         result.map_err(|stop| match stop {
-            Stop::Eval(error) => Failure::Shown(render::render(&error, session.render_options())),
+            Stop::Eval(error) => Failure::Shown(render::render(&error, &session.render_options())),
             Stop::Other(failure) => failure,
         })
     }

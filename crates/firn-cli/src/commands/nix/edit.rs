@@ -11,14 +11,14 @@ use crate::common::legacy::{Failure, Outcome, fail};
 /// `nix edit`.
 pub fn run(call: &mut Call<'_>) -> Outcome {
     let text = call.one_argument("installable")?.to_owned();
-    let Installable::Attr { path, .. } = call.installable(&text)? else {
+    let item = call.installable(&text)?;
+    if matches!(item, Installable::Store(_)) {
         return fail(format!("'{text}' is a store path; it is not known where it is written"));
-    };
+    }
     let session = call.session()?;
-    let source = call.source(&session)?;
+    let source = call.root(&session)?;
     let (file, line) = call.evaluate(&session, true, |vm, args| {
-        let root = source.root(vm)?;
-        let (value, _) = packages::select(vm, &path, args, root)?;
+        let value = source.values(args).get(vm, &item)?.value;
         let unknown = || {
             Stop::Other(Failure::Message(format!("cannot find position information for '{text}'")))
         };

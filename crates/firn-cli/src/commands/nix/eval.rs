@@ -5,7 +5,7 @@ use std::path::Path;
 use firn_eval::context::ContextBuilder;
 use firn_eval::position::PosId;
 use firn_eval::print::{self, Style};
-use firn_eval::{Value, Vm, packages};
+use firn_eval::{Value, Vm};
 use firn_syntax::Origin;
 use firn_syntax::source::Source;
 
@@ -31,18 +31,23 @@ pub fn run(call: &mut Call<'_>) -> Outcome {
     }
     let items = call.installables()?;
     let [item] = &items[..] else { return usage("only one installable can be evaluated") };
-    let Installable::Attr { path, outputs: None } = item else {
+    if matches!(
+        item,
+        Installable::Store(_)
+            | Installable::Attr { outputs: Some(_), .. }
+            | Installable::Flake { outputs: Some(_), .. }
+    ) {
         return fail("only attributes can be evaluated, not store paths or outputs");
-    };
+    }
     let session = call.session()?;
-    let source = call.source(&session)?;
+    let source = call.root(&session)?;
     let (raw, json) = (call.given.has("raw"), call.given.has("json"));
     let apply = call.given.value("apply").map(str::to_owned);
     let target = call.given.value("write-to").map(str::to_owned);
     let read_only = call.given.has("read-only");
     let text = call.evaluate(&session, read_only, |vm, args| {
-        let root = source.root(vm)?;
-        let (mut value, pos) = packages::select(vm, path, args, root)?;
+        let found = source.values(args).get(vm, item)?;
+        let (mut value, pos) = (found.value, found.pos);
         if value.as_set().is_none() && !args.is_empty() {
             value = vm.auto_call(args, value)?;
         }

@@ -10,12 +10,14 @@ use firn_eval::context::{DerivedPath as EvalPath, Element};
 use firn_eval::position::PosId;
 use firn_eval::value::Set;
 use firn_eval::{Value, View, Vm, packages};
+use firn_model::input::FlakeRef;
 use firn_model::store_path::StorePath;
 use firn_store::{ClosureOptions, LocalStore, Store as _};
 use firn_syntax::source::Source;
 use firn_syntax::{Ast, Origin, Symbol};
 
 use super::call::{Call, Stop};
+use super::flakes::{self, Locking, Targets};
 use crate::common::eval::{Session, current_dir};
 use crate::common::legacy::{Failure, Outcome, fail, usage};
 use crate::common::store_paths::follow_links;
@@ -29,6 +31,15 @@ pub enum Installable {
     Attr {
         /// The path, with dots; empty for the whole.
         path: String,
+        /// The outputs after `^`.
+        outputs: Option<OutputsSpec>,
+    },
+    /// An attribute of a flake.
+    Flake {
+        /// The flake.
+        reference: FlakeRef,
+        /// The attribute, perhaps in short; empty for the default.
+        fragment: String,
         /// The outputs after `^`.
         outputs: Option<OutputsSpec>,
     },
@@ -76,10 +87,9 @@ impl Call<'_> {
                 return Ok(Installable::Store(wanted));
             }
         }
-        fail(format!(
-            "cannot find '{text}': it is no store path, and flakes are not supported yet; \
-             name a file with '--file' or an expression with '--expr'"
-        ))
+        let (reference, fragment) = firn_flake::reference::parse(path, &current_dir())
+            .map_err(|e| Failure::Message(e.message().to_owned()))?;
+        Ok(Installable::Flake { reference, fragment, outputs })
     }
 
     /// What all arguments stand for; without any, the whole file or expression.
@@ -104,25 +114,35 @@ impl Call<'_> {
                 .iter()
                 .filter_map(|i| match i {
                     Installable::Store(path) => Some(vec![path.clone()]),
-                    Installable::Attr { .. } => None,
+                    Installable::Attr { .. } | Installable::Flake { .. } => None,
                 })
                 .collect());
         }
         let session = self.session()?;
-        let source = self.source(&session)?;
+        let root = self.root(&session)?;
         self.evaluate(&session, false, |vm, args| {
-            let root = source.root(vm)?;
+            let mut values = root.values(args);
             let mut all = Vec::new();
             for item in items {
                 all.push(match item {
                     Installable::Store(path) => vec![path.clone()],
-                    Installable::Attr { path, outputs } => {
-                        let (value, _) = packages::select(vm, path, args, root)?;
-                        of_value(vm, value, args, outputs.as_ref())?
+                    Installable::Attr { outputs, .. } | Installable::Flake { outputs, .. } => {
+                        let found = values.get(vm, item)?;
+                        of_value(vm, found.value, args, outputs.as_ref())?
                     }
                 });
             }
             Ok(all)
+        })
+    }
+
+    /// What values of installables come from.
+    pub fn root(&mut self, session: &Session) -> Outcome<Root> {
+        Ok(Root {
+            source: self.source(session)?,
+            locking: self.locking(session)?,
+            targets: self.targets,
+            system: session.eval_settings(true).system,
         })
     }
 
@@ -186,6 +206,79 @@ impl Call<'_> {
             }
             Some(file) => Ok(SourceText::File(file.to_owned())),
             None => Ok(SourceText::None),
+        }
+    }
+}
+
+/// What values of installables come from.
+pub struct Root {
+    source: SourceText,
+    /// How flakes are locked.
+    pub locking: Locking,
+    targets: Targets,
+    /// The machine that packages are for.
+    pub system: String,
+}
+
+/// Values of installables; each file and flake is evaluated once.
+pub struct Values<'a> {
+    root: &'a Root,
+    args: Set,
+    file: Option<Value>,
+    flakes: Vec<(FlakeRef, Value)>,
+}
+
+/// The value of an installable.
+pub struct Found {
+    /// The value.
+    pub value: Value,
+    /// Where it is, as a path of attributes.
+    pub attr: String,
+    /// Its position, if it has one.
+    pub pos: PosId,
+}
+
+impl Root {
+    /// Starts evaluating; `args` are for functions.
+    pub fn values(&self, args: Set) -> Values<'_> {
+        Values { root: self, args, file: None, flakes: Vec::new() }
+    }
+}
+
+impl Values<'_> {
+    /// The value of an installable.
+    pub fn get(&mut self, vm: &mut Vm, item: &Installable) -> Result<Found, Stop> {
+        match item {
+            Installable::Store(path) => Err(Failure::Message(format!(
+                "'{}' is a store path and has no value",
+                vm.store_dir().print(path.store_path())
+            ))
+            .into()),
+            Installable::Attr { path, .. } => {
+                let root = match self.file {
+                    Some(value) => value,
+                    None => self.root.source.root(vm)?,
+                };
+                self.file = Some(root);
+                let (value, pos) = packages::select(vm, path, self.args, root)?;
+                Ok(Found { value, attr: path.clone(), pos })
+            }
+            Installable::Flake { reference, fragment, .. } => {
+                let known = self.flakes.iter().find(|(r, _)| r == reference).map(|(_, v)| *v);
+                let outputs = match known {
+                    Some(outputs) => outputs,
+                    None => {
+                        let locked = self.root.locking.lock(vm, reference)?;
+                        let outputs = flakes::outputs(vm, &locked)?;
+                        self.flakes.push((reference.clone(), outputs));
+                        outputs
+                    }
+                };
+                let candidates = self.root.targets.candidates(fragment, &self.root.system);
+                let shown = firn_flake::lock_file::url_of(reference);
+                let (value, attr) = flakes::find(vm, outputs, &shown, &candidates)?;
+                Ok(Found { value, attr, pos: PosId::NONE })
+            }
         }
     }
 }

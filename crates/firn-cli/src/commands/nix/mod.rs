@@ -4,9 +4,12 @@ mod call;
 mod config;
 mod copy;
 mod derivation;
+mod develop;
 mod edit;
 mod eval;
 mod flags;
+mod flake;
+mod flakes;
 mod hash;
 mod help;
 mod installables;
@@ -15,6 +18,7 @@ mod log;
 mod nar;
 mod path_info;
 mod realise;
+mod registry;
 mod run;
 mod search;
 mod store;
@@ -44,10 +48,12 @@ pub struct Command {
 /// Words that begin several commands, with what they have in common.
 const FAMILIES: &[(&str, &str)] = &[
     ("config", "manipulate the Nix configuration"),
+    ("flake", "manage Nix flakes"),
     ("derivation", "work with derivations, Nix's notion of a build plan"),
     ("hash", "compute and convert cryptographic hashes"),
     ("key", "generate and convert Nix signing keys"),
     ("nar", "create or inspect NAR files"),
+    ("registry", "manage the flake registry"),
     ("store", "manipulate a Nix store"),
 ];
 
@@ -60,8 +66,21 @@ const COMMANDS: &[Command] = &[
     Command { path: "copy", about: "copy paths between Nix stores", arguments: "[installables]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, PATHS, copy::FLAGS], run: copy::run },
     Command { path: "derivation add", about: "add a store derivation", arguments: "", flags: &[], run: derivation::add },
     Command { path: "derivation show", about: "show the contents of a store derivation", arguments: "[installables]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, RECURSIVE], run: derivation::show },
+    Command { path: "develop", about: "run a bash shell that provides the build environment of a derivation", arguments: "[installable]", flags: &[INSTALLABLES, EVALUATION, LOCKING, develop::FLAGS], run: develop::develop },
     Command { path: "edit", about: "open the Nix expression of a Nix package in $EDITOR", arguments: "installable", flags: &[INSTALLABLES, EVALUATION, LOCKING], run: edit::run },
     Command { path: "eval", about: "evaluate a Nix expression", arguments: "[installable]", flags: &[INSTALLABLES, EVALUATION, LOCKING, JSON, eval::FLAGS], run: eval::run },
+    Command { path: "flake archive", about: "copy a flake and all its inputs to a store", arguments: "[flake-url]", flags: &[EVALUATION, LOCKING, JSON, flake::copy::ARCHIVE], run: flake::copy::archive },
+    Command { path: "flake check", about: "check whether the flake evaluates and run its tests", arguments: "[flake-url]", flags: &[EVALUATION, LOCKING, flake::CHECK], run: flake::check::run },
+    Command { path: "flake clone", about: "clone flake repository", arguments: "flake-url", flags: &[EVALUATION, LOCKING, flake::copy::CLONE], run: flake::copy::clone },
+    Command { path: "flake info", about: "show flake metadata", arguments: "[flake-url]", flags: &[EVALUATION, LOCKING, JSON], run: flake::metadata::run },
+    Command { path: "flake init", about: "create a flake in the current directory from a template", arguments: "", flags: &[EVALUATION, LOCKING, flake::init::FLAGS], run: flake::init::init },
+    Command { path: "flake lock", about: "create missing lock file entries", arguments: "[flake-url]", flags: &[EVALUATION, LOCKING], run: flake::lock },
+    Command { path: "flake metadata", about: "show flake metadata", arguments: "[flake-url]", flags: &[EVALUATION, LOCKING, JSON], run: flake::metadata::run },
+    Command { path: "flake new", about: "create a flake in the specified directory from a template", arguments: "dest-dir", flags: &[EVALUATION, LOCKING, flake::init::FLAGS], run: flake::init::new },
+    Command { path: "flake prefetch", about: "download the source tree denoted by a flake reference into the Nix store", arguments: "flake-url", flags: &[EVALUATION, LOCKING, JSON], run: flake::copy::prefetch },
+    Command { path: "flake show", about: "show the outputs provided by a flake", arguments: "[flake-url]", flags: &[EVALUATION, LOCKING, JSON, flake::SHOW], run: flake::show::run },
+    Command { path: "flake update", about: "update flake lock file", arguments: "[inputs]…", flags: &[EVALUATION, LOCKING, flake::FLAKE], run: flake::update },
+    Command { path: "fmt", about: "reformat your code in the standard style", arguments: "[args]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, run::ENVIRONMENT], run: develop::format },
     Command { path: "hash convert", about: "convert between hash formats", arguments: "hashes…", flags: &[hash::CONVERT], run: hash::convert },
     Command { path: "hash file", about: "print cryptographic hash of a regular file", arguments: "paths…", flags: &[hash::FORMATS], run: hash::file },
     Command { path: "hash path", about: "print cryptographic hash of the NAR serialisation of a path", arguments: "paths…", flags: &[hash::FORMATS, hash::MODE], run: hash::path },
@@ -77,6 +96,11 @@ const COMMANDS: &[Command] = &[
     Command { path: "nar ls", about: "show information about a path inside a NAR file", arguments: "nar path", flags: &[JSON, nar::LS], run: nar::ls },
     Command { path: "nar pack", about: "serialise a path to stdout in NAR format", arguments: "path", flags: &[], run: nar::pack },
     Command { path: "path-info", about: "query information about store paths", arguments: "[installables]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, PATHS, JSON, path_info::FLAGS], run: path_info::run },
+    Command { path: "registry add", about: "add/replace flake in user flake registry", arguments: "from-url to-url", flags: &[EVALUATION, registry::FLAGS], run: registry::add },
+    Command { path: "registry list", about: "list available Nix flakes", arguments: "", flags: &[EVALUATION], run: registry::list },
+    Command { path: "registry pin", about: "pin a flake to its current version or to the current version of a flake URL", arguments: "url [locked]", flags: &[EVALUATION, registry::FLAGS], run: registry::pin },
+    Command { path: "registry remove", about: "remove flake from user flake registry", arguments: "url", flags: &[EVALUATION, registry::FLAGS], run: registry::remove },
+    Command { path: "registry resolve", about: "resolve flake references using the registry", arguments: "url…", flags: &[EVALUATION], run: registry::resolve },
     Command { path: "run", about: "run a Nix application", arguments: "[installable] [args]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, run::ENVIRONMENT], run: run::run },
     Command { path: "search", about: "search for packages", arguments: "installable regex…", flags: &[INSTALLABLES, EVALUATION, LOCKING, JSON, search::FLAGS], run: search::run },
     Command { path: "shell", about: "run a shell in which the specified packages are available", arguments: "[installables]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, run::ENVIRONMENT, run::COMMAND], run: run::shell },

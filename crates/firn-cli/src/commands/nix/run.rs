@@ -14,6 +14,7 @@ use firn_syntax::Symbol;
 
 use super::call::{Call, Stop};
 use super::flags::{Flag, REST, flag, option};
+use super::flakes::Targets;
 use super::installables::Installable;
 use crate::common::legacy::{Failure, Outcome, fail, usage};
 
@@ -83,25 +84,29 @@ pub fn run(call: &mut Call<'_>) -> Outcome {
     } else {
         args.remove(0)
     };
-    let item = call.installable(&first)?;
+    call.targets = Targets::Apps;
+    run_installable(call, &first, &args)
+}
+
+/// Runs the program that an installable stands for.
+pub fn run_installable(call: &mut Call<'_>, first: &str, args: &[String]) -> Outcome {
+    let item = call.installable(first)?;
     let env = environment(call)?;
-    let Installable::Attr { path, .. } = &item else {
+    if matches!(item, Installable::Store(_)) {
         return fail(format!(
             "'{first}' is a store path and not an application; use 'nix shell {first} -c PROGRAM'"
         ));
-    };
+    }
     let session = call.session()?;
-    let source = call.source(&session)?;
+    let source = call.root(&session)?;
     let app = call.evaluate(&session, false, |vm, args| {
-        let root = source.root(vm)?;
-        let (value, _) = packages::select(vm, path, args, root)?;
-        application(vm, value, path)
+        let found = source.values(args).get(vm, &item)?;
+        application(vm, found.value, &found.attr)
     })?;
     let bench = call.bench()?;
-    let results = bench.build(&app.build).map_err(|e| super::realise::failure(&e))?;
+    bench.build(&app.build).map_err(|e| super::realise::failure(&e))?;
     drop(bench);
-    let _ = results;
-    execute(call, &app.program, &args, env)
+    execute(call, &app.program, args, env)
 }
 
 /// Something to run.

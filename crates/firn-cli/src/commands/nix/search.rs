@@ -7,6 +7,7 @@ use serde_json::{Map, json};
 
 use super::call::{Call, Stop};
 use super::flags::{Flag, option};
+use super::flakes::Targets;
 use super::installables::Installable;
 use crate::common::legacy::{Failure, Outcome, fail, usage};
 
@@ -33,19 +34,20 @@ pub fn run(call: &mut Call<'_>) -> Outcome {
             "Must provide at least one regex! To match all packages, use 'nix search <installable> ^'.",
         );
     }
-    let Installable::Attr { path, .. } = call.installable(&first)? else {
+    call.targets = Targets::Search;
+    let item = call.installable(&first)?;
+    if matches!(item, Installable::Store(_)) {
         return fail(format!("'{first}' is a store path, which has no packages"));
-    };
+    }
     let wanted = args.iter().map(|r| pattern(r)).collect::<Outcome<Vec<_>>>()?;
     let excluded =
         call.given.all("exclude").flatten().map(|r| pattern(r)).collect::<Outcome<Vec<_>>>()?;
     let session = call.session()?;
-    let source = call.source(&session)?;
+    let source = call.root(&session)?;
     let found = call.evaluate(&session, true, |vm, args| {
-        let root = source.root(vm)?;
-        let (value, _) = packages::select(vm, &path, args, root)?;
+        let top = source.values(args).get(vm, &item)?;
         let mut found = Vec::new();
-        walk(vm, value, args, &path, true, &mut found)?;
+        walk(vm, top.value, args, &top.attr, true, &mut found)?;
         Ok(found)
     })?;
     let matches = |f: &Found, r: &regex::Regex| {

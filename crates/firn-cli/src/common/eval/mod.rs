@@ -2,6 +2,7 @@
 //! user's store.
 
 mod args;
+mod stats;
 mod world;
 mod writer;
 
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use firn_eval::error::render;
 use firn_eval::io::EvalIo;
 use firn_eval::value::{Set, SetBuilder};
-use firn_eval::{Error, Evaluator, Vm};
+use firn_eval::{Error, Evaluator, Kind, Vm};
 use firn_store::layout::{Environment, StoreLayout};
 use firn_store::settings::Settings;
 use firn_syntax::{Diagnose, Lints, Origin, Symbol};
@@ -125,9 +126,11 @@ impl Session {
             features: self.features(),
             allowed_uris: s.words("allowed-uris"),
             native_code: s.bool("allow-unsafe-native-code-during-evaluation"),
+            watching: None,
             lints: self.lints(),
             exact_laziness: false,
             memory_limit: memory_limit(s.number("eval-memory-limit")),
+            flakes: Some(super::flakes::loader(self.registries())),
             eval_cores: usize::try_from(s.number("eval-cores")).unwrap_or(0),
         }
     }
@@ -154,9 +157,17 @@ impl Session {
         }
     }
 
+    /// Where flake registries are.
+    pub fn registries(&self) -> firn_flake::Registries {
+        super::flakes::registries(&self.settings, &self.environment)
+    }
+
     /// An evaluator on a world.
     pub fn evaluator(&self, io: Arc<dyn EvalIo>, settings: firn_eval::Settings) -> Evaluator {
-        Evaluator::new(io, settings)
+        let mut settings = settings;
+        let report = stats::Report::new(&self.settings, &self.environment);
+        settings.watching = report.watching();
+        Evaluator::new(io, settings).with_observer(Box::new(move |vm| report.write(vm)))
     }
 
     /// The set of the `--arg` and `--argstr` options.
@@ -179,19 +190,42 @@ impl Session {
         Ok(set.finish(&mut vm.heap))
     }
 
+    /// Folders whose files are not the user's own: those of the search path and the store, but for what the
+    /// present folder is in.
+    fn libraries(&self) -> Vec<PathBuf> {
+        let cwd = current_dir();
+        let mut libraries: Vec<PathBuf> = self
+            .search_path()
+            .iter()
+            .filter(|(prefix, _)| prefix != "nixos-config")
+            .filter_map(|(_, location)| std::fs::canonicalize(cwd.join(location)).ok())
+            .collect();
+        if let Ok(layout) = StoreLayout::from_environment(&self.environment) {
+            libraries.push(layout.store_dir.as_str().into());
+        }
+        libraries.retain(|library| !cwd.starts_with(library));
+        libraries
+    }
+
     /// How errors are shown.
     pub fn render_options(&self) -> render::Options {
         render::Options {
             show_trace: self.args.show_trace || self.settings.bool("show-trace"),
             colors: std::io::IsTerminal::is_terminal(&std::io::stderr())
                 && std::env::var_os("NO_COLOR").is_none(),
+            libraries: self.libraries(),
         }
     }
 
     /// Shows an evaluation's error.
     #[expect(clippy::print_stderr, reason = "the command's output")]
     pub fn report(&self, error: &Error) {
-        eprintln!("{}", render::render(error, self.render_options()));
+        eprintln!("{}", render::render(error, &self.render_options()));
+        if error.kind() == Kind::Usage {
+            let program = std::env::args().next().unwrap_or_default();
+            let program = program.rsplit('/').next().unwrap_or_default().to_owned();
+            eprintln!("Try '{program} --help' for more information.");
+        }
     }
 }
 

@@ -1,0 +1,138 @@
+//! `nix flake prefetch`, `nix flake archive`, `nix flake clone`: getting the trees of flakes.
+
+use std::collections::BTreeMap;
+
+use firn_eval::Vm;
+use firn_eval::builtins::fetch_input;
+use firn_event::Level;
+use firn_flake::lock_file::{Edge, json_of};
+use firn_flake::registry::Use;
+use firn_flake::{LockFile, LockedFlake};
+use serde_json::{Map, Value, json};
+
+use super::{reference, with_flake};
+use crate::commands::nix::call::{Call, Stop};
+use crate::commands::nix::flags::{Flag, flag, option};
+use crate::commands::nix::flakes::plain_reference;
+use crate::common::eval::current_dir;
+use crate::common::legacy::{Failure, Outcome, fail, usage};
+
+/// Flags of `nix flake archive`.
+#[rustfmt::skip]
+pub const ARCHIVE: &[Flag] = &[
+    flag("dry-run", None, "fetch nothing that is not needed to tell the paths"),
+];
+/// Flags of `nix flake clone`.
+pub const CLONE: &[Flag] = &[option("dest", Some('f'), &["path"], "the folder to clone into")];
+
+/// `nix flake prefetch`.
+pub fn prefetch(call: &mut Call<'_>) -> Outcome {
+    let wanted = reference(call)?;
+    let session = call.session()?;
+    let locking = call.locking(&session)?;
+    let (tree, original) = call.evaluate(&session, true, |vm, _| {
+        let (input, _) = locking.registries.resolve(vm, &wanted.input, Use::All)?;
+        let tree = fetch_input(vm, &input)?;
+        Ok((tree, wanted.clone()))
+    })?;
+    let store = call.store()?;
+    use firn_store::Store as _;
+    let path = store.store_dir().print(&tree.path);
+    let hash = store.path_info(&tree.path)?.nar_hash.to_sri();
+    if call.given.has("json") {
+        let mut locked = tree.input.attrs.clone();
+        locked.insert("__final".into(), firn_model::input::Attr::Bool(true));
+        return call.print_json(&json!({
+            "hash": hash,
+            "locked": json_of(&locked),
+            "original": json_of(&original.to_attrs()),
+            "storePath": path,
+        }));
+    }
+    let shown = tree.input.shown();
+    call.say(Level::Notice, format!("Downloaded '{shown}' to '{path}' (hash '{hash}')."));
+    Ok(())
+}
+
+/// `nix flake archive`.
+pub fn archive(call: &mut Call<'_>) -> Outcome {
+    let wanted = reference(call)?;
+    let (root, inputs) = with_flake(call, &wanted, |vm, locked| {
+        let root = vm.store_dir().print(&locked.flake.tree.path);
+        let mut paths = BTreeMap::new();
+        let inputs = trees(vm, locked, &locked.locks, 0, &mut paths)?;
+        Ok((root, inputs))
+    })?;
+    if call.given.has("json") {
+        return call.print_json(&json!({ "inputs": inputs, "path": root }));
+    }
+    call.say(Level::Talkative, format!("archived '{root}'"));
+    Ok(())
+}
+
+/// Fetches the inputs of a node, and tells their paths.
+fn trees(
+    vm: &mut Vm,
+    locked: &LockedFlake,
+    locks: &LockFile,
+    at: usize,
+    paths: &mut BTreeMap<usize, String>,
+) -> Result<Map<String, Value>, Stop> {
+    let mut found = Map::new();
+    for (name, edge) in &locks.nodes[at].inputs {
+        let Edge::Node(next) = edge else { continue };
+        let Some(lock) = &locks.nodes[*next].lock else { continue };
+        let relative = lock.locked.input.text("path").is_some_and(|p| !p.starts_with('/'));
+        let path = match (paths.get(next), locked.fetched.get(next)) {
+            (Some(path), _) => path.clone(),
+            (None, Some((tree, _))) => vm.store_dir().print(&tree.path),
+            (None, None) if relative && lock.locked.input.kind() == "path" => String::new(),
+            (None, None) => {
+                let tree = fetch_input(vm, &lock.locked.input)?;
+                vm.store_dir().print(&tree.path)
+            }
+        };
+        paths.insert(*next, path.clone());
+        let inputs = trees(vm, locked, locks, *next, paths)?;
+        let mut entry = Map::new();
+        entry.insert("inputs".into(), inputs.into());
+        if !path.is_empty() {
+            entry.insert("path".into(), path.into());
+        }
+        found.insert(name.clone(), entry.into());
+    }
+    Ok(found)
+}
+
+/// `nix flake clone`.
+pub fn clone(call: &mut Call<'_>) -> Outcome {
+    let text = call.one_argument("flake-url")?;
+    let wanted = plain_reference(text)?;
+    let Some(target) = call.given.value("dest") else {
+        return usage("missing flag '--dest'");
+    };
+    let target = current_dir().join(target);
+    let session = call.session()?;
+    let locking = call.locking(&session)?;
+    let input = call.evaluate(&session, true, |vm, _| {
+        Ok(locking.registries.resolve(vm, &wanted.input, Use::All)?.0)
+    })?;
+    let url = match input.kind() {
+        "git" => input.text("url").unwrap_or_default().to_owned(),
+        "github" | "gitlab" => {
+            let host =
+                input.text("host").map_or_else(|| format!("{}.com", input.kind()), str::to_owned);
+            let part = |name: &str| input.text(name).unwrap_or_default().to_owned();
+            format!("https://{host}/{}/{}.git", part("owner"), part("repo"))
+        }
+        other => return fail(format!("do not know how to clone an input of type '{other}'")),
+    };
+    let mut git = std::process::Command::new("git");
+    git.args(["clone", &url]);
+    if let Some(name) = input.text("ref") {
+        git.args(["--branch", name]);
+    }
+    let status =
+        git.arg(&target).status().map_err(|e| Failure::Message(format!("starting 'git': {e}")))?;
+    if status.success() { Ok(()) } else { fail(format!("cloning '{url}' failed")) }
+}

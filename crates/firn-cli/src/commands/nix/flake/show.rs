@@ -1,0 +1,299 @@
+//! `nix flake show`: the outputs of a flake, with what is known of their kinds.
+
+use firn_eval::position::PosId;
+use firn_eval::{Value, Vm, packages};
+use firn_flake::lock_file::url_of;
+use serde_json::{Map, Value as Json, json};
+
+use super::{attributes, get, reference, with_flake};
+use crate::commands::nix::call::{Call, Stop};
+use crate::commands::nix::flakes::outputs;
+use crate::common::legacy::Outcome;
+
+/// An output or a set of outputs.
+enum Node {
+    Branch(Vec<(String, Node)>),
+    /// Something, in words and in JSON.
+    Leaf(String, Json),
+    /// Something that was not evaluated, because of this flag.
+    Omitted(&'static str),
+}
+
+/// How outputs are looked at.
+struct Options {
+    all_systems: bool,
+    legacy: bool,
+    system: String,
+}
+
+/// `nix flake show`.
+pub fn run(call: &mut Call<'_>) -> Outcome {
+    let wanted = reference(call)?;
+    let session = call.session()?;
+    let options = Options {
+        all_systems: call.given.has("all-systems"),
+        legacy: call.given.has("legacy"),
+        system: session.eval_settings(true).system,
+    };
+    let (url, root) = with_flake(call, &wanted, |vm, locked| {
+        let value = outputs(vm, locked)?;
+        let mut top = Vec::new();
+        for (name, value) in attributes(vm, value) {
+            let node = look(vm, &options, &mut vec![name.clone()], value)?;
+            if !is_empty(&node) {
+                top.push((name, node));
+            }
+        }
+        Ok((url_of(&locked.flake.locked), Node::Branch(top)))
+    })?;
+    if call.given.has("json") {
+        return call.print_json(&to_json(&root));
+    }
+    let colours =
+        rustix::termios::isatty(std::io::stdout()) && std::env::var_os("NO_COLOR").is_none();
+    let style = Style { colours };
+    writeln!(call.out, "{}", style.bold(&url))?;
+    print(call.out, &root, "", &style)
+}
+
+fn is_empty(node: &Node) -> bool {
+    matches!(node, Node::Branch(children) if children.is_empty())
+}
+
+fn branch(
+    vm: &mut Vm,
+    options: &Options,
+    path: &mut Vec<String>,
+    value: Value,
+) -> Result<Node, Stop> {
+    let value = vm.force(value, PosId::NONE)?;
+    let mut children = Vec::new();
+    for (name, value) in attributes(vm, value) {
+        path.push(name.clone());
+        let node = look(vm, options, path, value)?;
+        path.pop();
+        if !is_empty(&node) {
+            children.push((name, node));
+        }
+    }
+    Ok(Node::Branch(children))
+}
+
+fn look(
+    vm: &mut Vm,
+    options: &Options,
+    path: &mut Vec<String>,
+    value: Value,
+) -> Result<Node, Stop> {
+    let words: Vec<&str> = path.iter().map(String::as_str).collect();
+    let foreign = |system: &str| !options.all_systems && system != options.system;
+    match words[..] {
+        [
+            "defaultPackage"
+            | "devShell"
+            | "formatter"
+            | "nixosConfigurations"
+            | "nixosModules"
+            | "defaultApp"
+            | "templates"
+            | "defaultTemplate"
+            | "overlays"
+            | "checks"
+            | "packages"
+            | "devShells"
+            | "apps"
+            | "hydraJobs"
+            | "legacyPackages"
+            | "defaultBundler"
+            | "bundlers"
+            | "nixosModule"
+            | "overlay",
+        ] => match words[0] {
+            "overlay" => leaf("Nixpkgs overlay", "nixpkgs-overlay"),
+            "nixosModule" => leaf("NixOS module", "nixos-module"),
+            "defaultTemplate" => template(vm, value),
+            _ => branch(vm, options, path, value),
+        },
+        ["packages" | "checks" | "devShells" | "apps", system] if foreign(system) => {
+            let children = names_only(vm, value)?;
+            Ok(Node::Branch(children))
+        }
+        ["packages" | "checks" | "devShells" | "apps" | "bundlers", _] => {
+            branch(vm, options, path, value)
+        }
+        ["defaultPackage" | "devShell" | "formatter" | "defaultApp", system] if foreign(system) => {
+            Ok(Node::Omitted("--all-systems"))
+        }
+        ["defaultPackage" | "devShell" | "formatter", _]
+        | ["packages" | "checks" | "devShells", _, _] => derivation(vm, words[0], value),
+        ["hydraJobs", ..] => {
+            let value = vm.force(value, PosId::NONE)?;
+            match value.as_set() {
+                Some(set) if vm.is_derivation(set)? => derivation(vm, words[0], value),
+                _ => branch(vm, options, path, value),
+            }
+        }
+        ["legacyPackages", system] if foreign(system) => Ok(Node::Omitted("--all-systems")),
+        ["legacyPackages", _] if !options.legacy => Ok(Node::Omitted("--legacy")),
+        ["legacyPackages", ..] => legacy(vm, options, path, value),
+        ["apps", _, _] | ["defaultApp", _] => {
+            let app = vm.force(value, PosId::NONE)?;
+            let description = describe(vm, get(app, "meta"))?;
+            let said = description
+                .as_ref()
+                .map_or_else(|| "no description".to_owned(), |d| format!("'{d}'"));
+            let json = match description {
+                Some(d) => json!({ "description": d, "type": "app" }),
+                None => json!({ "type": "app" }),
+            };
+            Ok(Node::Leaf(format!("app: {said}"), json))
+        }
+        ["templates", _] => template(vm, value),
+        ["nixosConfigurations", _] => leaf("NixOS configuration", "nixos-configuration"),
+        ["nixosModules", _] => leaf("NixOS module", "nixos-module"),
+        ["overlays", _] => leaf("Nixpkgs overlay", "nixpkgs-overlay"),
+        ["bundlers", _, _] | ["defaultBundler", _] => leaf("bundler", "bundler"),
+        _ => Ok(Node::Leaf("unknown".into(), json!({ "type": "unknown" }))),
+    }
+}
+
+fn leaf(words: &str, kind: &str) -> Result<Node, Stop> {
+    Ok(Node::Leaf(words.to_owned(), json!({ "type": kind })))
+}
+
+/// What is there for another system, without evaluating it.
+fn names_only(vm: &mut Vm, value: Value) -> Result<Vec<(String, Node)>, Stop> {
+    let value = vm.force(value, PosId::NONE)?;
+    Ok(attributes(vm, value)
+        .into_iter()
+        .map(|(name, _)| (name, Node::Omitted("--all-systems")))
+        .collect())
+}
+
+fn describe(vm: &mut Vm, meta: Option<Value>) -> Result<Option<String>, Stop> {
+    let Some(meta) = meta else { return Ok(None) };
+    let meta = vm.force(meta, PosId::NONE)?;
+    let Some(text) = get(meta, "description") else { return Ok(None) };
+    let text = vm.force(text, PosId::NONE)?;
+    Ok(text.as_str().map(|s| String::from_utf8_lossy(s.bytes()).into_owned()))
+}
+
+fn derivation(vm: &mut Vm, family: &str, value: Value) -> Result<Node, Stop> {
+    let value = vm.force(value, PosId::NONE)?;
+    let set = match value.as_set() {
+        Some(set) if vm.is_derivation(set)? => set,
+        _ => {
+            return Err(firn_eval::Error::other("expected a derivation").into());
+        }
+    };
+    let package = packages::Package { attrs: set };
+    let name = package.name(vm)?;
+    let description = describe(vm, get(value, "meta"))?;
+    let kind = match family {
+        "devShell" | "devShells" => "development environment",
+        "checks" => "derivation",
+        "formatter" | "hydraJobs" if family == "hydraJobs" => "derivation",
+        _ => "package",
+    };
+    let mut said = format!("{kind} '{name}'");
+    if let Some(description) = &description
+        && !description.is_empty()
+    {
+        said.push_str(&format!(" - '{}'", description.trim_end()));
+    }
+    let json = json!({ "description": description.unwrap_or_default(), "name": name, "type": "derivation" });
+    Ok(Node::Leaf(said, json))
+}
+
+fn legacy(
+    vm: &mut Vm,
+    options: &Options,
+    path: &mut Vec<String>,
+    value: Value,
+) -> Result<Node, Stop> {
+    let value = match vm.force(value, PosId::NONE) {
+        Ok(value) => value,
+        Err(e) if e.is_catchable() => return Ok(Node::Branch(Vec::new())),
+        Err(e) => return Err(e.into()),
+    };
+    let Some(set) = value.as_set() else { return Ok(Node::Branch(Vec::new())) };
+    if vm.is_derivation(set)? {
+        return derivation(vm, "legacyPackages", value);
+    }
+    let recurse = match get(value, "recurseForDerivations") {
+        Some(v) => vm.force(v, PosId::NONE)?.as_bool() == Some(true),
+        None => false,
+    };
+    if path.len() <= 2 || recurse {
+        branch(vm, options, path, value)
+    } else {
+        Ok(Node::Branch(Vec::new()))
+    }
+}
+
+fn template(vm: &mut Vm, value: Value) -> Result<Node, Stop> {
+    let value = vm.force(value, PosId::NONE)?;
+    let description = match get(value, "description") {
+        Some(text) => {
+            let text = vm.force(text, PosId::NONE)?;
+            text.as_str().map(|s| String::from_utf8_lossy(s.bytes()).into_owned())
+        }
+        None => None,
+    }
+    .unwrap_or_default();
+    let json = json!({ "description": description, "type": "template" });
+    Ok(Node::Leaf(format!("template: {description}"), json))
+}
+
+fn to_json(node: &Node) -> Json {
+    match node {
+        Node::Branch(children) => children
+            .iter()
+            .map(|(name, n)| (name.clone(), to_json(n)))
+            .collect::<Map<_, _>>()
+            .into(),
+        Node::Leaf(_, json) => json.clone(),
+        Node::Omitted(_) => json!({}),
+    }
+}
+
+struct Style {
+    colours: bool,
+}
+
+impl Style {
+    fn paint(&self, code: &str, text: &str) -> String {
+        if self.colours { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+
+    fn bold(&self, text: &str) -> String {
+        self.paint("1", text)
+    }
+}
+
+fn print(out: &mut dyn std::io::Write, node: &Node, prefix: &str, style: &Style) -> Outcome {
+    let Node::Branch(children) = node else { return Ok(()) };
+    for (n, (name, child)) in children.iter().enumerate() {
+        let last = n + 1 == children.len();
+        let branch =
+            style.paint("32;1", &format!("{prefix}{}", if last { "└───" } else { "├───" }));
+        let name = style.bold(name);
+        match child {
+            Node::Branch(_) => {
+                writeln!(out, "{branch}{name}")?;
+                let prefix = format!("{prefix}{}", if last { "    " } else { "│   " });
+                print(out, child, &prefix, style)?;
+            }
+            Node::Leaf(said, json) => {
+                let unknown = json.get("type").is_some_and(|t| t == "unknown");
+                let said = if unknown { style.paint("35;1", said) } else { said.clone() };
+                writeln!(out, "{branch}{name}: {said}")?;
+            }
+            Node::Omitted(flag) => {
+                let said = style.paint("35;1", "omitted");
+                writeln!(out, "{branch}{name} {said} (use '{flag}' to show)")?;
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,335 @@
+//! Flakes as installables: locking them, writing their lock files, and finding attributes in them.
+
+use std::path::{Path, PathBuf};
+
+use firn_eval::position::PosId;
+use firn_eval::{Error, Value, Vm, packages};
+use firn_event::Logger;
+use firn_flake::lock::get_flake;
+use firn_flake::lock_file::{parse_input_path, url_of};
+use firn_flake::registry::{Entry, Use};
+use firn_flake::{LockFlags, LockedFlake, Registries, lock_flake, value_of};
+use firn_model::input::{FlakeRef, InputUrl};
+use firn_syntax::Symbol;
+
+use super::call::{Call, Stop};
+use crate::common::eval::{Session, current_dir};
+use crate::common::legacy::{Failure, Outcome, fail, stderr_logger};
+
+/// Which outputs of a flake a command takes if the user does not name them in full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Targets {
+    /// Packages.
+    Packages,
+    /// Programs to run, or packages with one.
+    Apps,
+    /// Environments for developers, or packages.
+    Shells,
+    /// Sets of packages.
+    Search,
+    /// The formatter.
+    Formatter,
+}
+
+impl Targets {
+    /// The attributes that `fragment` may stand for, the first to be tried first.
+    pub fn candidates(self, fragment: &str, system: &str) -> Vec<String> {
+        let (defaults, prefixes): (&[&str], &[&str]) = match self {
+            Self::Packages => (
+                &["packages.SYSTEM.default", "defaultPackage.SYSTEM"],
+                &["packages.SYSTEM.", "legacyPackages.SYSTEM."],
+            ),
+            Self::Apps => (
+                &[
+                    "apps.SYSTEM.default",
+                    "defaultApp.SYSTEM",
+                    "packages.SYSTEM.default",
+                    "defaultPackage.SYSTEM",
+                ],
+                &["apps.SYSTEM.", "packages.SYSTEM.", "legacyPackages.SYSTEM."],
+            ),
+            Self::Shells => (
+                &[
+                    "devShells.SYSTEM.default",
+                    "devShell.SYSTEM",
+                    "packages.SYSTEM.default",
+                    "defaultPackage.SYSTEM",
+                ],
+                &["devShells.SYSTEM.", "packages.SYSTEM.", "legacyPackages.SYSTEM."],
+            ),
+            Self::Search => (&["packages.SYSTEM", "legacyPackages.SYSTEM"], &[""]),
+            Self::Formatter => (&["formatter.SYSTEM"], &[]),
+        };
+        let full = |text: &str| text.replace("SYSTEM", system);
+        if fragment.is_empty() {
+            return defaults.iter().map(|d| full(d)).collect();
+        }
+        if let Some(absolute) = fragment.strip_prefix('.') {
+            return vec![absolute.to_owned()];
+        }
+        let mut all: Vec<String> =
+            prefixes.iter().filter(|p| !p.is_empty()).map(|p| full(p) + fragment).collect();
+        all.push(fragment.to_owned());
+        all
+    }
+}
+
+/// What locking needs, apart from the evaluator.
+#[derive(Clone)]
+pub struct Locking {
+    /// Where names are looked up.
+    pub registries: Registries,
+    /// How locks are brought up to date.
+    pub flags: LockFlags,
+    no_update: bool,
+    no_write: bool,
+    commit: bool,
+    output: Option<PathBuf>,
+    allow_dirty: bool,
+    commit_summary: String,
+    logger: Logger,
+}
+
+impl Call<'_> {
+    /// What flags and settings say about locking.
+    pub fn locking(&mut self, session: &Session) -> Outcome<Locking> {
+        let message = |e: Error| Failure::Message(e.message().to_owned());
+        let cwd = current_dir();
+        let mut registries = session.registries();
+        for values in self.given.all("override-flake") {
+            if let [from, to] = values {
+                let parse = |text: &str| firn_flake::reference::parse(text, &cwd).map_err(message);
+                let entry = Entry { from: parse(from)?.0, to: parse(to)?.0, exact: true };
+                registries.flags.entries.push(entry);
+            }
+        }
+        let mut flags = LockFlags {
+            recreate: self.given.has("recreate-lock-file"),
+            no_registries: self.given.has("no-registries")
+                || !self.common.settings.bool("use-registries"),
+            reference_lock_file: self.given.value("reference-lock-file").map(|file| cwd.join(file)),
+            ..LockFlags::default()
+        };
+        for path in self.given.all("update-input").flatten() {
+            flags.updates.insert(parse_input_path(path).map_err(message)?);
+        }
+        for values in self.given.all("override-input") {
+            if let [path, url] = values {
+                let path = parse_input_path(path).map_err(message)?;
+                let (reference, _) = firn_flake::reference::parse(url, &cwd).map_err(message)?;
+                flags.overrides.insert(path, reference);
+            }
+        }
+        let overridden = !flags.overrides.is_empty();
+        Ok(Locking {
+            registries,
+            flags,
+            no_update: self.given.has("no-update-lock-file"),
+            no_write: self.given.has("no-write-lock-file") || overridden,
+            commit: self.given.has("commit-lock-file"),
+            output: self.given.value("output-lock-file").map(|file| cwd.join(file)),
+            allow_dirty: self.common.settings.bool("allow-dirty-locks"),
+            commit_summary: self.common.settings.text("commit-lock-file-summary").to_owned(),
+            logger: stderr_logger(self.common.verbosity),
+        })
+    }
+}
+
+impl Locking {
+    /// Fetches a flake, locks its inputs, and writes its lock file if that has changed.
+    pub fn lock(&self, vm: &mut Vm, reference: &FlakeRef) -> Result<LockedFlake, Stop> {
+        let mut locked = lock_flake(vm, &self.registries, reference, &self.flags)?;
+        for warning in &locked.warnings {
+            self.logger.warn(warning.clone());
+        }
+        if !locked.changed() && self.output.is_none() {
+            return Ok(locked);
+        }
+        let shown = url_of(reference);
+        let diff = locked.locks.diff(&locked.before);
+        if self.no_write {
+            self.logger.warn(format!(
+                "not writing modified lock file of flake '{shown}':\n{}",
+                diff.trim_end()
+            ));
+            return Ok(locked);
+        }
+        let source = source_folder(reference);
+        if source.is_none() && self.output.is_none() {
+            return Err(Failure::Message(format!(
+                "cannot write modified lock file of flake '{shown}' (use '--no-write-lock-file' to ignore)"
+            ))
+            .into());
+        }
+        if let Some(input) = locked.locks.unlocked(self.allow_dirty) {
+            self.logger.warn(format!(
+                "not writing lock file of flake '{shown}' because it has an unlocked input ('{}')",
+                url_of(input)
+            ));
+            return Ok(locked);
+        }
+        if self.no_update {
+            return Err(Failure::Message(format!(
+                "flake '{shown}' requires lock file changes but they're not allowed due to '--no-update-lock-file'"
+            ))
+            .into());
+        }
+        let text = locked.locks.text() + "\n";
+        let write = |file: &Path| {
+            firn_store::fs::write_atomically(file, text.as_bytes(), 0o644, false)
+                .map_err(|e| Stop::Other(e.into()))
+        };
+        if let Some(file) = &self.output {
+            if self.commit {
+                return Err(Failure::Message(
+                    "'--commit-lock-file' and '--output-lock-file' are incompatible".into(),
+                )
+                .into());
+            }
+            write(file)?;
+            return Ok(locked);
+        }
+        let Some(root) = source else { return Ok(locked) };
+        let relative = if reference.dir.is_empty() {
+            "flake.lock".to_owned()
+        } else {
+            format!("{}/flake.lock", reference.dir)
+        };
+        let file = root.join(&relative);
+        let exists = file.exists();
+        self.logger.warn(match (exists, diff.trim_end()) {
+            (true, "") => format!("updating lock file {file:?}"),
+            (true, diff) => format!("updating lock file {file:?}:\n{diff}"),
+            (false, diff) => format!("creating lock file {file:?}: \n{diff}"),
+        });
+        write(&file)?;
+        if reference.input.kind() == "git" {
+            self.tell_git(&root, &relative, exists, &diff)?;
+        }
+        // with its new lock file the flake is another tree
+        let fresh = get_flake(vm, &self.registries, reference, Use::All)?;
+        locked.fetched.insert(0, (fresh.tree.clone(), fresh.dir.clone()));
+        locked.flake = fresh;
+        locked.before = locked.locks.clone();
+        Ok(locked)
+    }
+
+    /// Makes Git see a lock file, and commits it if that is wanted.
+    fn tell_git(&self, root: &Path, file: &str, exists: bool, diff: &str) -> Result<(), Stop> {
+        let git = |args: &[&str]| -> Result<(), Stop> {
+            let output = std::process::Command::new("git")
+                .arg("-C")
+                .arg(root)
+                .args(args)
+                .stdin(std::process::Stdio::null())
+                .output()
+                .map_err(|e| Failure::Message(format!("starting 'git': {e}")))?;
+            if output.status.success() {
+                return Ok(());
+            }
+            let why = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+            Err(Failure::Message(format!("'git {}' failed: {why}", args.join(" "))).into())
+        };
+        git(&["add", "--intent-to-add", "--force", "--", file])?;
+        if self.commit {
+            let summary = if self.commit_summary.is_empty() {
+                format!("{file}: {}", if exists { "Update" } else { "Add" })
+            } else {
+                self.commit_summary.clone()
+            };
+            let message = format!("{summary}\n\nFlake lock file updates:\n\n{diff}");
+            git(&["commit", "-m", &message, "--", file])?;
+        }
+        Ok(())
+    }
+}
+
+/// The folder of a reference to something on this machine that can be changed.
+pub fn source_folder(reference: &FlakeRef) -> Option<PathBuf> {
+    let input = &reference.input;
+    match input.kind() {
+        "path" => input.text("path").map(PathBuf::from),
+        "git" if input.text("ref").is_none() && input.text("rev").is_none() => {
+            let url = InputUrl::parse(input.text("url")?, false).ok()?;
+            (url.scheme == "file").then(|| PathBuf::from(url.plain_path()))
+        }
+        _ => None,
+    }
+}
+
+/// The outputs of a locked flake.
+pub fn outputs(vm: &mut Vm, locked: &LockedFlake) -> Result<Value, Stop> {
+    let value = value_of(vm, locked)?;
+    let set = value.as_set().and_then(|set| set.get(Symbol::intern(b"outputs")));
+    match set {
+        Some(outputs) => Ok(vm.force(outputs, PosId::NONE)?),
+        None => Err(Failure::Message(format!(
+            "flake '{}' has no outputs",
+            url_of(&locked.flake.locked)
+        ))
+        .into()),
+    }
+}
+
+/// The first of `candidates` that is there, with its path.
+pub fn find(
+    vm: &mut Vm,
+    outputs: Value,
+    shown: &str,
+    candidates: &[String],
+) -> Result<(Value, String), Stop> {
+    let mut near = Vec::new();
+    'next: for path in candidates {
+        let mut at = outputs;
+        for name in packages::parse_attr_path(path)? {
+            at = vm.force(at, PosId::NONE)?;
+            let Some(set) = at.as_set() else { continue 'next };
+            let Some(next) = set.get(Symbol::intern(name.as_bytes())) else {
+                let names: Vec<_> = set.iter(&mut vm.heap).map(|(name, _)| name).collect();
+                near.extend(firn_eval::error::best_matches(
+                    names.iter().map(|n| n.as_bytes()),
+                    name.as_bytes(),
+                ));
+                continue 'next;
+            };
+            at = next;
+        }
+        return Ok((vm.force(at, PosId::NONE)?, path.clone()));
+    }
+    let quoted: Vec<String> = candidates.iter().map(|c| format!("'{c}'")).collect();
+    let list = match &quoted[..] {
+        [first @ .., last] if !first.is_empty() => format!("{} or {last}", first.join(", ")),
+        _ => quoted.join(""),
+    };
+    near.sort();
+    near.dedup();
+    let error = Error::other(format!("flake '{shown}' does not provide attribute {list}"));
+    Err(error.suggest(near.into_iter().take(3).collect()).into())
+}
+
+/// A flake's reference from the command line, without anything behind `#`.
+pub fn plain_reference(text: &str) -> Outcome<FlakeRef> {
+    let (reference, fragment) = firn_flake::reference::parse(text, &current_dir())
+        .map_err(|e| Failure::Message(e.message().to_owned()))?;
+    if fragment.is_empty() {
+        return Ok(reference);
+    }
+    fail(format!("unexpected fragment '{fragment}' in flake reference '{text}'"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_names_are_looked_for_in_their_order() {
+        let found = |targets: Targets, text: &str| targets.candidates(text, "s");
+        assert_eq!(
+            found(Targets::Packages, "a.b"),
+            ["packages.s.a.b", "legacyPackages.s.a.b", "a.b"]
+        );
+        assert_eq!(found(Targets::Packages, ""), ["packages.s.default", "defaultPackage.s"]);
+        assert_eq!(found(Targets::Apps, "x")[0], "apps.s.x");
+        assert_eq!(found(Targets::Shells, ".x"), ["x"]);
+    }
+}

@@ -1,0 +1,4 @@
+let
+  machine = { disk = "sda"; };
+in
+machine.disk.size

@@ -1,0 +1,4 @@
+builtins.genericClosure {
+  startSet = [ { key = "text"; } { key = 1; } ];
+  operator = item: [ ];
+}

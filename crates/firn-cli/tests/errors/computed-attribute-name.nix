@@ -1,0 +1,5 @@
+let
+  machine = { disks.first = "sda"; };
+  index = 1;
+in
+machine.disks.${index}

@@ -1,0 +1,4 @@
+let
+  version = { major }: major;
+in
+"v${version}"

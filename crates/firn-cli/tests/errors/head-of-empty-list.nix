@@ -1,0 +1,4 @@
+let
+  names = builtins.filter (n: n == "x") [ "a" "b" ];
+in
+builtins.head names

@@ -1,0 +1,4 @@
+let
+  port = 8080;
+in
+"listen ${port};"

@@ -1,0 +1,3 @@
+{
+  config = import ./does-not-exist.nix { };
+}.config

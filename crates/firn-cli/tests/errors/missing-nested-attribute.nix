@@ -1,0 +1,6 @@
+let
+  machine = {
+    disks.first.size = 10;
+  };
+in
+machine.disks.second.size

@@ -1,0 +1,4 @@
+let
+  pkgs = { hello = "x"; };
+in
+pkgs.hello { }

@@ -1,0 +1,1 @@
+rec { __overrides = "none"; a = 1; }

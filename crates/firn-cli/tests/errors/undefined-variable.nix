@@ -1,0 +1,4 @@
+let
+  foobar = 1;
+in
+foobaz + 1

@@ -1,0 +1,2 @@
+let lib = import ./library; in
+lib.greet { name = "a"; greting = "hi"; }

@@ -1,0 +1,4 @@
+let
+  settings = 5;
+in
+with settings; port

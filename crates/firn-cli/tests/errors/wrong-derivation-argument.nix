@@ -1,0 +1,4 @@
+derivation {
+  name = "x";
+  builder = "/bin/sh";
+}

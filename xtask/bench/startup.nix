@@ -1,0 +1,2 @@
+# a process that evaluates 1
+1

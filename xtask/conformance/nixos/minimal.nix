@@ -1,0 +1,2 @@
+# Nothing but what a system needs.
+{ machine, ... }: machine { }

@@ -1,0 +1,150 @@
+//! What is measured: the expressions in `xtask/bench`, the distribution, and nixpkgs if it is given.
+
+use std::fs;
+use std::path::Path;
+
+use crate::process;
+
+/// Which store a case runs on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Store {
+    /// None: nothing is written.
+    Dummy,
+    /// A new one for each run.
+    Empty,
+    /// The one of the last run, which has everything.
+    Filled,
+}
+
+/// A case: its name, what it does, and the command with its arguments.
+pub struct Case {
+    pub name: String,
+    pub what: String,
+    pub command: &'static str,
+    pub args: Vec<String>,
+    pub store: Store,
+}
+
+fn eval(name: &str, what: &str, expression: &str) -> Case {
+    let args = ["--eval", "--strict", "--expr", expression].map(str::to_owned).to_vec();
+    Case {
+        name: name.into(),
+        what: what.into(),
+        command: "nix-instantiate",
+        args,
+        store: Store::Dummy,
+    }
+}
+
+/// All cases, in the order in which they run.
+pub fn all(distribution: &Path, nixpkgs: Option<&Path>) -> Result<Vec<Case>, String> {
+    let root = process::workspace();
+    let mut cases = expressions(&root.join("xtask/bench"))?;
+    let d = distribution.display();
+    cases.push(eval(
+        "package",
+        "hello of the distribution",
+        &format!("(import {d} {{ }}).hello.drvPath"),
+    ));
+    cases.push(eval(
+        "system",
+        "examples/webserver on the distribution",
+        &format!(
+            "(import {d}/nixos {{ configuration = {}/examples/webserver/configuration.nix; }}).system.drvPath",
+            root.display()
+        ),
+    ));
+    cases.push(Case {
+        name: "nar-hash".into(),
+        what: "the hash of the distribution's sources".into(),
+        command: "nix-hash",
+        args: vec![
+            "--type".into(),
+            "sha256".into(),
+            root.join("distribution").display().to_string(),
+        ],
+        store: Store::Dummy,
+    });
+    if let Some(nixpkgs) = nixpkgs {
+        of_nixpkgs(&mut cases, &root, nixpkgs)?;
+    }
+    Ok(cases)
+}
+
+/// One case for each file; its first line says what it does.
+fn expressions(folder: &Path) -> Result<Vec<Case>, String> {
+    let fail = |e: std::io::Error| format!("cannot read '{}': {e}", folder.display());
+    let mut files: Vec<_> =
+        fs::read_dir(folder).map_err(fail)?.flatten().map(|e| e.path()).collect();
+    files.retain(|p| p.extension().is_some_and(|e| e == "nix"));
+    files.sort();
+    let mut cases = Vec::new();
+    for file in files {
+        let text = fs::read_to_string(&file).map_err(fail)?;
+        let what = text.lines().next().unwrap_or_default().trim_start_matches("# ").to_owned();
+        cases.push(Case {
+            name: file.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+            what,
+            command: "nix-instantiate",
+            args: vec!["--eval".into(), "--strict".into(), file.display().to_string()],
+            store: Store::Dummy,
+        });
+    }
+    Ok(cases)
+}
+
+fn of_nixpkgs(cases: &mut Vec<Case>, root: &Path, nixpkgs: &Path) -> Result<(), String> {
+    let n = nixpkgs.display();
+    cases.push(eval(
+        "nixpkgs-hello",
+        "hello of nixpkgs",
+        &format!("(import {n} {{ config = {{ }}; overlays = [ ]; }}).hello.drvPath"),
+    ));
+    let folder = root.join("xtask/conformance");
+    let system = format!(
+        "import {} {{ nixpkgs = {n}; file = {}; }}",
+        folder.join("systems.nix").display(),
+        folder.join("nixos/web-server.nix").display()
+    );
+    cases.push(eval("nixos", "a NixOS system with nginx, certificates and PHP", &system));
+    for (name, store, what) in [
+        ("nixos-empty", Store::Empty, "its derivations written into an empty store"),
+        ("nixos-again", Store::Filled, "the same when all are there"),
+    ] {
+        cases.push(Case {
+            name: name.into(),
+            what: what.into(),
+            command: "nix-instantiate",
+            args: ["--eval", "--strict", "--read-write-mode", "--expr", &system]
+                .map(str::to_owned)
+                .to_vec(),
+            store,
+        });
+    }
+    let mut files = Vec::new();
+    nix_files(&nixpkgs.join("pkgs/by-name"), &mut files)?;
+    files.sort();
+    files.truncate(12_000);
+    cases.push(Case {
+        name: "parse".into(),
+        what: format!("{} files of nixpkgs parsed and printed", files.len()),
+        command: "nix-instantiate",
+        args: [vec!["--parse".to_owned()], files].concat(),
+        store: Store::Dummy,
+    });
+    Ok(())
+}
+
+fn nix_files(folder: &Path, files: &mut Vec<String>) -> Result<(), String> {
+    let entries =
+        fs::read_dir(folder).map_err(|e| format!("cannot read '{}': {e}", folder.display()))?;
+    for entry in entries.flatten() {
+        let path = entry.path();
+        if path.is_dir() && !path.is_symlink() {
+            nix_files(&path, files)?;
+        } else if path.extension().is_some_and(|e| e == "nix") {
+            files.push(path.display().to_string());
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,140 @@
+//! `cargo xtask bench [CASE…] [--nixpkgs DIR] [--runs N]`: times whole commands, and, if `NIX_REFERENCE`
+//! names C++ Nix, its commands in turn, with the ratio of the two. Figures are medians; a prefix that
+//! leads to the reference is timed with `true` and taken off.
+
+mod cases;
+mod measure;
+
+use std::path::{Path, PathBuf};
+
+use cases::{Case, Store};
+use measure::{Cost, median, run};
+
+use crate::sides::{Side, dist_folder};
+
+/// Runs the command.
+pub fn main(args: &[String]) -> Result<(), String> {
+    let mut runs = 5;
+    let mut nixpkgs: Option<PathBuf> = None;
+    let mut wanted: Vec<&str> = Vec::new();
+    let mut rest = args.iter();
+    while let Some(arg) = rest.next() {
+        match arg.as_str() {
+            "--runs" => {
+                let number = rest.next().and_then(|n| n.parse().ok()).filter(|n| *n > 0);
+                runs = number.ok_or("--runs needs a number")?;
+            }
+            "--nixpkgs" => nixpkgs = Some(rest.next().ok_or("--nixpkgs needs a folder")?.into()),
+            option if option.starts_with('-') => {
+                return Err(format!(
+                    "'{option}' is not understood; there are --runs N and --nixpkgs DIR"
+                ));
+            }
+            name => wanted.push(name),
+        }
+    }
+    let nixpkgs = match nixpkgs {
+        Some(folder) => Some(
+            folder
+                .canonicalize()
+                .map_err(|e| format!("cannot find nixpkgs at '{}': {e}", folder.display()))?,
+        ),
+        None => None,
+    };
+    let reference = Side::reference_if_any()?;
+    let ours = Side::ours()?;
+    let cases = cases::all(&dist_folder()?.join("distribution"), nixpkgs.as_deref())?;
+    if let Some(unknown) = wanted.iter().find(|w| !cases.iter().any(|c| c.name == **w)) {
+        let names: Vec<&str> = cases.iter().map(|c| c.name.as_str()).collect();
+        return Err(format!("there is no case '{unknown}'; there are: {}", names.join(", ")));
+    }
+    let scratch = std::env::temp_dir().join(format!("firn-bench-{}", std::process::id()));
+    let chosen = cases.iter().filter(|c| wanted.is_empty() || wanted.contains(&c.name.as_str()));
+    let result = table(chosen, &ours, reference.as_ref(), runs, &scratch);
+    let _ = std::fs::remove_dir_all(&scratch);
+    result
+}
+
+fn table<'a>(
+    cases: impl Iterator<Item = &'a Case>,
+    ours: &Side,
+    reference: Option<&Side>,
+    runs: usize,
+    scratch: &Path,
+) -> Result<(), String> {
+    let overhead = reference.map(|side| overhead(side, runs)).transpose()?.unwrap_or_default();
+    println!("{:<14} {:^23} {:^20} {:^20}", "", "wall s", "user s", "peak MiB");
+    println!(
+        "{:<14} {:>8} {:>8} {:>5} {:>7} {:>7} {:>5} {:>6} {:>6} {:>5}  what",
+        "case", "ours", "ref.", "ratio", "ours", "ref.", "ratio", "ours", "ref.", "ratio"
+    );
+    for case in cases {
+        let (mut mine, mut theirs) = (Vec::new(), Vec::new());
+        // the first run warms the caches
+        for number in 0..=runs {
+            let cost = once(ours, case, &scratch.join("ours"))?;
+            let other =
+                reference.map(|side| once(side, case, &scratch.join("reference"))).transpose()?;
+            if number > 0 {
+                mine.push(cost);
+                theirs.extend(other);
+            }
+        }
+        let mine = median(&mine);
+        let theirs = reference.map(|_| {
+            let cost = median(&theirs);
+            let less = |a: f64, b: f64| (a - b).max(0.000_1);
+            Cost {
+                wall: less(cost.wall, overhead.wall),
+                user: less(cost.user, overhead.user),
+                memory: cost.memory,
+            }
+        });
+        let figures = |a: f64, of: fn(&Cost) -> f64| match &theirs {
+            Some(cost) => (
+                format!("{:.1}", of(cost)),
+                format!("{:.3}", of(cost)),
+                format!("{:.2}", a / of(cost)),
+            ),
+            None => ("-".into(), "-".into(), "-".into()),
+        };
+        let (_, wall, wall_ratio) = figures(mine.wall, |c| c.wall);
+        let (_, user, user_ratio) = figures(mine.user, |c| c.user);
+        let (memory, _, memory_ratio) = figures(mine.memory, |c| c.memory);
+        println!(
+            "{:<14} {:>8.3} {wall:>8} {wall_ratio:>5} {:>7.3} {user:>7} {user_ratio:>5} {:>6.1} {memory:>6} {memory_ratio:>5}  {}",
+            case.name, mine.wall, mine.user, mine.memory, case.what
+        );
+    }
+    Ok(())
+}
+
+/// What calling a side costs by itself.
+fn overhead(side: &Side, runs: usize) -> Result<Cost, String> {
+    match side {
+        Side::Folder(_) => Ok(Cost::default()),
+        Side::Prefix(_) => {
+            let costs: Result<Vec<Cost>, String> =
+                (0..=runs).map(|_| run(&mut side.command("true", &[]))).collect();
+            costs.map(|c| median(&c))
+        }
+    }
+}
+
+/// Runs a case once on a side, whose stores are below `scratch`.
+fn once(side: &Side, case: &Case, scratch: &Path) -> Result<Cost, String> {
+    let folder = scratch.join("store");
+    if case.store == Store::Empty {
+        let _ = std::fs::remove_dir_all(&folder);
+    }
+    let remote = match case.store {
+        Store::Dummy => "dummy://".to_owned(),
+        Store::Empty | Store::Filled => {
+            std::fs::create_dir_all(&folder)
+                .map_err(|e| format!("cannot make '{}': {e}", folder.display()))?;
+            folder.display().to_string()
+        }
+    };
+    run(side.command(case.command, &[("NIX_REMOTE", &remote), ("NIX_PATH", "")]).args(&case.args))
+        .map_err(|e| format!("case '{}': {e}", case.name))
+}

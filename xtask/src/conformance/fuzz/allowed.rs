@@ -1,0 +1,105 @@
+//! Differences that are as they should be, each with its reason.
+
+use super::outcome::Outcome;
+
+/// Why a difference is allowed, or `None` if it is not.
+pub fn reason(text: &str, ours: &Outcome, theirs: &Outcome) -> Option<&'static str> {
+    RULES.iter().find(|rule| (rule.holds)(text, ours, theirs)).map(|rule| rule.reason)
+}
+
+struct Rule {
+    reason: &'static str,
+    holds: fn(&str, &Outcome, &Outcome) -> bool,
+}
+
+const RULES: &[Rule] = &[
+    Rule {
+        reason: "C++ Nix dies of a stack overflow or takes too long; Firn ends in a value or an error",
+        holds: |_, ours, theirs| {
+            matches!(theirs, Outcome::Crash | Outcome::Timeout)
+                && matches!(ours, Outcome::Value(_) | Outcome::Error(_))
+        },
+    },
+    Rule {
+        reason: "neither side comes to an end with the time and memory that the fuzzer gives",
+        holds: |_, ours, theirs| {
+            [ours, theirs].iter().all(|o| matches!(o, Outcome::Crash | Outcome::Timeout))
+        },
+    },
+    Rule {
+        reason: "nix repl shows a second empty set as «repeated»; nix-instantiate does not",
+        holds: |_, ours, theirs| {
+            let bare = |o: &Outcome| match o {
+                Outcome::Value(text) => Some(text.replace("«repeated»", "{ }")),
+                _ => None,
+            };
+            bare(ours).is_some() && bare(ours) == bare(theirs)
+        },
+    },
+    Rule {
+        reason: "a message shows constants, aliases and the like as values where C++ Nix has not evaluated them yet",
+        holds: |_, ours, theirs| match (ours, theirs) {
+            (Outcome::Error(ours), Outcome::Error(theirs)) => fits(ours, theirs),
+            _ => false,
+        },
+    },
+    Rule {
+        reason: "of a character that is not allowed C++ Nix shows the first byte",
+        holds: |_, ours, theirs| {
+            both_contain(ours, theirs, "contains illegal character '")
+                && matches!(theirs, Outcome::Error(text) if text.contains('\u{fffd}'))
+        },
+    },
+    Rule {
+        reason: "what follows 'while parsing TOML: ' is the wording of the TOML library",
+        holds: |_, ours, theirs| both_begin(ours, theirs, "while parsing TOML: "),
+    },
+    Rule {
+        reason: "C++ Nix writes a quotation mark in a derivation's system as it is, and cannot read the file back",
+        holds: |_, _, theirs| begins(theirs, "error parsing derivation "),
+    },
+];
+
+fn begins(outcome: &Outcome, text: &str) -> bool {
+    matches!(outcome, Outcome::Error(message) if message.starts_with(text))
+}
+
+fn both_begin(ours: &Outcome, theirs: &Outcome, text: &str) -> bool {
+    begins(ours, text) && begins(theirs, text)
+}
+
+fn both_contain(ours: &Outcome, theirs: &Outcome, text: &str) -> bool {
+    [ours, theirs].iter().all(|o| matches!(o, Outcome::Error(message) if message.contains(text)))
+}
+
+/// Whether `text` is `pattern` with something for each `«thunk»` in it.
+fn fits(text: &str, pattern: &str) -> bool {
+    let mut pieces = pattern.split("«thunk»");
+    let Some(mut rest) = pieces.next().and_then(|first| text.strip_prefix(first)) else {
+        return false;
+    };
+    let mut pieces = pieces.peekable();
+    while let Some(piece) = pieces.next() {
+        if pieces.peek().is_none() {
+            return rest.ends_with(piece);
+        }
+        match rest.find(piece) {
+            Some(at) => rest = &rest[at + piece.len()..],
+            None => return false,
+        }
+    }
+    rest.is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fits;
+
+    #[test]
+    fn unevaluated_parts_stand_for_anything() {
+        assert!(fits("a list: [ -7 { a = 1; } ]", "a list: [ «thunk» «thunk» ]"));
+        assert!(fits("a", "a"));
+        assert!(!fits("a list: [ -7 ]", "a set: [ «thunk» ]"));
+        assert!(!fits("ab", "a"));
+    }
+}
