@@ -16,7 +16,7 @@ fn eval(text: &str, eval_cores: usize) -> Result<String, String> {
             .and_then(|v| print::ambiguous(vm, v));
         match result {
             Ok(text) => Ok(String::from_utf8_lossy(&text).into_owned()),
-            Err(e) => Err(firn_eval::error::render::render(&e, Default::default())),
+            Err(e) => Err(firn_eval::error::render::render(&e, &Default::default())),
         }
     })
 }

@@ -253,6 +253,9 @@ fn failed_thunks_are_not_evaluated_again() {
         fn message(&self, text: &[u8]) {
             self.1.lock().expect("messages").push(String::from_utf8_lossy(text).into_owned());
         }
+        fn flush(&self) -> Result<()> {
+            self.0.flush()
+        }
         fn silence(&self) {}
     }
 

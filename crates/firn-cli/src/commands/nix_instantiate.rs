@@ -173,7 +173,7 @@ fn instantiate(session: &Session, options: &Options) -> Result<(), Failure> {
         None => Arc::new(DryIo::default()),
         Some(Ok(opened)) => {
             store = Some(Arc::clone(&opened.store));
-            let io = opened.io();
+            let io = opened.io().with_writer();
             bench = Some(opened);
             Arc::new(io)
         }
@@ -196,6 +196,9 @@ fn instantiate(session: &Session, options: &Options) -> Result<(), Failure> {
             }
             result
         });
+        // Also after an error: what has been evaluated is there.
+        let flushed = io.flush();
+        let result = result.and_then(|()| Ok(flushed?));
         // The process ends soon: nobody needs the evaluator's tables taken apart.
         std::mem::forget(evaluator);
         result
@@ -340,6 +343,7 @@ fn process(
                 )
                 .into());
             }
+            vm.shared.io.flush()?;
             match (&options.root, store) {
                 (Some(root), Some(store)) => {
                     *roots += 1;

@@ -125,6 +125,10 @@ impl EvalIo for GuardedIo {
         self.inner.write_derivation(derivation, path)
     }
 
+    fn flush(&self) -> Result<()> {
+        self.inner.flush()
+    }
+
     fn read_derivation(&self, path: &StorePath) -> Result<Derivation> {
         self.inner.read_derivation(path)
     }

@@ -179,6 +179,12 @@ pub trait EvalIo: Send + Sync {
     /// What the store raises.
     fn write_derivation(&self, derivation: &Derivation, path: &StorePath) -> Result<()>;
 
+    /// Waits until all derivations are written.
+    ///
+    /// # Errors
+    /// If one could not be.
+    fn flush(&self) -> Result<()>;
+
     /// Reads a derivation from the store.
     ///
     /// # Errors

@@ -81,7 +81,7 @@ impl Thunk {
             *at = function.0;
             *at.add(1) = source.0;
             for i in 0..n {
-                *at.add(MAPPING_HEADER + i) = MAPPED | i as u64 * 8;
+                *at.add(MAPPING_HEADER + i) = MAPPED | (i as u64 * 8);
             }
         }
         (0..n).map(move |i| {

@@ -5,6 +5,7 @@
 //! look after it, `log` keeps build logs.
 
 mod add;
+mod add_derivations;
 pub mod gc;
 mod gc_server;
 mod log;
@@ -18,6 +19,8 @@ mod temp_roots;
 #[cfg(test)]
 mod tests;
 pub mod verify;
+
+pub use add_derivations::NewDerivation;
 
 use std::collections::HashMap;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};

@@ -4,6 +4,7 @@
 mod args;
 mod stats;
 mod world;
+mod writer;
 
 pub use args::{AutoArg, EvalArgs};
 pub use world::StoreIo;

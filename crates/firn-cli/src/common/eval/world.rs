@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::writer::Writer;
 use firn_eval::context::DerivedPath;
 use firn_eval::io::{AddPath, EvalIo, Fetch, FetchedTree, FileKind, Filter, computed_path};
 use firn_eval::{Error, Kind, Result};
@@ -31,6 +32,7 @@ pub struct StoreIo {
     fetcher: Option<Box<Fetcher>>,
     tree_fetcher: Option<Box<TreeFetcher>>,
     silent: AtomicBool,
+    writer: Option<Writer>,
 }
 
 impl StoreIo {
@@ -46,7 +48,15 @@ impl StoreIo {
             fetcher: None,
             tree_fetcher: None,
             silent: AtomicBool::new(false),
+            writer: None,
         }
+    }
+
+    /// Writes derivations many at a time, behind evaluation's back. Whoever needs them in the store calls
+    /// [`EvalIo::flush`] first.
+    pub fn with_writer(mut self) -> StoreIo {
+        self.writer = Some(Writer::new(Arc::clone(&self.store)));
+        self
     }
 
     /// Lets evaluation build.
@@ -67,6 +77,14 @@ impl StoreIo {
     pub fn with_tree_fetcher(mut self, fetcher: Box<TreeFetcher>) -> StoreIo {
         self.tree_fetcher = Some(fetcher);
         self
+    }
+}
+
+impl StoreIo {
+    fn flush_quietly(&self) {
+        if let Some(writer) = &self.writer {
+            writer.flush_quietly();
+        }
     }
 }
 
@@ -154,20 +172,31 @@ impl EvalIo for StoreIo {
     }
 
     fn write_derivation(&self, derivation: &Derivation, path: &StorePath) -> Result<()> {
-        self.store.add_temp_root(path).map_err(store_error)?;
-        if self.store.is_valid(path).map_err(store_error)? {
-            return Ok(());
-        }
-        let written = self.store.add_derivation(derivation, Repair::No).map_err(store_error)?;
-        debug_assert_eq!(&written, path);
-        Ok(())
+        let Some(writer) = &self.writer else {
+            self.store.add_temp_root(path).map_err(store_error)?;
+            if self.store.is_valid(path).map_err(store_error)? {
+                return Ok(());
+            }
+            let contents = derivation.to_aterm(self.store_dir());
+            let new = super::writer::new_derivation(derivation, contents, path, self.store_dir())?;
+            return self.store.add_derivations(&[new]).map_err(store_error);
+        };
+        let contents = derivation.to_aterm(self.store_dir());
+        writer.push(super::writer::new_derivation(derivation, contents, path, self.store_dir())?)
+    }
+
+    fn flush(&self) -> Result<()> {
+        self.writer.as_ref().map_or(Ok(()), Writer::flush)
     }
 
     fn read_derivation(&self, path: &StorePath) -> Result<Derivation> {
+        self.flush()?;
         self.store.read_derivation(path).map_err(store_error)
     }
 
     fn is_valid(&self, path: &StorePath) -> bool {
+        // What could not be written is not valid, and the error is raised at the end.
+        self.flush_quietly();
         self.store.is_valid(path).unwrap_or(false)
     }
 
@@ -182,6 +211,7 @@ impl EvalIo for StoreIo {
     }
 
     fn references(&self, path: &StorePath) -> BTreeSet<StorePath> {
+        self.flush_quietly();
         match self.store.query_path_info(path) {
             Ok(Some(info)) => info.references.clone(),
             _ => BTreeSet::new(),
@@ -189,12 +219,14 @@ impl EvalIo for StoreIo {
     }
 
     fn closure(&self, path: &StorePath) -> Result<BTreeSet<StorePath>> {
+        self.flush()?;
         self.store
             .compute_closure(&BTreeSet::from([path.clone()]), ClosureOptions::default())
             .map_err(store_error)
     }
 
     fn realise(&self, outputs: &[(DerivedPath, Box<str>)]) -> Result<Vec<StorePath>> {
+        self.flush()?;
         match &self.realiser {
             Some(realiser) => {
                 realiser(outputs).map_err(|e| Error::new(Kind::ImportFromDerivation, e))

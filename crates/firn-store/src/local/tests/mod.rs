@@ -201,6 +201,52 @@ fn finished(store: &LocalStore, mut drv: Derivation) -> Derivation {
 }
 
 #[test]
+fn many_derivations_at_once_are_as_one_by_one() {
+    let (one, many) = (case(), case());
+    let dir = one.store.store_dir().clone();
+    let mut derivations = vec![finished(&one.store, derivation("a", &[]))];
+    let first = one.store.add_derivation(&derivations[0], Repair::No).unwrap();
+    for name in ["b", "c"] {
+        let drv = finished(&one.store, derivation(name, &[(&first, "out")]));
+        one.store.add_derivation(&drv, Repair::No).unwrap();
+        derivations.push(drv);
+    }
+    let new = |drv: &Derivation| NewDerivation {
+        path: drv.store_path(&dir).unwrap(),
+        contents: drv.to_aterm(&dir),
+        references: drv.references(),
+        outputs: drv
+            .output_paths(&dir)
+            .unwrap()
+            .into_iter()
+            .filter_map(|(name, path)| Some((name, path?)))
+            .collect(),
+    };
+    // a reference must be valid or come along
+    assert!(many.store.add_derivations(&[new(&derivations[1])]).is_err());
+    assert!(!many.store.is_valid(&new(&derivations[1]).path).unwrap());
+    // those that need others may come first, and some twice
+    let all: Vec<_> = derivations.iter().rev().chain(&derivations[..1]).map(new).collect();
+    many.store.add_derivations(&all).unwrap();
+    many.store.add_derivations(&all).unwrap();
+    for new in &all {
+        let read = |store: &LocalStore| {
+            let info = store.query_path_info(&new.path).unwrap().unwrap();
+            let outputs = store.query_derivation_outputs(&new.path).unwrap();
+            let file = std::fs::read(store.real_path(&new.path)).unwrap();
+            (info.nar_hash, info.nar_size, info.references.clone(), info.ca, outputs, file)
+        };
+        assert_eq!(read(&many.store), read(&one.store));
+    }
+    let names = std::fs::read_dir(&many.store.layout.real_store_dir).unwrap();
+    let left: Vec<_> = names
+        .map(|e| e.unwrap().file_name().into_string().unwrap())
+        .filter(|n| n.contains(".tmp-"))
+        .collect();
+    assert_eq!(left, [""; 0]);
+}
+
+#[test]
 fn derivations_register_their_outputs() {
     let case = case();
     let store = &case.store;
