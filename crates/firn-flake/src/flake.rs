@@ -138,13 +138,12 @@ pub(crate) fn read(
     }
     for name in firn_eval::builtins::formals(outputs) {
         let name = text_of(name.as_bytes());
-        if name != "self" {
-            let parsed = || FlakeRef::parse(&name, &enabled).map_err(|e| input_error(&e));
-            if !flake.inputs.contains_key(&name) {
-                let (found, _) = parsed()?;
-                let input = FlakeInput { reference: Some(found), ..FlakeInput::default() };
-                flake.inputs.insert(name, input);
-            }
+        if name == "self" {
+            continue;
+        }
+        if let std::collections::btree_map::Entry::Vacant(place) = flake.inputs.entry(name) {
+            let (found, _) = FlakeRef::parse(place.key(), &enabled).map_err(|e| input_error(&e))?;
+            place.insert(FlakeInput { reference: Some(found), ..FlakeInput::default() });
         }
     }
     Ok(flake)
