@@ -7,6 +7,10 @@ use std::process::ExitCode;
 /// Runs the command.
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "the command's output")]
 pub fn run(_: &str, args: Vec<OsString>) -> ExitCode {
+    if args.iter().any(|arg| arg == "--help") {
+        println!("{HELP}");
+        return ExitCode::SUCCESS;
+    }
     let file = "/run/current-system/nixos-version";
     let Ok(version) = fs::read_to_string(file) else {
         eprintln!("error: '{file}' cannot be read; this machine does not run a Firn system");
@@ -43,3 +47,10 @@ pub fn run(_: &str, args: Vec<OsString>) -> ExitCode {
     }
     ExitCode::SUCCESS
 }
+
+const HELP: &str = "Usage: nixos-version [--json | --configuration-revision]
+
+Prints the version of the running system.
+
+  --json                     its version and the revision of its configuration, as JSON
+  --configuration-revision   the revision of its configuration alone";

@@ -15,8 +15,12 @@ use crate::common::simple_logger;
 const UNITS_FAILED: u8 = 4;
 
 /// Runs the command.
-#[expect(clippy::print_stderr, reason = "the command's output")]
+#[expect(clippy::print_stdout, clippy::print_stderr, reason = "the command's output")]
 pub fn run(_: &str, args: Vec<OsString>) -> ExitCode {
+    if args.iter().any(|arg| arg == "--help") {
+        println!("{HELP}");
+        return ExitCode::SUCCESS;
+    }
     match main(&args, &simple_logger()) {
         Ok(code) => code,
         Err(text) => {
@@ -28,6 +32,15 @@ pub fn run(_: &str, args: Vec<OsString>) -> ExitCode {
 
 const USAGE: &str =
     "usage: firn system-activate --toplevel SYSTEM (switch | boot | test | dry-activate | init)";
+
+const HELP: &str = "Usage: firn system-activate --toplevel SYSTEM ACTION
+
+Activates a built system on this machine; its switch-to-configuration runs this.
+
+  switch, test    put files, users and links in place; start, stop and restart what has changed
+  boot            nothing now; the system is used at the next boot
+  dry-activate    show what 'switch' would do
+  init            what the system's first program does at boot";
 
 fn main(args: &[OsString], logger: &Logger) -> Result<ExitCode, String> {
     let mut toplevel = None;
