@@ -461,6 +461,15 @@ fn two_processes_do_not_build_the_same() {
 }
 
 #[test]
+fn a_builder_that_closes_its_log_is_over() {
+    let world = world!();
+    let drv = world.drv("silent", "echo > $out; exec > /dev/null 2>&1; while :; do :; done").add();
+    let error = world.build(&[&drv]).unwrap_err();
+    assert_eq!(error.exit_code, 100);
+    assert!(error.message.contains("builder failed due to signal 9"), "{error}");
+}
+
+#[test]
 fn a_failed_build_can_be_kept() {
     let mut world = world!();
     world.options.keep_failed = true;

@@ -89,6 +89,14 @@ struct Prepared {
     user: Option<UserLock>,
 }
 
+/// How the log of a builder ended.
+enum LogEnd {
+    /// Nobody has it open any more.
+    Closed,
+    /// The builder has ended; a process that it started may still have the log open.
+    BuilderGone,
+}
+
 impl Job<'_> {
     fn print(&self, path: &StorePath) -> String {
         self.store.store_dir().print(path)
@@ -495,7 +503,8 @@ impl Job<'_> {
             }
         }
         let watched = self.watch(&running, reader, &mut log);
-        if watched.is_err() {
+        // A builder that has closed its log is over, whatever it still does.
+        if !matches!(watched, Ok(LogEnd::BuilderGone)) {
             running.kill();
         }
         let exit = running.wait().map_err(io("waiting for the builder"));
@@ -532,7 +541,7 @@ impl Job<'_> {
         running: &Running,
         mut reader: io::PipeReader,
         log: &mut BuildLog,
-    ) -> Result<(), Failure> {
+    ) -> Result<LogEnd, Failure> {
         let options = self.options;
         let begin = Instant::now();
         let mut last_output = begin;
@@ -547,7 +556,7 @@ impl Job<'_> {
             unsafe { libc::poll(wait.as_mut_ptr(), 2, millis) };
             if wait[0].revents != 0 {
                 match reader.read(&mut buffer) {
-                    Ok(0) => return Ok(()),
+                    Ok(0) => return Ok(LogEnd::Closed),
                     Ok(read) => {
                         last_output = Instant::now();
                         let size = log.take(&buffer[..read]);
@@ -567,7 +576,7 @@ impl Job<'_> {
                 }
             } else if wait[1].revents != 0 {
                 // It ended, but left the log open to a process that it started.
-                return Ok(());
+                return Ok(LogEnd::BuilderGone);
             }
             self.check_stop()?;
             for (limit, since) in [(options.max_silent_time, last_output), (options.timeout, begin)]

@@ -47,7 +47,10 @@ fn guard() -> io::Result<()> {
         Some((Kind::Spec, spec)) => {
             let spec: Spec = serde_json::from_slice(&spec)?;
             let status = match launch(&spec, &socket) {
-                Ok(pid) => watch(&spec, &socket, pid)?,
+                Ok(pid) => {
+                    leave_log()?;
+                    watch(&spec, &socket, pid)?
+                }
                 Err(error) => {
                     send(&mut socket, Kind::Failed, error.to_string().as_bytes())?;
                     return Ok(());
@@ -74,6 +77,16 @@ fn take_socket() -> io::Result<UnixStream> {
     // SAFETY: both are open descriptors; 0 is not owned by any Rust value.
     check(unsafe { libc::dup2(null.as_raw_fd(), 0) }.into())?;
     Ok(UnixStream::from(socket))
+}
+
+/// Lets go of the builder's log, so that it ends when the builder closes it.
+fn leave_log() -> io::Result<()> {
+    let null = fs::File::options().write(true).open("/dev/null")?;
+    for stream in [1, 2] {
+        // SAFETY: both are open descriptors; no Rust value owns the standard streams.
+        check(unsafe { libc::dup2(null.as_raw_fd(), stream) }.into())?;
+    }
+    Ok(())
 }
 
 fn is_root() -> bool {
