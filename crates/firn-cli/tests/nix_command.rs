@@ -260,12 +260,20 @@ fn flakes_are_locked_as_the_reference_does() {
     assert_eq!(std::fs::read_to_string(case.path("a/flake.lock")).unwrap(), expected);
     // what is locked stays, whatever has become of it
     case.write("c/flake.nix", "{ outputs = { self }: { x = 5; }; }\n");
+    assert_eq!(case.ok("eval ./a#v"), "10");
+    let trees: serde_json::Value =
+        serde_json::from_str(&case.ok("flake archive ./a --json")).unwrap();
+    let tree = trees["inputs"]["c"]["path"].as_str().unwrap();
+    case.ok(&format!("store delete --ignore-liveness {tree}"));
     let changed = case.fails("eval ./a#v");
     assert!(changed.contains("NAR hash mismatch in input"), "{changed}");
     assert_eq!(std::fs::read_to_string(case.path("a/flake.lock")).unwrap(), expected);
     case.ok("flake update c --flake ./a");
     case.ok("flake update t --flake ./a");
     assert_eq!(case.ok("eval ./a#v"), "12");
+    case.write("d/flake.nix", "{ outputs = { self }: { x = 20; }; }\n");
+    case.ok("flake update c --flake ./a --override-input c ./d");
+    assert_eq!(case.ok("eval ./a#v"), "27");
     let refused = case.fails(
         "eval ./a#v --recreate-lock-file --no-update-lock-file --override-input c ./nowhere",
     );

@@ -82,7 +82,8 @@ pub struct Locking {
     /// How locks are brought up to date.
     pub flags: LockFlags,
     no_update: bool,
-    no_write: bool,
+    /// Whether lock files stay as they are.
+    pub no_write: bool,
     commit: bool,
     output: Option<PathBuf>,
     allow_dirty: bool,

@@ -66,13 +66,13 @@ fn make(call: &mut Call<'_>, target: &Path) -> Outcome {
     let mut plan = Plan::default();
     plan.look(&source, target).map_err(|e| Failure::Message(e.to_string()))?;
     if !plan.conflicts.is_empty() {
-        let list: Vec<String> =
-            plan.conflicts.iter().map(|p| format!("'{}'", p.display())).collect();
-        return fail(format!(
-            "encountered {} conflicts - see above: refusing to overwrite {}; please merge manually",
-            list.len(),
-            list.join(", ")
-        ));
+        for file in &plan.conflicts {
+            call.say(
+                Level::Error,
+                format!("refusing to overwrite existing file {file:?}; please merge it manually"),
+            );
+        }
+        return fail(format!("encountered {} conflicts - see above", plan.conflicts.len()));
     }
     for (from, to) in &plan.copies {
         copy(from, to).map_err(|e| Failure::Message(format!("writing '{}': {e}", to.display())))?;

@@ -57,7 +57,14 @@ pub fn with_flake<T: Send>(
 /// `nix flake lock`.
 pub fn lock(call: &mut Call<'_>) -> Outcome {
     let reference = reference(call)?;
-    with_flake(call, &reference, |_, _| Ok(()))
+    let session = call.session()?;
+    let mut locking = call.locking(&session)?;
+    // an override is written where writing is what is asked for
+    locking.no_write = call.given.has("no-write-lock-file");
+    call.evaluate(&session, true, |vm, _: Set| {
+        locking.lock(vm, &reference)?;
+        Ok(())
+    })
 }
 
 /// `nix flake update`.
@@ -65,6 +72,7 @@ pub fn update(call: &mut Call<'_>) -> Outcome {
     let reference = plain_reference(call.given.value("flake").unwrap_or("."))?;
     let session = call.session()?;
     let mut locking = call.locking(&session)?;
+    locking.no_write = call.given.has("no-write-lock-file");
     if call.given.args.is_empty() {
         locking.flags.recreate = true;
     }

@@ -134,7 +134,13 @@ fn look(
             }
         }
         ["legacyPackages", system] if foreign(system) => Ok(Node::Omitted("--all-systems")),
-        ["legacyPackages", _] if !options.legacy => Ok(Node::Omitted("--legacy")),
+        ["legacyPackages", _] if !options.legacy => {
+            let value = vm.force(value, PosId::NONE)?;
+            match value.as_set() {
+                Some(set) if set.is_empty() => Ok(Node::Branch(Vec::new())),
+                _ => Ok(Node::Omitted("--legacy")),
+            }
+        }
         ["legacyPackages", ..] => legacy(vm, options, path, value),
         ["apps", _, _] | ["defaultApp", _] => {
             let app = vm.force(value, PosId::NONE)?;
