@@ -274,6 +274,9 @@ fn flakes_are_locked_as_the_reference_does() {
     case.write("d/flake.nix", "{ outputs = { self }: { x = 20; }; }\n");
     case.ok("flake update c --flake ./a --override-input c ./d");
     assert_eq!(case.ok("eval ./a#v"), "27");
+    case.write("d/flake.nix", "{ outputs = { self }: { x = 20; }; }\n");
+    case.ok("flake update c --flake ./a --override-input c ./d");
+    assert_eq!(case.ok("eval ./a#v"), "27");
     let refused = case.fails(
         "eval ./a#v --recreate-lock-file --no-update-lock-file --override-input c ./nowhere",
     );
