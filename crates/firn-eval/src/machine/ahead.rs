@@ -20,6 +20,7 @@ use parking_lot::{Condvar, Mutex};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicIsize, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 /// How far a value is evaluated ahead.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -77,11 +78,16 @@ pub(crate) struct Pool {
     /// for others. Below zero while more threads run than should.
     idle: AtomicIsize,
     state: Mutex<State>,
+    /// When helpers may start; none: at once.
+    not_before: Option<Instant>,
     work: Condvar,
 }
 
 /// The stack limit that makes a thread stop at the next call.
 const STOP: usize = usize::MAX;
+
+/// What takes less has no helpers: they cost a few hundredths of a second and megabytes.
+const PATIENCE: Duration = Duration::from_millis(150);
 
 /// Threads that may wait for others at the same time.
 const MAX_WAITING: usize = 32;
@@ -102,9 +108,16 @@ impl Pool {
             },
             started: AtomicBool::new(false),
             idle: AtomicIsize::new(0),
+            // Asked for by number, helpers are there from the start.
+            not_before: (settings.eval_cores == 0).then(|| Instant::now() + PATIENCE),
             state: Mutex::default(),
             work: Condvar::new(),
         }
+    }
+
+    /// Whether evaluation takes long enough for helpers to be worth their start.
+    fn is_due(&self) -> bool {
+        self.not_before.is_none_or(|time| Instant::now() >= time)
     }
 
     fn start(&self) {
@@ -286,7 +299,7 @@ impl Vm {
         let pool = &self.shared.pool;
         pool.size > 0
             && (pool.idle.load(Ordering::Relaxed) > 0
-                || !pool.started.load(Ordering::Relaxed) && self.first)
+                || self.first && !pool.started.load(Ordering::Relaxed) && pool.is_due())
     }
 
     #[inline(never)]
