@@ -313,6 +313,23 @@ fn flakes_are_shown_and_checked() {
 }
 
 #[test]
+fn checks_are_built() {
+    let case = case();
+    let flake = |script: &str| {
+        format!(
+            "{{ outputs = _: {{ checks.x86_64-linux.c = derivation {{ name = \"c\"; system = \"x86_64-linux\"; \
+             builder = \"/bin/sh\"; args = [ \"-c\" \"{script}\" ]; }}; }}; }}"
+        )
+    };
+    case.write("f/flake.nix", &flake("echo > $out"));
+    let ran = case.run("flake check ./f", "");
+    assert_eq!(ran.status, 0, "{}", ran.err);
+    assert!(ran.err.contains("running 1 flake checks..."), "{}", ran.err);
+    case.write("f/flake.nix", &flake("exit 3"));
+    assert!(case.fails("flake check ./f").contains("builder failed with exit code 3"));
+}
+
+#[test]
 fn templates_do_not_overwrite() {
     let case = case();
     case.write(

@@ -81,7 +81,7 @@ fn truncated(hash: &Hash, format: HashFormat) -> String {
 }
 
 /// The hash of a file's bytes; it may be a pipe.
-fn hash_file(path: &str, algo: HashAlgo) -> Outcome<Hash> {
+pub(super) fn hash_file(path: &str, algo: HashAlgo) -> Outcome<Hash> {
     let show =
         |e: &std::io::Error| format!("opening file {path:?}: {}", firn_store::error::errno_text(e));
     let mut file = match std::fs::File::open(path) {

@@ -1,11 +1,12 @@
 //! `nix hash`.
 
-use firn_model::hash::{Hash, HashAlgo, HashFormat, Hasher};
+use firn_model::hash::{Hash, HashAlgo, HashFormat};
 use firn_store::fs::hash_path;
 
 use super::call::Call;
 use super::flags::{Flag, flag, option};
-use crate::common::legacy::{Failure, Outcome, absolute, fail, usage};
+use crate::commands::nix_hash::hash_file;
+use crate::common::legacy::{Failure, Outcome, absolute, usage};
 
 /// Flags of `nix hash file` and `nix hash path`.
 #[rustfmt::skip]
@@ -110,20 +111,6 @@ fn print(call: &mut Call<'_>, flat: bool) -> Outcome {
         writeln!(call.out, "{}", hash.render(format, format == HashFormat::Sri))?;
     }
     Ok(())
-}
-
-/// The hash of a file's bytes; it may be a pipe.
-fn hash_file(path: &str, algo: HashAlgo) -> Outcome<Hash> {
-    let why = |e: &std::io::Error| firn_store::error::errno_text(e);
-    let mut file = match std::fs::File::open(path) {
-        Ok(file) => file,
-        Err(e) => return fail(format!("opening file {path:?}: {}", why(&e))),
-    };
-    let mut hasher = Hasher::new(algo);
-    match std::io::copy(&mut file, &mut hasher) {
-        Ok(_) => Ok(hasher.finish()),
-        Err(e) => fail(format!("reading file {path:?}: {}", why(&e))),
-    }
 }
 
 fn to(call: &mut Call<'_>, format: HashFormat) -> Outcome {

@@ -139,7 +139,7 @@ impl Call<'_> {
     /// What values of installables come from.
     pub fn root(&mut self, session: &Session) -> Outcome<Root> {
         Ok(Root {
-            source: self.source(session)?,
+            source: self.source()?,
             locking: self.locking(session)?,
             targets: self.targets,
             system: session.eval_settings(true).system,
@@ -191,8 +191,7 @@ impl Call<'_> {
     }
 
     /// The file or expression that flags name.
-    pub fn source(&self, session: &Session) -> Outcome<SourceText> {
-        let _ = session;
+    pub fn source(&self) -> Outcome<SourceText> {
         if let Some(text) = self.given.value("expr") {
             return Ok(SourceText::Expr(text.to_owned()));
         }

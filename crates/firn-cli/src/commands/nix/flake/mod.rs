@@ -40,15 +40,16 @@ pub fn reference(call: &Call<'_>) -> Outcome<FlakeRef> {
     plain_reference(call.given.args.first().map_or(".", String::as_str))
 }
 
-/// Locks a flake and does something with it.
+/// Locks a flake and does something with it; with `read_only`, derivations are only computed.
 pub fn with_flake<T: Send>(
     call: &mut Call<'_>,
     reference: &FlakeRef,
+    read_only: bool,
     work: impl FnOnce(&mut Vm, &LockedFlake) -> Result<T, Stop> + Send,
 ) -> Outcome<T> {
     let session = call.session()?;
     let locking: Locking = call.locking(&session)?;
-    call.evaluate(&session, true, |vm, _: Set| {
+    call.evaluate(&session, read_only, |vm, _: Set| {
         let locked = locking.lock(vm, reference)?;
         work(vm, &locked)
     })

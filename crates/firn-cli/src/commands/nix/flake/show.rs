@@ -35,7 +35,7 @@ pub fn run(call: &mut Call<'_>) -> Outcome {
         legacy: call.given.has("legacy"),
         system: session.eval_settings(true).system,
     };
-    let (url, root) = with_flake(call, &wanted, |vm, locked| {
+    let (url, root) = with_flake(call, &wanted, true, |vm, locked| {
         let value = outputs(vm, locked)?;
         let mut top = Vec::new();
         for (name, value) in attributes(vm, value) {

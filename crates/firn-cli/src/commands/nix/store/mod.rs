@@ -4,7 +4,6 @@ pub mod add;
 pub mod prefetch;
 
 use std::collections::BTreeSet;
-use std::io::Write;
 
 use firn_event::Level;
 use firn_model::signature::{PublicKey, SecretKey};
@@ -17,6 +16,7 @@ use super::call::Call;
 use super::config::store_uri;
 use super::flags::{Flag, flag, option};
 use super::nar;
+use crate::commands::nix_store::print_freed;
 use crate::common::legacy::{Failure, Outcome, absolute, fail, usage};
 
 /// Flags of `nix store gc`.
@@ -81,11 +81,6 @@ pub fn gc(call: &mut Call<'_>) -> Outcome {
         print_freed(call.out, &results)?;
     }
     Ok(outcome?)
-}
-
-fn print_freed(out: &mut dyn Write, results: &GcResults) -> Outcome {
-    let freed = i64::try_from(results.bytes_freed).unwrap_or(i64::MAX);
-    Ok(writeln!(out, "{} store paths deleted, {} freed", results.paths.len(), render_size(freed))?)
 }
 
 /// `nix store delete`.
