@@ -1,6 +1,6 @@
 //! Completions that have to be looked up: files, flakes, their inputs and their attributes.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use firn_eval::Vm;
 use firn_eval::position::PosId;
@@ -224,6 +224,8 @@ fn divide(path: &str) -> (&str, &str) {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     #[test]
@@ -239,7 +241,7 @@ mod tests {
         std::fs::create_dir(dir.path().join("foo")).unwrap();
         std::fs::write(dir.path().join("file"), "").unwrap();
         std::fs::write(dir.path().join(".hidden"), "").unwrap();
-        let mut found = |only_folders| {
+        let found = |only_folders| {
             let mut to = Completions { kinds: Kinds::Normal, found: Default::default() };
             files(&format!("{}/", Path::new(dir.path()).display()), only_folders, &mut to);
             to.found.len()
