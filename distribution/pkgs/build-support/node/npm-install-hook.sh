@@ -1,0 +1,51 @@
+# The install phase of an npm project: the files that it would publish, the packages that it needs when it runs, its programs.
+
+npmInstallHook() {
+    runHook preInstall
+    local _name _place _file _program _script
+    pushd "${npmRoot:-.}" >/dev/null
+    if [[ -n ${npmWorkspace:-} ]]; then pushd "$npmWorkspace" >/dev/null; fi
+    _name=$(jq -r .name package.json)
+    if [[ $_name == null ]]; then
+        echo "package.json has no name, under which to install the project"
+        exit 1
+    fi
+    _place=$out/lib/node_modules/$_name
+    mkdir -p "$_place"
+    local -a _flags=()
+    concatTo _flags npmFlags npmPackFlags npmPackFlagsArray
+    npm pack --json --dry-run --ignore-scripts ${_flags[@]+"${_flags[@]}"} 2>/dev/null >"$NIX_BUILD_TOP/npm-pack.json"
+    jq -r '.[0].files[].path' "$NIX_BUILD_TOP/npm-pack.json" | while read -r _file; do
+        mkdir -p "$_place/$(dirname "$_file")"
+        cp -P -- "$_file" "$_place/$_file"
+    done
+
+    if [[ -n ${npmWorkspace:-} ]]; then popd >/dev/null; fi
+    if [[ -z ${dontNpmPrune:-} && -d node_modules ]]; then
+        _flags=()
+        concatTo _flags npmFlags npmPruneFlags npmPruneFlagsArray
+        # --production is npm 6's word for it
+        if npm --version | grep -q '^6\.'; then _flags+=(--production); else _flags+=(--omit=dev); fi
+        npm prune --no-save --ignore-scripts "${_flags[@]}"
+    fi
+    if [[ -d node_modules ]]; then
+        # links to parts of the project would lead nowhere
+        find node_modules -xtype l -delete
+        rm -f node_modules/.package-lock.json
+        rmdir node_modules 2>/dev/null || cp -r -- node_modules "$_place/node_modules"
+    fi
+    popd >/dev/null
+
+    jq -r 'if (.bin | type) == "string" then [(.name | sub("^.*/"; "")), .bin] | @tsv
+        else .bin // {} | to_entries[] | [.key, .value] | @tsv end' "$_place/package.json" |
+        while IFS=$'\t' read -r _program _script; do
+            mkdir -p "$out/bin"
+            chmod +x "$_place/$_script"
+            ln -s "$(realpath --relative-to="$out/bin" "$_place/$_script")" "$out/bin/$_program"
+        done
+    runHook postInstall
+}
+
+if [[ -z ${dontNpmInstall:-} && -z ${installPhase:-} ]]; then
+    installPhase=npmInstallHook
+fi
