@@ -22,17 +22,18 @@ npmInstallHook() {
 
     if [[ -n ${npmWorkspace:-} ]]; then popd >/dev/null; fi
     if [[ -z ${dontNpmPrune:-} && -d node_modules ]]; then
-        _flags=()
-        concatTo _flags npmFlags npmPruneFlags npmPruneFlagsArray
-        # --production is npm 6's word for it
-        if npm --version | grep -q '^6\.'; then _flags+=(--production); else _flags+=(--omit=dev); fi
-        npm prune --no-save --ignore-scripts "${_flags[@]}"
+        # not by npm, whose older versions fetch packages anew for that; the lock says which are for development alone
+        jq -r 'def old($at): .dependencies // {} | to_entries[] | ($at + "node_modules/" + .key) as $path
+                | if .value.dev then $path else .value | old($path + "/") end;
+            if .packages then .packages | to_entries[] | select(.value.dev) | .key else old("") end' package-lock.json |
+            while read -r _file; do rm -rf -- "$_file"; done
     fi
     if [[ -d node_modules ]]; then
         # links to parts of the project would lead nowhere
         find node_modules -xtype l -delete
+        find node_modules -depth -type d -empty -delete
         rm -f node_modules/.package-lock.json
-        rmdir node_modules 2>/dev/null || cp -r -- node_modules "$_place/node_modules"
+        if [[ -d node_modules ]]; then cp -r -- node_modules "$_place/node_modules"; fi
     fi
     popd >/dev/null
 
