@@ -207,7 +207,8 @@ impl Registries {
             for number in 0.. {
                 if number == asked.len() {
                     // nothing is downloaded to learn whether something that is no name stands for something else
-                    if input.is_direct() && number > BEFORE_GLOBAL && !self.global.starts_with('/') {
+                    if input.is_direct() && number > BEFORE_GLOBAL && !self.global.starts_with('/')
+                    {
                         break;
                     }
                     match others.next() {

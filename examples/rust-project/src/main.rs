@@ -5,6 +5,10 @@ fn main() -> std::io::Result<()> {
     std::io::stdin().read_to_string(&mut text)?;
     let found = words::count(&text);
     let (mut all, mut different) = (itoa::Buffer::new(), itoa::Buffer::new());
-    println!("{} words, {} different", all.format(found.all), different.format(found.different));
+    println!(
+        "{} words, {} different",
+        all.format(found.all),
+        different.format(found.different)
+    );
     Ok(())
 }

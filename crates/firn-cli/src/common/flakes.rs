@@ -1,5 +1,6 @@
 //! Flakes for evaluating commands: where registries are, and `builtins.getFlake`.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use firn_eval::FlakeLoader;
@@ -29,21 +30,37 @@ pub fn registries(settings: &Settings, env: &Environment) -> Registries {
 
 /// Names for the distribution that belongs to this program; none where there is no such.
 fn own_names(names: &[&str]) -> Registry {
-    let Some(distribution) = super::distribution::find().filter(|d| d.join("flake.nix").is_file())
-    else {
-        return Registry::default();
+    let place = super::distribution::find()
+        .and_then(|path| std::path::absolute(path).ok())
+        .filter(|path| path.join("flake.nix").is_file());
+    let Some(distribution) = place else { return Registry::default() };
+    // with the program, systems of flakes can have it in them, whose evaluation sees the flake alone
+    let installation = distribution.parent().filter(|folder| is_installation(folder));
+    let (tree, dir) = match (installation, distribution.file_name().and_then(|n| n.to_str())) {
+        (Some(folder), Some(name)) => (folder, name),
+        _ => (distribution.as_path(), ""),
     };
-    let Ok(path) = std::path::absolute(distribution) else { return Registry::default() };
-    let path = path.to_string_lossy();
-    let reference = |attrs: [(&str, &str); 2]| {
-        let attrs = attrs.map(|(name, text)| (name.to_owned(), Attr::String(text.to_owned())));
-        FlakeRef::from_attrs(attrs.into(), &|_| true).ok()
+    let tree = tree.to_string_lossy();
+    let reference = |attrs: &[(&str, &str)]| {
+        let attrs = attrs.iter().filter(|(_, text)| !text.is_empty());
+        let attrs = attrs.map(|(n, text)| ((*n).to_owned(), Attr::String((*text).to_owned())));
+        FlakeRef::from_attrs(attrs.collect(), &|_| true).ok()
     };
     let entry = |name: &&str| {
-        let from = reference([("type", "indirect"), ("id", name)])?;
-        Some(Entry { from, to: reference([("type", "path"), ("path", &path)])?, exact: false })
+        let from = reference(&[("type", "indirect"), ("id", name)])?;
+        let to = reference(&[("type", "path"), ("path", &tree), ("dir", dir)])?;
+        Some(Entry { from, to, exact: false })
     };
     Registry { entries: names.iter().filter_map(entry).collect() }
+}
+
+/// Whether a folder holds a program and its distribution and nothing else, and is thus no more than what it is
+/// installed from.
+fn is_installation(folder: &Path) -> bool {
+    let Ok(entries) = std::fs::read_dir(folder) else { return false };
+    let known = |name: &std::ffi::OsStr| name == "bin" || name == "distribution";
+    folder.join("bin/firn").is_file()
+        && entries.into_iter().all(|entry| entry.is_ok_and(|e| known(&e.file_name())))
 }
 
 /// Loads flakes for `builtins.getFlake`.

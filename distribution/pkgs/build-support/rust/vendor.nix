@@ -11,7 +11,7 @@ let
     package:
     final.fetchurlBoot {
       name = "crate-${package.name}-${package.version}.tar.gz";
-      url = "https://static.crates.io/crates/${package.name}/${package.name}-${package.version}.crate";
+      url = "mirror://crates/${package.name}/${package.name}-${package.version}.crate";
       sha256 =
         package.checksum
           or (throw "the crate ‘${package.name}’ has no checksum in Cargo.lock; run `cargo update -p ${package.name}` with a current Cargo");
@@ -151,7 +151,7 @@ let
           cd ${lib.escapeShellArg cargoRoot}
           [ -f Cargo.lock ] || { echo "the source has no Cargo.lock, which says what to fetch"; exit 1; }
           mkdir -p $out/.cargo
-          cargo vendor --locked --quiet $out | sed "s,$out,@vendor@," > $out/.cargo/config.toml
+          cargo vendor --locked $out | sed "s,$out,@vendor@," > $out/.cargo/config.toml
           cp Cargo.lock $out/Cargo.lock
           runHook postBuild
         '';

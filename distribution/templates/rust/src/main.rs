@@ -1,7 +1,10 @@
 /// A greeting with the number of letters of the name.
 fn greeting(name: &str) -> String {
     let mut number = itoa::Buffer::new();
-    format!("Hello, {name}! Your name has {} letters.", number.format(name.chars().count()))
+    format!(
+        "Hello, {name}! Your name has {} letters.",
+        number.format(name.chars().count())
+    )
 }
 
 fn main() {
@@ -13,6 +16,9 @@ fn main() {
 mod tests {
     #[test]
     fn letters_are_counted() {
-        assert_eq!(super::greeting("Zoë"), "Hello, Zoë! Your name has 3 letters.");
+        assert_eq!(
+            super::greeting("Zoë"),
+            "Hello, Zoë! Your name has 3 letters."
+        );
     }
 }

@@ -14,7 +14,10 @@ pub struct Count {
 /// Counts what is between white space.
 pub fn count(text: &str) -> Count {
     let different: BTreeSet<&str> = text.split_whitespace().collect();
-    Count { all: text.split_whitespace().count(), different: different.len() }
+    Count {
+        all: text.split_whitespace().count(),
+        different: different.len(),
+    }
 }
 
 #[cfg(test)]
@@ -23,7 +26,19 @@ mod tests {
 
     #[test]
     fn words_are_counted() {
-        assert_eq!(count("a b\n a"), Count { all: 3, different: 2 });
-        assert_eq!(count(""), Count { all: 0, different: 0 });
+        assert_eq!(
+            count("a b\n a"),
+            Count {
+                all: 3,
+                different: 2
+            }
+        );
+        assert_eq!(
+            count(""),
+            Count {
+                all: 0,
+                different: 0
+            }
+        );
     }
 }

@@ -26,8 +26,8 @@ pub fn list(call: &mut Call<'_>) -> Outcome {
     let session = call.session()?;
     let locking = call.locking(&session)?;
     // where one cannot be had, the others are shown all the same
-    let all: Vec<_> = call
-        .evaluate(&session, true, |vm, _| Ok(locking.registries.each(vm).collect::<Vec<_>>()))?;
+    let all: Vec<_> =
+        call.evaluate(&session, true, |vm, _| Ok(locking.registries.each(vm).collect::<Vec<_>>()))?;
     let mut failed = None;
     for (origin, registry) in all {
         match registry {
