@@ -139,6 +139,41 @@ fn a_registry_that_somebody_chose_says_what_nixpkgs_is() {
     }
 }
 
+/// A lock file serves on every machine that has the same distribution, wherever it is there.
+#[test]
+fn locks_fit_the_same_distribution_elsewhere() {
+    let place = Place::new();
+    let project =
+        "{ inputs.firn.url = \"flake:firn\"; outputs = { self, firn }: { inherit (firn) says; }; }";
+    place.write("project/flake.nix", project);
+    let says = format!("path:{}#says", place.path("project").display());
+    assert_eq!(place.ok(None, &place.path("lone"), &["eval", "--raw", &says]), "the distribution");
+
+    // another machine: no store, and the distribution in another folder
+    std::fs::rename(place.path("lone"), place.path("moved")).unwrap();
+    std::fs::rename(place.path("root"), place.path("old-root")).unwrap();
+    let lock = std::fs::read_to_string(place.path("project/flake.lock")).unwrap();
+    assert_eq!(place.ok(None, &place.path("moved"), &["eval", "--raw", &says]), "the distribution");
+    assert_eq!(std::fs::read_to_string(place.path("project/flake.lock")).unwrap(), lock);
+
+    // another distribution is none that was locked, and the error says what to do
+    std::fs::rename(place.path("root"), place.path("second-root")).unwrap();
+    place.write("moved/flake.nix", &flake("newer"));
+    let output = place.output(None, &place.path("moved"), &["eval", "--raw", &says]);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && errors.contains("nix flake update"), "{errors}");
+    std::fs::rename(place.path("moved"), place.path("lone")).unwrap();
+    let output = place.output(None, &place.path("lone"), &["eval", "--raw", &says]);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        errors.contains("NAR hash mismatch") && errors.contains("nix flake update"),
+        "{errors}"
+    );
+    let project = format!("path:{}", place.path("project").display());
+    place.ok(None, &place.path("lone"), &["flake", "update", "--flake", &project]);
+    assert_eq!(place.ok(None, &place.path("lone"), &["eval", "--raw", &says]), "newer");
+}
+
 #[test]
 fn an_installation_comes_as_a_whole() {
     let place = Place::new();

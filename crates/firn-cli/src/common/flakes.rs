@@ -1,6 +1,6 @@
 //! Flakes for evaluating commands: where registries are, and `builtins.getFlake`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use firn_eval::FlakeLoader;
@@ -28,18 +28,21 @@ pub fn registries(settings: &Settings, env: &Environment) -> Registries {
     }
 }
 
-/// Names for the distribution that belongs to this program; none where there is no such.
-fn own_names(names: &[&str]) -> Registry {
-    let place = super::distribution::find()
-        .and_then(|path| std::path::absolute(path).ok())
-        .filter(|path| path.join("flake.nix").is_file());
-    let Some(distribution) = place else { return Registry::default() };
+/// The tree that the distribution of this program is in, and its folder there.
+pub fn own_tree() -> Option<(PathBuf, String)> {
+    let place = super::distribution::find().and_then(|path| std::path::absolute(path).ok());
+    let distribution = place.filter(|path| path.join("flake.nix").is_file())?;
     // with the program, systems of flakes can have it in them, whose evaluation sees the flake alone
     let installation = distribution.parent().filter(|folder| is_installation(folder));
-    let (tree, dir) = match (installation, distribution.file_name().and_then(|n| n.to_str())) {
-        (Some(folder), Some(name)) => (folder, name),
-        _ => (distribution.as_path(), ""),
-    };
+    Some(match (installation, distribution.file_name().and_then(|name| name.to_str())) {
+        (Some(folder), Some(name)) => (folder.to_owned(), name.to_owned()),
+        _ => (distribution, String::new()),
+    })
+}
+
+/// Names for the distribution that belongs to this program; none where there is no such.
+fn own_names(names: &[&str]) -> Registry {
+    let Some((tree, dir)) = own_tree() else { return Registry::default() };
     let tree = tree.to_string_lossy();
     let reference = |attrs: &[(&str, &str)]| {
         let attrs = attrs.iter().filter(|(_, text)| !text.is_empty());
@@ -48,7 +51,7 @@ fn own_names(names: &[&str]) -> Registry {
     };
     let entry = |name: &&str| {
         let from = reference(&[("type", "indirect"), ("id", name)])?;
-        let to = reference(&[("type", "path"), ("path", &tree), ("dir", dir)])?;
+        let to = reference(&[("type", "path"), ("path", &tree), ("dir", &dir)])?;
         Some(Entry { from, to, exact: false })
     };
     Registry { entries: names.iter().filter_map(entry).collect() }
