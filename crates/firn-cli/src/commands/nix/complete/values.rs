@@ -224,8 +224,6 @@ fn divide(path: &str) -> (&str, &str) {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
 
     #[test]
@@ -243,7 +241,7 @@ mod tests {
         std::fs::write(dir.path().join(".hidden"), "").unwrap();
         let found = |only_folders| {
             let mut to = Completions { kinds: Kinds::Normal, found: Default::default() };
-            files(&format!("{}/", Path::new(dir.path()).display()), only_folders, &mut to);
+            files(&format!("{}/", dir.path().display()), only_folders, &mut to);
             to.found.len()
         };
         assert_eq!((found(false), found(true)), (2, 1));
