@@ -365,3 +365,16 @@ fn names_are_looked_up_in_the_registry() {
             .contains("cannot find flake 'flake:inner' in the flake registries")
     );
 }
+
+/// A filter sees paths as expressions know them, also where the store's files are elsewhere.
+#[test]
+fn filters_of_flakes_see_their_own_paths() {
+    let case = case();
+    case.write(
+        "f/flake.nix",
+        "{ outputs = { self }: { names = builtins.attrNames (builtins.readDir (builtins.filterSource (path: _: path == toString ./kept || path == toString ./kept/inner) ./.)); }; }",
+    );
+    case.write("f/kept/inner", "");
+    case.write("f/dropped", "");
+    assert_eq!(case.ok("eval ./f#names"), "[ \"kept\" ]");
+}

@@ -134,7 +134,12 @@ impl EvalIo for StoreIo {
                         firn_store::FileKind::Symlink => FileKind::Symlink,
                         firn_store::FileKind::Unknown => FileKind::Other,
                     };
-                    filter(path, kind).map_err(|e| {
+                    // it knows nothing of where this store's files really are
+                    let known = path.strip_prefix(&source).map(|inner| match inner.as_os_str() {
+                        own if own.is_empty() => what.path.to_owned(),
+                        _ => what.path.join(inner),
+                    });
+                    filter(known.as_deref().unwrap_or(path), kind).map_err(|e| {
                         let text = e.to_string();
                         raised = Some(e);
                         text.into()
