@@ -7,6 +7,7 @@
 //! Nothing here knows files.
 
 mod doc;
+mod same;
 mod tree;
 mod write;
 
@@ -19,7 +20,10 @@ use tree::parse::Stop;
 const ORDINARY_DEPTH: u32 = 100;
 
 /// The deepest nesting that is formatted.
-const MAX_DEPTH: u32 = 10_000;
+const MAX_DEPTH: u32 = 5_000;
+
+/// Columns of a line, where the text allows it.
+const WIDTH: u32 = 100;
 
 /// Why a text is not formatted.
 #[derive(Debug, thiserror::Error)]
@@ -100,20 +104,10 @@ pub fn format(text: &[u8], origin: &Origin) -> Result<String, FormatError> {
         Path::new("/"),
         &options,
     );
-    if !after.is_ok_and(|after| same(&before, &after)) {
+    if !after.is_ok_and(|after| same::same(&before, &after)) {
         return Err(FormatError::Fault { place: named(), problem: "the result would mean something else" });
     }
     Ok(formatted)
-}
-
-/// Whether two trees are the same but for positions.
-fn same(a: &firn_syntax::Ast, b: &firn_syntax::Ast) -> bool {
-    let shown = |tree: &firn_syntax::Ast| {
-        let mut out = Vec::new();
-        firn_syntax::ast::show(tree, tree.root(), &mut out);
-        out
-    };
-    shown(a) == shown(b)
 }
 
 enum Failure {
@@ -124,5 +118,5 @@ enum Failure {
 fn formatted(text: &str, max_depth: u32) -> Result<String, Failure> {
     let whole = tree::parse::parse(text, max_depth).map_err(Failure::Parse)?;
     let document = doc::tidy(write::document(whole));
-    doc::layout(document).map_err(|doc::TooHard| Failure::TooHard)
+    doc::layout(document, WIDTH).map_err(|doc::TooHard| Failure::TooHard)
 }

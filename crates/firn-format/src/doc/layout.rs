@@ -3,9 +3,6 @@
 use super::flow::{Flow, Item, Rest, Run};
 use super::{Elem, Kind, Spacing, Style, Text};
 
-/// Columns of a line.
-const WIDTH: i64 = 100;
-
 /// Spaces of one level of indentation.
 const STEP: u32 = 2;
 
@@ -17,12 +14,17 @@ const PATIENCE: u64 = 20_000;
 #[derive(Debug)]
 pub(crate) struct TooHard;
 
-/// Lays a tidy document out. The result ends with a line break.
-pub(crate) fn layout(elems: Vec<Elem<'_>>) -> Result<String, TooHard> {
+/// Lays a tidy document out in lines of so many columns, where that is possible. The result ends with a line break.
+pub(crate) fn layout(elems: Vec<Elem<'_>>, width: u32) -> Result<String, TooHard> {
     let size = size(&elems);
     let doc = [Elem::Group(Kind::Plain, elems)];
-    let mut layout =
-        Layout { out: String::new(), column: 0, indents: vec![(0, 0)], patience: (size + 1000) * PATIENCE };
+    let mut layout = Layout {
+        out: String::new(),
+        width: i64::from(width),
+        column: 0,
+        indents: vec![(0, 0)],
+        patience: (size + 1000) * PATIENCE,
+    };
     layout.all(Run::Whole(&doc), None)?;
     let text = layout.out.trim();
     let mut result = String::with_capacity(text.len() + 1);
@@ -37,6 +39,8 @@ fn size(elems: &[Elem<'_>]) -> u64 {
 
 struct Layout {
     out: String,
+    /// Columns of a line.
+    width: i64,
     /// Columns used in this line, without its indentation; 0 at its start.
     column: i64,
     /// Indentations and the nestings that they are for; never empty.
@@ -151,12 +155,12 @@ impl Layout {
             Spacing::Newlines(n) => self.newlines(n),
             Spacing::HardSpace => self.space(),
             Spacing::SoftBreak => {
-                if !self.line_fits(WIDTH - self.column, rest)? {
+                if !self.line_fits(self.width - self.column, rest)? {
                     self.newlines(1);
                 }
             }
             Spacing::SoftSpace => {
-                if self.line_fits(WIDTH - self.column - 1, rest)? {
+                if self.line_fits(self.width - self.column - 1, rest)? {
                     self.space();
                 } else {
                     self.newlines(1);
@@ -187,7 +191,7 @@ impl Layout {
     fn break_one(&mut self, elems: &[&Elem<'_>], start: usize, end: usize, rest: &Rest<'_, '_, '_>) -> Result<bool, TooHard> {
         let (before, middle, after) = (&elems[..start], &elems[start..end], &elems[end..]);
         // Spares the attempt where it must fail.
-        if self.width_of(Flow::only(Run::Picked(after)), WIDTH, WIDTH)?.is_none() {
+        if self.width_of(Flow::only(Run::Picked(after)), self.width, self.width)?.is_none() {
             return Ok(false);
         }
         let mark = self.mark();
@@ -216,7 +220,7 @@ impl Layout {
         let (_, line_nest) = self.present();
         if self.column > 0 {
             let indent = if next > line_nest { i64::from(STEP) } else { 0 };
-            return self.write_flat(Flow::only(run), indent - self.column, WIDTH - self.column - ahead, None);
+            return self.write_flat(Flow::only(run), indent - self.column, self.width - self.column - ahead, None);
         }
         // At the start of a line the spacing that would begin it is left out.
         let flow = match head {
@@ -231,7 +235,7 @@ impl Layout {
         let (nest, offset) = flow.clone().next_indent();
         let line_nest = line_nest + if nest > line_nest { STEP } else { 0 };
         let indent = if next > line_nest { i64::from(STEP) } else { 0 };
-        self.write_flat(flow, indent, WIDTH - ahead, Some((nest, offset)))
+        self.write_flat(flow, indent, self.width - ahead, Some((nest, offset)))
     }
 
     /// Writes what a flow has in one line of this many columns; `indent` as in [`Layout::width_of`].
@@ -335,9 +339,9 @@ impl Layout {
     /// they would not fit in a whole line.
     fn line_fits(&mut self, columns: i64, rest: &Rest<'_, '_, '_>) -> Result<bool, TooHard> {
         let mut flow = Flow::all(rest);
-        let mut left = WIDTH;
+        let mut left = self.width;
         while left >= 0 {
-            let Some(item) = flow.next() else { return Ok(WIDTH - left <= columns) };
+            let Some(item) = flow.next() else { return Ok(self.width - left <= columns) };
             self.spend(1)?;
             match item {
                 Item::Text(text) => {
@@ -346,7 +350,7 @@ impl Layout {
                     }
                 }
                 Item::Spacing(Spacing::HardSpace) => left -= 1,
-                Item::Spacing(_) => return Ok(WIDTH - left <= columns),
+                Item::Spacing(_) => return Ok(self.width - left <= columns),
                 Item::Group(_, inner) => {
                     let ahead = self.first_line_width(flow.clone())?;
                     match self.width_of(Flow::only(Run::Whole(inner)), 0, left - ahead)? {

@@ -28,7 +28,7 @@ pub(super) type Parsed<T> = Result<T, Stop>;
 pub(crate) fn parse(text: &str, max_depth: u32) -> Result<Whole<'_>, Stop> {
     let tokens = lexemes(text.as_bytes(), true);
     let closing = closing(&tokens);
-    let mut parser = Parser { text, tokens, closing, at: 0, line: 1, counted: 0, pending: Vec::new(), depth: 0, max_depth };
+    let mut parser = Parser { text, tokens, closing, at: 0, line: 1, counted: 0, pending: Vec::new(), keep_quotes: false, depth: 0, max_depth };
     let start = parser.here().start;
     parser.pending = trivia::before_first(text, 0, start);
     let expr = parser.expr()?;
@@ -89,6 +89,8 @@ pub(super) struct Parser<'s> {
     counted: usize,
     /// What stands before the next token.
     pending: Vec<Trivium<'s>>,
+    /// Whether strings keep their kind of quotes.
+    pub(super) keep_quotes: bool,
     depth: u32,
     max_depth: u32,
 }
@@ -401,7 +403,10 @@ impl<'s> Parser<'s> {
             T::Quote => Name::String(self.string()?),
             T::DollarBrace => {
                 let mut around = self.begin();
+                // Other quotes could make a name that is known beforehand of one that is not, or the reverse.
+                let outside = std::mem::replace(&mut self.keep_quotes, true);
                 let (value, end) = self.interpolation()?;
+                self.keep_quotes = outside;
                 self.end(&mut around, end);
                 Name::Interpolation(Leaf { around, value })
             }

@@ -64,7 +64,7 @@ impl<'s> Parser<'s> {
         }
         let mut lines = split_lines(parts);
         normalise(&mut lines);
-        if lines.len() > 1 || !fits_quotes(&lines[0]) {
+        if lines.len() > 1 || !fits_quotes(&lines[0]) || self.keep_quotes {
             return Ok(Term::Indented(Leaf { around, value: lines }));
         }
         for part in &mut lines[0] {
