@@ -1,8 +1,10 @@
 //! `cargo xtask conformance`: how far Firn does what the reference, C++ Nix, does: its language tests, the
-//! derivations of nixpkgs' packages and of NixOS systems, and random expressions. Each part that is asked
+//! derivations of nixpkgs' packages and of NixOS systems, and random expressions; and how far the formatter
+//! writes what nixfmt does. Each part that is asked
 //! for is run; a difference makes the command fail.
 
 mod derivations;
+mod format;
 mod fuzz;
 mod lang;
 mod message;
@@ -15,6 +17,7 @@ use crate::sides::Side;
 #[derive(Default)]
 struct Options {
     lang: Option<PathBuf>,
+    format: Option<PathBuf>,
     nixpkgs: Option<PathBuf>,
     sample: Option<usize>,
     packages: bool,
@@ -29,6 +32,7 @@ struct Options {
 pub const USAGE: &str = "\
 usage: cargo xtask conformance PART…
   --lang DIR         run the language tests of a C++ Nix source tree
+  --format DIR       format the files of a tree that is formatted with nixfmt (needs no reference and nothing built)
   --nixpkgs DIR      compare derivations of a nixpkgs tree: packages and NixOS systems
     --sample N         N packages of pkgs/by-name, chosen by the seed, instead of the list in the repository
     --packages         only the packages
@@ -46,6 +50,9 @@ pub fn main(args: &[String]) -> Result<(), String> {
     let mut differences = 0;
     if let Some(tree) = &options.lang {
         differences += lang::run(tree, &Side::ours()?)?;
+    }
+    if let Some(tree) = &options.format {
+        differences += format::run(tree)?;
     }
     if let Some(nixpkgs) = &options.nixpkgs {
         let nixpkgs = nixpkgs
@@ -80,6 +87,7 @@ fn parse(args: &[String]) -> Result<Options, String> {
         };
         match arg.as_str() {
             "--lang" => options.lang = Some(value()?.into()),
+            "--format" => options.format = Some(value()?.into()),
             "--nixpkgs" => options.nixpkgs = Some(value()?.into()),
             "--sample" => options.sample = Some(number(value()?)?),
             "--packages" => options.packages = true,
@@ -94,7 +102,8 @@ fn parse(args: &[String]) -> Result<Options, String> {
             other => return Err(format!("'{other}' is not understood\n{USAGE}")),
         }
     }
-    if options.lang.is_none() && options.fuzz.is_none() && options.nixpkgs.is_none() {
+    let parts = [&options.lang, &options.format, &options.nixpkgs];
+    if parts.iter().all(|part| part.is_none()) && options.fuzz.is_none() {
         return Err(USAGE.into());
     }
     Ok(options)

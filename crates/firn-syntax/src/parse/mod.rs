@@ -11,6 +11,7 @@
 //! | `functions` | functions and their patterns |
 //! | `binds` | attribute sets: paths, merging, duplicates |
 //! | `strings` | strings, indented strings, paths |
+//! | `stream` | the tokens alone, for tools that keep the text as it is written |
 //! | `lint` | literals that are discouraged |
 //! | `grammar`, `automaton` | what syntax errors say |
 
@@ -21,10 +22,14 @@ mod grammar;
 mod lexer;
 mod lint;
 mod parser;
+mod stream;
 mod strings;
 #[cfg(test)]
 mod tests;
 mod token;
+
+pub use stream::{Lexeme, lexemes};
+pub use token::T as TokenKind;
 
 use crate::ast::Ast;
 use crate::source::{Pos, Source};

@@ -5,12 +5,12 @@ macro_rules! tokens {
         /// The kind of a token.
         #[derive(Clone, Copy, PartialEq, Eq, Debug, PartialOrd, Ord)]
         #[repr(u8)]
-        pub(super) enum T { $($(#[$doc])* $name),* }
+        pub enum T { $($(#[$doc])* #[doc = concat!("As messages name it: ", $text, ".")] $name),* }
         impl T {
             /// Every kind, in order.
             pub(super) const ALL: &[T] = &[$(T::$name),*];
             /// The kind as error messages name it.
-            pub(super) const fn describe(self) -> &'static str {
+            pub const fn describe(self) -> &'static str {
                 match self { $(T::$name => $text),* }
             }
         }

@@ -1,4 +1,4 @@
-//! `nix develop` and `nix fmt`: what developers of a flake use.
+//! `nix develop`: the environment that a package is built in, for its developers.
 
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt as _;
@@ -62,12 +62,4 @@ pub fn develop(call: &mut Call<'_>) -> Outcome {
         .env("NIX_REMOTE", store_uri(&store))
         .exec();
     fail(format!("starting the shell: {}", firn_store::error::errno_text(&error)))
-}
-
-/// `nix fmt`: the formatter that a flake names, for its files.
-pub fn format(call: &mut Call<'_>) -> Outcome {
-    call.targets = Targets::Formatter;
-    let args = std::mem::take(&mut call.given.args);
-    let flake = if call.has_source() { "" } else { "." };
-    super::run::run_installable(call, flake, &args)
 }

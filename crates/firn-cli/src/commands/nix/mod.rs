@@ -12,6 +12,7 @@ mod examples;
 mod flags;
 mod flake;
 mod flakes;
+mod format;
 mod hash;
 mod help;
 mod installables;
@@ -53,6 +54,7 @@ const FAMILIES: &[(&str, &str)] = &[
     ("config", "manipulate the Nix configuration"),
     ("flake", "manage Nix flakes"),
     ("derivation", "work with derivations, Nix's notion of a build plan"),
+    ("formatter", "build or run the formatter"),
     ("hash", "compute and convert cryptographic hashes"),
     ("key", "generate and convert Nix signing keys"),
     ("nar", "create or inspect NAR files"),
@@ -63,7 +65,7 @@ const FAMILIES: &[(&str, &str)] = &[
 /// All commands by their words.
 #[rustfmt::skip]
 const COMMANDS: &[Command] = &[
-    Command { path: "build", about: "build a derivation or fetch a store path", arguments: "[installables]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, realise::BUILD], run: realise::build },
+    Command { path: "build", about: "build a derivation or fetch a store path", arguments: "[installables]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, realise::LINKS, realise::BUILD], run: realise::build },
     Command { path: "config check", about: "check your system for potential problems", arguments: "", flags: &[], run: config::check },
     Command { path: "config show", about: "show the Nix configuration or the value of a specific setting", arguments: "[name]", flags: &[JSON], run: config::show },
     Command { path: "copy", about: "copy paths between Nix stores", arguments: "[installables]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, PATHS, copy::FLAGS], run: copy::run },
@@ -83,7 +85,9 @@ const COMMANDS: &[Command] = &[
     Command { path: "flake prefetch", about: "download the source tree denoted by a flake reference into the Nix store", arguments: "flake-url", flags: &[EVALUATION, LOCKING, JSON], run: flake::copy::prefetch },
     Command { path: "flake show", about: "show the outputs provided by a flake", arguments: "[flake-url]", flags: &[EVALUATION, LOCKING, JSON, flake::SHOW], run: flake::show::run },
     Command { path: "flake update", about: "update flake lock file", arguments: "[inputs]…", flags: &[EVALUATION, LOCKING, flake::FLAKE], run: flake::update },
-    Command { path: "fmt", about: "reformat your code in the standard style", arguments: "[args]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, run::ENVIRONMENT], run: develop::format },
+    Command { path: "fmt", about: "reformat your code in the standard style", arguments: "[args]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, JSON, format::CHECK], run: format::fmt },
+    Command { path: "formatter build", about: "build the current flake's formatter", arguments: "", flags: &[INSTALLABLES, EVALUATION, LOCKING, realise::LINKS], run: format::build },
+    Command { path: "formatter run", about: "reformat your code in the standard style", arguments: "[args]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, JSON], run: format::run },
     Command { path: "hash convert", about: "convert between hash formats", arguments: "hashes…", flags: &[hash::CONVERT], run: hash::convert },
     Command { path: "hash file", about: "print cryptographic hash of a regular file", arguments: "paths…", flags: &[hash::FORMATS], run: hash::file },
     Command { path: "hash path", about: "print cryptographic hash of the NAR serialisation of a path", arguments: "paths…", flags: &[hash::FORMATS, hash::MODE], run: hash::path },
@@ -180,7 +184,7 @@ pub fn run(_name: &str, args: Vec<OsString>) -> ExitCode {
         let mut chosen = Chosen::default();
         let mut given = Given::default();
         let common = Common::parse("nix", args, |_, arg, rest| {
-            if arg.starts_with('-') && !rest.only_arguments() {
+            if arg.starts_with('-') && arg != "-" && !rest.only_arguments() {
                 let mut groups: Vec<&'static [Flag]> = Vec::new();
                 if let Some(command) = chosen.command {
                     groups.extend(command.flags);

@@ -1,6 +1,6 @@
 //! `nix build`.
 
-use firn_build::{BuildError, DerivedPath, Mode};
+use firn_build::{BuildError, BuildResults, DerivedPath, Mode};
 use firn_store::Store as _;
 use serde_json::{Map, Value, json};
 
@@ -9,11 +9,16 @@ use super::flags::{Flag, flag, option};
 use crate::common::eval::current_dir;
 use crate::common::legacy::{Failure, Outcome};
 
+/// Flags of commands that link to what they build.
+#[rustfmt::skip]
+pub const LINKS: &[Flag] = &[
+    option("out-link", Some('o'), &["path"], "the name of the link to the result, 'result' if not given"),
+    flag("no-link", None, "make no link"),
+];
+
 /// Flags of `nix build`.
 #[rustfmt::skip]
 pub const BUILD: &[Flag] = &[
-    option("out-link", Some('o'), &["path"], "the name of the link to the result, 'result' if not given"),
-    flag("no-link", None, "make no link"),
     flag("print-out-paths", None, "print the paths of the outputs"),
     flag("rebuild", None, "build again and compare with what is there"),
     flag("dry-run", None, "tell what would be built, and build nothing"),
@@ -51,21 +56,7 @@ pub fn build(call: &mut Call<'_>) -> Outcome {
     }
     let results = bench.build(&wanted).map_err(|e| failure(&e))?;
     drop(bench);
-    if !call.given.has("no-link") {
-        let prefix = call.given.value("out-link").unwrap_or("result").to_owned();
-        for (n, (_, outputs)) in results.outputs.iter().enumerate() {
-            for (output, path) in outputs {
-                let mut link = prefix.clone();
-                if n > 0 {
-                    link.push_str(&format!("-{n}"));
-                }
-                if output != "out" {
-                    link.push_str(&format!("-{output}"));
-                }
-                store.add_perm_root(path, &current_dir().join(link))?;
-            }
-        }
-    }
+    link_results(call, &results)?;
     if let Some(profile) = call.given.value("profile") {
         let paths: Vec<_> = results.outputs.iter().flat_map(|(_, o)| o.values()).collect();
         let [path] = paths[..] else {
@@ -85,6 +76,28 @@ pub fn build(call: &mut Call<'_>) -> Outcome {
         let shown: Vec<Value> =
             results.outputs.iter().map(|(w, o)| derived_json(dir, w, Some(o))).collect();
         call.print_json(&Value::Array(shown))?;
+    }
+    Ok(())
+}
+
+/// Links to what was built, as `--out-link` and `--no-link` say; they keep it from being collected.
+pub fn link_results(call: &mut Call<'_>, results: &BuildResults) -> Outcome {
+    if call.given.has("no-link") {
+        return Ok(());
+    }
+    let store = call.store()?;
+    let prefix = call.given.value("out-link").unwrap_or("result");
+    for (n, (_, outputs)) in results.outputs.iter().enumerate() {
+        for (output, path) in outputs {
+            let mut link = prefix.to_owned();
+            if n > 0 {
+                link.push_str(&format!("-{n}"));
+            }
+            if output != "out" {
+                link.push_str(&format!("-{output}"));
+            }
+            store.add_perm_root(path, &current_dir().join(link))?;
+        }
     }
     Ok(())
 }

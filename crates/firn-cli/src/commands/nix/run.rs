@@ -62,7 +62,7 @@ fn environment(call: &Call<'_>) -> Outcome<BTreeMap<OsString, OsString>> {
 }
 
 /// Becomes another program; in a store below a root, with that store at its usual place.
-fn execute(
+pub fn execute(
     call: &mut Call<'_>,
     program: &str,
     args: &[String],
@@ -85,12 +85,7 @@ pub fn run(call: &mut Call<'_>) -> Outcome {
         args.remove(0)
     };
     call.targets = Targets::Apps;
-    run_installable(call, &first, &args)
-}
-
-/// Runs the program that an installable stands for.
-pub fn run_installable(call: &mut Call<'_>, first: &str, args: &[String]) -> Outcome {
-    let item = call.installable(first)?;
+    let item = call.installable(&first)?;
     let env = environment(call)?;
     if matches!(item, Installable::Store(_)) {
         return fail(format!(
@@ -106,17 +101,19 @@ pub fn run_installable(call: &mut Call<'_>, first: &str, args: &[String]) -> Out
     let bench = call.bench()?;
     bench.build(&app.build).map_err(|e| super::realise::failure(&e))?;
     drop(bench);
-    execute(call, &app.program, args, env)
+    execute(call, &app.program, &args, env)
 }
 
 /// Something to run.
-struct Application {
-    build: Vec<DerivedPath>,
-    program: String,
+pub struct Application {
+    /// What has to be built for it.
+    pub build: Vec<DerivedPath>,
+    /// Its path in the store.
+    pub program: String,
 }
 
 /// The program that an attribute stands for. Defined in the Nix manual, "nix run", "Apps".
-fn application(vm: &mut Vm, value: Value, shown: &str) -> Result<Application, Stop> {
+pub fn application(vm: &mut Vm, value: Value, shown: &str) -> Result<Application, Stop> {
     let message = |text: String| Stop::Other(Failure::Message(text));
     let Some(set) = value.as_set() else {
         return Err(message(format!("attribute '{shown}' is not an application or a derivation")));
