@@ -50,6 +50,13 @@ impl SourceId {
     }
 }
 
+impl SourceId {
+    /// For a text that is this source with `n` bytes before it.
+    pub(crate) fn after(self, n: u32) -> SourceId {
+        SourceId { base: self.base.saturating_sub(n) }
+    }
+}
+
 /// A position for people.
 #[derive(Clone)]
 pub struct Location {
@@ -75,6 +82,16 @@ impl PosId {
     #[inline]
     pub const fn or(self, other: PosId) -> PosId {
         if self.is_some() { self } else { other }
+    }
+
+    /// Where in its source this is, in bytes.
+    pub fn offset(self) -> Option<u32> {
+        if !self.is_some() {
+            return None;
+        }
+        let table = TABLE.read();
+        let i = table.sources.partition_point(|(base, _)| *base <= self.0).checked_sub(1)?;
+        Some(self.0 - table.sources[i].0)
     }
 
     /// Which file, line and column this is.

@@ -92,6 +92,7 @@ fn trace(vm: &mut Vm, args: &[Value], pos: PosId) -> Result<Value> {
         None => text.extend(print::pretty(vm, v, print::Style::PLAIN)?),
     }
     vm.shared.io.message(&text);
+    vm.said(false)?;
     vm.force(args[1], pos)
 }
 
@@ -109,6 +110,7 @@ fn warn(vm: &mut Vm, args: &[Value], pos: PosId) -> Result<Value> {
             "aborting to reveal stack trace of warning, as abort-on-warn is set",
         ));
     }
+    vm.said(true)?;
     vm.force(args[1], pos)
 }
 
@@ -173,7 +175,10 @@ pub(super) fn table() -> Vec<Builtin> {
             }
         }),
         Builtin::new("__warn", 2, warn),
-        Builtin::new("break", 1, |vm, args, pos| vm.force(args[0], pos)).strict(""),
+        Builtin::new("break", 1, |vm, args, pos| {
+            vm.breakpoint()?;
+            vm.force(args[0], pos)
+        }),
         Builtin::new("__getEnv", 1, get_env)
             .strict("while evaluating the first argument passed to builtins.getEnv"),
     ]

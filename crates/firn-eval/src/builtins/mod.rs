@@ -11,6 +11,7 @@
 //! | `json` | JSON, TOML and XML |
 //! | `fetch`, `fetch_tree` | what needs the network |
 //! | `native` | running programs, behind a setting |
+//! | [`documentation`] | what each does, for people |
 //! | `internal` | the files behind `derivation` and `<nix/fetchurl.nix>` |
 
 mod arith;
@@ -18,6 +19,7 @@ mod attrs;
 mod context;
 mod control;
 mod derivation;
+pub mod documentation;
 mod fetch;
 mod fetch_tree;
 mod files;

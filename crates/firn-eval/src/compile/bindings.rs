@@ -82,7 +82,9 @@ impl Compiler<'_> {
         for (b, slot) in bindings.iter().zip(&slots) {
             self.bind_slot(b.name, *slot);
         }
+        self.enter_level(bindings.iter().map(|b| b.name).zip(slots.iter().copied()));
         let result = self.let_inside(&attrs, &slots, &outer, body);
+        self.leave_level();
         for b in bindings {
             self.unbind(b.name);
         }
@@ -120,6 +122,7 @@ impl Compiler<'_> {
         nodes.extend(self.source_nodes(attrs, &sources)?);
         nodes.extend(later);
         let body = self.strict(body)?;
+        let body = self.let_for_debugger(body);
         let bindings = self.leak_slice(nodes);
         Ok(Node::Let(self.leak(Let { bindings, body })))
     }
@@ -167,7 +170,9 @@ impl Compiler<'_> {
                 self.bind_slot(*name, *slot);
             }
             sources = self.source_slots(&attrs);
+            self.enter_level(names.iter().copied().zip(mine.iter().copied()));
             let result = self.rec_inside(&attrs, &order, &sources, &mut values, &mut dynamic);
+            self.leave_level();
             for name in &names {
                 self.unbind(*name);
             }

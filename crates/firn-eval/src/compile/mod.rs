@@ -2,9 +2,11 @@
 //! joined. Nothing is evaluated here, and nothing is reported but variables that nothing binds.
 
 mod bindings;
+mod levels;
 mod node;
 mod slots;
 
+pub use levels::{Level, Place, Step, Watched};
 pub use node::*;
 
 use crate::error::{Error, Kind, Result};
@@ -25,7 +27,20 @@ pub struct Globals {
     pub operators: [(Symbol, Value, ArithOp); 4],
 }
 
-/// Compiles a text. The result is evaluated in an environment of its own ([`Node::Enter`]); if `scope` is
+/// What a text is compiled with.
+#[derive(Default)]
+pub struct Surroundings<'a> {
+    /// Names of the set in slot 0 of the text's environment.
+    pub scope: Option<&'a [Symbol]>,
+    /// Names that a session has bound, which come before the global ones.
+    pub session: Option<&'a FxHashMap<Symbol, Value>>,
+    /// The expression to compile, if not the whole text.
+    pub part: Option<ExprId>,
+    /// Whether there is a debugger.
+    pub debug: bool,
+}
+
+/// Compiles a text. The result is evaluated in an environment of its own ([`Node::Enter`]); if a scope is
 /// given, that environment's slot 0 must be filled with the set that has these names, and the environment
 /// has the number of slots in the returned node.
 ///
@@ -36,7 +51,7 @@ pub fn compile(
     source: SourceId,
     heap: &mut Heap,
     globals: &Globals,
-    scope: Option<&[Symbol]>,
+    around: &Surroundings<'_>,
 ) -> Result<&'static Node> {
     let mut compiler = Compiler {
         ast,
@@ -47,14 +62,18 @@ pub fn compile(
         withs: Vec::new(),
         frames: vec![0],
         empty_attrs: None,
+        session: around.session,
+        debug: around.debug,
+        level: None,
     };
-    if let Some(names) = scope {
+    compiler.enter_session();
+    if let Some(names) = around.scope {
         compiler.frames[0] = 1;
         for name in names {
             compiler.bind(*name, Bound::Scoped { frame: 0, slot: 0 });
         }
     }
-    let root = compiler.strict(ast.root())?;
+    let root = compiler.strict(around.part.unwrap_or(ast.root()))?;
     let root = compiler.leak(root);
     let slots = compiler.frames[0];
     Ok(compiler.leak(Node::Enter(slots, root)))
@@ -79,6 +98,12 @@ struct Compiler<'a> {
     frames: Vec<u32>,
     /// What `{ }` became.
     empty_attrs: Option<&'static Attrs>,
+    /// See [`Surroundings::session`].
+    session: Option<&'a FxHashMap<Symbol, Value>>,
+    /// See [`Surroundings::debug`].
+    debug: bool,
+    /// The names in scope, for the debugger.
+    level: Option<&'static Level>,
 }
 
 impl Compiler<'_> {
@@ -158,6 +183,9 @@ impl Compiler<'_> {
                 Ok(Node::Scoped(self.leak(Scoped { depth, slot, name, pos })))
             }
             None => {
+                if let Some(value) = self.session.and_then(|names| names.get(&name)) {
+                    return Ok(Node::Const(*value));
+                }
                 if let Some(value) = self.globals.names.get(&name) {
                     return Ok(Node::Const(*value));
                 }
@@ -186,7 +214,9 @@ impl Compiler<'_> {
     /// The builtin that an operator stands for, if nothing shadows it.
     fn operator(&self, function: ExprId, args: usize) -> Option<ArithOp> {
         let Expr::Var(name) = self.ast.expr(function) else { return None };
-        if args != 2 || self.bound(name).is_some() {
+        let shadowed = self.bound(name).is_some()
+            || self.session.is_some_and(|names| names.contains_key(&name));
+        if args != 2 || shadowed {
             return None;
         }
         self.globals.operators.iter().find(|(n, ..)| *n == name).map(|(.., op)| *op)
@@ -259,6 +289,11 @@ impl Compiler<'_> {
 
     /// A node for a position that is evaluated at most once, when its environment's owner gets there.
     fn strict(&mut self, id: ExprId) -> Result<Node> {
+        let node = self.strict_node(id)?;
+        Ok(self.for_debugger(id, node))
+    }
+
+    fn strict_node(&mut self, id: ExprId) -> Result<Node> {
         let pos = self.pos(id);
         Ok(match self.ast.expr(id) {
             Expr::Int(i) => Node::Const(Value::int(self.heap, i)),
@@ -269,6 +304,7 @@ impl Compiler<'_> {
             Expr::CurPos => Node::Const(crate::machine::position_value(self.heap, pos)),
             Expr::Select { subject, path, default } => {
                 let subject = self.strict(subject)?;
+                let subject = self.subject_for_debugger(subject);
                 if let ([ast::AttrName::Static(name)], None) =
                     (self.ast.attr_path(path), default.get())
                 {
@@ -308,7 +344,9 @@ impl Compiler<'_> {
                 let slot = self.slot();
                 let frame = self.frame();
                 self.withs.push((frame, slot, pos));
+                self.enter_with(slot);
                 let body = self.strict(body);
+                self.leave_level();
                 self.withs.pop();
                 let body = body?;
                 Node::WithIn(self.leak(WithIn { slot, attrs, body }))
@@ -400,7 +438,9 @@ impl Compiler<'_> {
         }
         self.frames.push(0);
         let mut bound: Vec<Symbol> = Vec::new();
+        let level = self.level;
         let result = self.lambda_in(&chain, &mut bound);
+        self.level = level;
         for name in bound {
             self.unbind(name);
         }
@@ -415,8 +455,9 @@ impl Compiler<'_> {
         chain: &[(ast::Lambda, PosId)],
         bound: &mut Vec<Symbol>,
     ) -> Result<(&'static [Param], Node)> {
-        let mut params = Vec::new();
+        let mut params: Vec<Param> = Vec::new();
         for (lambda, pos) in chain {
+            let first = bound.len();
             let slot = lambda.arg.map(|name| {
                 let slot = self.slot();
                 self.bind_slot(name, slot);
@@ -424,8 +465,11 @@ impl Compiler<'_> {
                 slot
             });
             let pattern = match &lambda.pattern {
-                Some(pattern) => Some(self.pattern(pattern, bound)?),
-                None => None,
+                Some(pattern) => Some(self.pattern(pattern, first, bound)?),
+                None => {
+                    self.enter_params(&bound[first..]);
+                    None
+                }
             };
             // A parameter that nothing names still takes up a place for its argument.
             let slot = match (slot, &pattern) {
@@ -434,13 +478,17 @@ impl Compiler<'_> {
             };
             params.push(Param { slot, arg: lambda.arg, pattern, pos: *pos, name: lambda.name });
         }
-        let body = self.strict(chain[chain.len() - 1].0.body)?;
+        let mut body = self.strict(chain[chain.len() - 1].0.body)?;
+        if let Some(last) = params.last() {
+            body = self.body_for_debugger(body, last);
+        }
         Ok((self.leak_slice(params), body))
     }
 
     fn pattern(
         &mut self,
         pattern: &ast::Pattern,
+        first: usize,
         bound: &mut Vec<Symbol>,
     ) -> Result<&'static Pattern> {
         let formals = self.ast.formals(pattern);
@@ -453,6 +501,7 @@ impl Compiler<'_> {
                 slot
             })
             .collect();
+        self.enter_params(&bound[first..]);
         let mut out = Vec::with_capacity(formals.len());
         for (formal, slot) in formals.iter().zip(slots) {
             let default = formal.default.get().map(|d| self.lazy(d)).transpose()?;

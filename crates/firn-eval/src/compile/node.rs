@@ -5,6 +5,7 @@
 //! `let`, `rec` and `with` alike. Expressions in lazy positions (arguments, attributes, elements) are nodes
 //! that [`Node::Enter`] an environment of their own if they need one.
 
+use super::Watched;
 use crate::error::Error;
 use crate::position::PosId;
 use crate::shape::{ShapeRef, Update};
@@ -69,6 +70,8 @@ pub enum Node {
     Enter(u32, &'static Node),
     /// What failed before with this error.
     Failed(&'static Error),
+    /// A node that the debugger looks at.
+    Watched(&'static Watched),
     /// `e.attr` of a variable's attribute by scopedImport: level, slot, name.
     Scoped(&'static Scoped),
 }

@@ -36,6 +36,10 @@ pub enum Kind {
     ImportFromDerivation,
     /// The name of an algorithm or format that there is not.
     Usage,
+    /// The user wanted evaluation to stop.
+    Interrupted,
+    /// The user ended evaluation in the debugger: nothing to report.
+    Quit,
     /// Anything else.
     Other,
 }
@@ -64,6 +68,8 @@ pub struct Details {
     pub frames: Vec<Frame>,
     /// Names that may have been meant.
     pub suggestions: Vec<String>,
+    /// Whether the debugger has shown it.
+    pub shown: bool,
 }
 
 /// An evaluation error, one word wide.
@@ -83,6 +89,7 @@ impl Error {
             pos: PosId::NONE,
             frames: Vec::new(),
             suggestions: Vec::new(),
+            shown: false,
         }))
     }
 
@@ -134,6 +141,17 @@ impl Error {
     pub fn suggest(mut self, suggestions: Vec<String>) -> Error {
         self.0.suggestions = suggestions;
         self
+    }
+
+    /// The same error, as one that the debugger has shown.
+    pub(crate) fn shown(mut self) -> Error {
+        self.0.shown = true;
+        self
+    }
+
+    /// Whether the debugger has shown it.
+    pub(crate) fn was_shown(&self) -> bool {
+        self.0.shown
     }
 
     /// What sort of error this is.

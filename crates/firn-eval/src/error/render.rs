@@ -162,6 +162,13 @@ fn position(out: &mut String, indent: &str, pos: PosId, colors: &Colors) -> bool
     true
 }
 
+/// The line of a position with its neighbours, each after a line feed; with a caret below it.
+pub fn lines_around(pos: PosId, colored: bool) -> Option<String> {
+    let mut out = String::new();
+    excerpt(&mut out, &pos.location()?, if colored { &ANSI } else { &PLAIN });
+    Some(out)
+}
+
 /// The line of the position with its neighbours.
 fn excerpt(out: &mut String, at: &Location, colors: &Colors) {
     if at.source.text().is_empty() {

@@ -129,7 +129,7 @@ impl Vm {
             Err(e) => Err(e),
         };
         self.leave();
-        result.map_err(|e| builtin_trace(e, builtin, call.pos))
+        result.map_err(|e| self.builtin_trace(e, builtin, call.pos))
     }
 
     #[inline(never)]
@@ -245,7 +245,7 @@ impl Vm {
         if self.watch.is_some() {
             self.unwatch();
         }
-        result.map_err(|e| builtin_trace(e, builtin, pos))
+        result.map_err(|e| self.builtin_trace(e, builtin, pos))
     }
 
     /// Calls a function with all its arguments.
@@ -495,11 +495,14 @@ fn call_trace(e: Error, lambda: &Lambda, pos: PosId) -> Error {
     if pos.is_some() { e.trace(pos, "from call site") } else { e }
 }
 
-#[cold]
-fn builtin_trace(e: Error, builtin: &builtins::Builtin, pos: PosId) -> Error {
-    if builtin.traced {
-        e.trace(pos, format!("while calling the '{}' builtin", builtin.short_name()))
-    } else {
-        e
+impl Vm {
+    #[cold]
+    fn builtin_trace(&mut self, e: Error, builtin: &builtins::Builtin, pos: PosId) -> Error {
+        let e = self.builtin_raised(e);
+        if builtin.traced {
+            e.trace(pos, format!("while calling the '{}' builtin", builtin.short_name()))
+        } else {
+            e
+        }
     }
 }

@@ -161,6 +161,7 @@ impl Vm {
                 self.eval(&a.body, env)
             }
             Node::Failed(e) => Err((*e).clone()),
+            Node::Watched(w) => self.watched(w, env),
             Node::Scoped(s) => {
                 // SAFETY: as for `Outer`.
                 let set = unsafe { env.up(u32::from(s.depth)).get(s.slot) };

@@ -1,7 +1,7 @@
 //! Source files: finding, reading, parsing and evaluating each once; symlinks; the search path.
 
 use super::Vm;
-use crate::compile;
+use crate::compile::{self, Surroundings};
 use crate::context::{Context, ContextBuilder, DerivedPath, Element};
 use crate::error::{Error, Kind, Result, render};
 use crate::io::tree::file_error;
@@ -26,11 +26,11 @@ pub type FileKindCache = FxHashMap<PathBuf, Option<FileKind>>;
 /// What the run knows of files.
 #[derive(Default)]
 pub(crate) struct Files {
-    values: RwLock<FxHashMap<PathBuf, Value>>,
-    kinds: RwLock<FileKindCache>,
-    resolved: RwLock<FxHashMap<PathBuf, PathBuf>>,
-    sources: RwLock<FxHashMap<Box<[u8]>, StorePath>>,
-    lookups: Mutex<FxHashMap<String, Option<PathBuf>>>,
+    pub(super) values: RwLock<FxHashMap<PathBuf, Value>>,
+    pub(super) kinds: RwLock<FileKindCache>,
+    pub(super) resolved: RwLock<FxHashMap<PathBuf, PathBuf>>,
+    pub(super) sources: RwLock<FxHashMap<Box<[u8]>, StorePath>>,
+    pub(super) lookups: Mutex<FxHashMap<String, Option<PathBuf>>>,
 }
 
 fn as_path(bytes: &[u8]) -> &Path {
@@ -191,11 +191,11 @@ impl Vm {
     /// # Errors
     /// What evaluation raises.
     pub fn eval_ast(&mut self, ast: &Arc<Ast>) -> Result<Value> {
-        let node = self.compile(ast, None)?;
+        let node = self.compile(ast, &Surroundings::default())?;
         self.eval(node, Env::NONE)
     }
 
-    fn compile(&mut self, ast: &Ast, scope: Option<&[Symbol]>) -> Result<&'static compile::Node> {
+    fn compile(&mut self, ast: &Ast, around: &Surroundings<'_>) -> Result<&'static compile::Node> {
         let source = ast.source();
         let id = match source.origin() {
             // Wherever the text can be had again, it is not kept.
@@ -207,9 +207,20 @@ impl Vm {
             }
             _ => position::register(source),
         };
+        self.compile_at(ast, id, around)
+    }
+
+    /// As [`Vm::compile`], for a text whose positions are those of another.
+    pub(super) fn compile_at(
+        &mut self,
+        ast: &Ast,
+        id: position::SourceId,
+        around: &Surroundings<'_>,
+    ) -> Result<&'static compile::Node> {
         let shared = Arc::clone(&self.shared);
+        let around = Surroundings { debug: self.is_debugged(), ..*around };
         firn_syntax::stack::with_depth(ast.depth(), || {
-            compile::compile(ast, id, &mut self.heap, &shared.globals, scope)
+            compile::compile(ast, id, &mut self.heap, &shared.globals, &around)
         })
     }
 
@@ -292,9 +303,9 @@ impl Vm {
     /// Parses and evaluates a file.
     pub(crate) fn load_file(&mut self, file: &Path) -> Result<Value> {
         let ast = self.read_source(file)?;
-        let node = self.compile(&ast, None);
+        let node = self.compile(&ast, &Surroundings::default());
         drop(ast);
-        node.and_then(|node| self.eval(node, Env::NONE)).map_err(|e| {
+        node.and_then(|node| self.in_file(file, |vm| vm.eval(node, Env::NONE))).map_err(|e| {
             if self.show_trace {
                 e.trace(PosId::NONE, format!("while evaluating the file '{}':", file.display()))
             } else {
@@ -308,7 +319,8 @@ impl Vm {
         let file = self.resolve_expr_path(path)?;
         let ast = self.read_source(&file)?;
         let names: Vec<Symbol> = scope.iter(&mut self.heap).map(|(name, _)| name).collect();
-        let node = self.compile(&ast, Some(&names))?;
+        let around = Surroundings { scope: Some(&names), ..Surroundings::default() };
+        let node = self.compile(&ast, &around)?;
         drop(ast);
         let compile::Node::Enter(slots, body) = node else {
             unreachable!("compiling a text gives a node with an environment")

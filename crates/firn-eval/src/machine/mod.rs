@@ -7,6 +7,7 @@ mod ahead;
 mod call;
 mod coerce;
 mod compare;
+pub mod debug;
 mod deep;
 pub(crate) mod derived;
 mod eval;
@@ -15,6 +16,7 @@ mod force;
 mod lazy;
 mod operators;
 mod run;
+mod session;
 mod sets;
 
 pub(crate) use ahead::Ahead;
@@ -24,6 +26,7 @@ pub(crate) use deep::position_of;
 pub(crate) use derived::Known;
 pub use files::FileKindCache;
 pub use run::{Evaluator, Observer, STACK_BYTES};
+pub use session::{Interrupter, SessionNames};
 
 use crate::compile::Globals;
 use crate::context::Context;
@@ -37,7 +40,7 @@ use firn_model::StoreDir;
 use firn_syntax::source::Origin;
 use firn_syntax::{Symbol, sym};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// What makes the value of a flake of a reference; for `builtins.getFlake`.
 #[derive(Clone)]
@@ -91,6 +94,8 @@ pub struct Settings {
     pub flakes: Option<FlakeLoader>,
     /// How many threads evaluate (`eval-cores`); 0: as many as there are processors.
     pub eval_cores: usize,
+    /// The debugger, if there is one. Costs time.
+    pub debugging: Option<debug::Debugging>,
     /// How many bytes values may take before evaluation ends with an error (`eval-memory-limit`); 0: any.
     pub memory_limit: usize,
 }
@@ -116,6 +121,7 @@ impl Default for Settings {
             exact_laziness: false,
             flakes: None,
             eval_cores: 1,
+            debugging: None,
             memory_limit: 0,
         }
     }
@@ -164,6 +170,10 @@ pub struct Vm {
     show_trace: bool,
     /// How many calls of `tryEval` are under way.
     pub(crate) catching: u32,
+    /// What the debugger needs, if there is one.
+    debug: Option<Box<debug::Debug>>,
+    /// Told to stop by somebody else.
+    interrupted: Arc<AtomicBool>,
     /// Counts and samples of calls, if somebody wants them.
     pub watch: Option<Box<Watch>>,
     /// Thunks that failed within them with errors that can be caught, and the words they had.
@@ -245,6 +255,9 @@ impl Vm {
     /// Why this thread must stop.
     #[cold]
     fn stopped(&self) -> Error {
+        if self.interrupted.load(Ordering::Relaxed) {
+            return Error::new(Kind::Interrupted, "interrupted by the user");
+        }
         match self.heap.spent() {
             None => stack_overflow(),
             Some(budget) => Error::other(format!(

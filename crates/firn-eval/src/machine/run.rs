@@ -47,6 +47,12 @@ impl Vm {
             show_trace: shared.settings.show_trace,
             catching: 0,
             failed: Vec::new(),
+            debug: shared
+                .settings
+                .debugging
+                .clone()
+                .map(|how| Box::new(super::debug::Debug::new(how))),
+            interrupted: Arc::default(),
             watch: shared.settings.watching.map(|what| Box::new(Watch::new(what))),
             stats: Stats::default(),
             shared,

@@ -109,6 +109,8 @@ pub struct Style {
     pub derivation_paths: bool,
     /// Shows errors in place instead of ending with them.
     pub show_errors: bool,
+    /// ANSI colours.
+    pub colors: bool,
 }
 
 impl Style {
@@ -122,7 +124,11 @@ impl Style {
         indent: 0,
         derivation_paths: false,
         show_errors: true,
+        colors: false,
     };
+    /// As sessions show values: evaluated, on lines of their own, in colours.
+    pub const SESSION: Style =
+        Style { force: true, indent: 2, derivation_paths: true, colors: true, ..Style::PLAIN };
     /// As error messages show values.
     pub const ERROR: Style = Style {
         max_depth: ERROR_DEPTH,
@@ -132,6 +138,14 @@ impl Style {
         ..Style::PLAIN
     };
 }
+
+const NORMAL: &str = "\x1b[0m";
+const FAINT: &str = "\x1b[2m";
+const RED: &str = "\x1b[31;1m";
+const GREEN: &str = "\x1b[32;1m";
+const BLUE: &str = "\x1b[34;1m";
+const MAGENTA: &str = "\x1b[35;1m";
+const CYAN: &str = "\x1b[36;1m";
 
 struct Printer {
     style: Style,
@@ -182,7 +196,19 @@ impl Printer {
     }
 
     fn elided(&mut self, n: usize, one: &str, many: &str) {
-        self.text(&format!("«{n} {} elided»", if n == 1 { one } else { many }));
+        self.colored(FAINT, &format!("«{n} {} elided»", if n == 1 { one } else { many }));
+    }
+
+    fn color(&mut self, code: &str) {
+        if self.style.colors {
+            self.text(code);
+        }
+    }
+
+    fn colored(&mut self, code: &str, s: &str) {
+        self.color(code);
+        self.text(s);
+        self.color(NORMAL);
     }
 
     fn print(&mut self, vm: &mut Vm, v: Value, depth: usize) -> Result<()> {
@@ -200,10 +226,13 @@ impl Printer {
                 if self.style.force
                     && self.style.show_errors
                     && depth > 0
-                    && e.kind() != Kind::StackOverflow =>
+                    && !matches!(
+                        e.kind(),
+                        Kind::StackOverflow | Kind::Interrupted | Kind::Quit
+                    ) =>
             {
                 self.out.truncate(start);
-                self.text(&format!("«error: {}»", e.message().replace('\n', " ")));
+                self.colored(RED, &format!("«error: {}»", e.message().replace('\n', " ")));
                 Ok(())
             }
             other => other,
@@ -213,25 +242,31 @@ impl Printer {
     /// Prints the value that was found in a cell.
     fn value(&mut self, vm: &mut Vm, cell: Value, v: Value, depth: usize) -> Result<()> {
         match v.view() {
-            View::Int(i) => self.text(&i.to_string()),
-            View::Float(f) => self.text(&number::float(f)),
-            View::Bool(b) => self.text(if b { "true" } else { "false" }),
-            View::Null => self.text("null"),
+            View::Int(i) => self.colored(CYAN, &i.to_string()),
+            View::Float(f) => self.colored(CYAN, &number::float(f)),
+            View::Bool(b) => self.colored(CYAN, if b { "true" } else { "false" }),
+            View::Null => self.colored(CYAN, "null"),
             View::Str(s) => {
                 let bytes = s.bytes();
+                self.color(MAGENTA);
                 if bytes.len() > self.style.max_string {
                     literal_string(&bytes[..self.style.max_string], &mut self.out);
                     self.out.push(b' ');
                     self.elided(bytes.len() - self.style.max_string, "byte", "bytes");
                 } else {
                     literal_string(bytes, &mut self.out);
+                    self.color(NORMAL);
                 }
             }
-            View::Path(p) => self.out.extend_from_slice(p.bytes()),
+            View::Path(p) => {
+                self.color(GREEN);
+                self.out.extend_from_slice(p.bytes());
+                self.color(NORMAL);
+            }
             View::Set(set) => self.set(vm, v, set, depth)?,
             View::List(list) => {
                 if !list.is_empty() && !self.seen.insert(cell.0) {
-                    self.text("«repeated»");
+                    self.colored(MAGENTA, "«repeated»");
                     return Ok(());
                 }
                 if depth >= self.style.max_depth {
@@ -265,16 +300,16 @@ impl Printer {
             }
             View::Builtin(id) => {
                 let name = crate::builtins::get(id).short_name();
-                self.text(&format!("«primop {name}»"));
+                self.colored(BLUE, &format!("«primop {name}»"));
             }
             View::Applied(a) => {
                 let name = crate::builtins::get(a.builtin()).short_name();
-                self.text(&format!("«partially applied primop {name}»"));
+                self.colored(BLUE, &format!("«partially applied primop {name}»"));
             }
-            View::Thunk(t) => self.text(match t.state() {
-                State::Busy(_) => "«potential infinite recursion»",
-                _ => "«thunk»",
-            }),
+            View::Thunk(t) => match t.state() {
+                State::Busy(_) => self.colored(RED, "«potential infinite recursion»"),
+                _ => self.colored(MAGENTA, "«thunk»"),
+            },
         }
         Ok(())
     }
@@ -289,7 +324,7 @@ impl Printer {
             text.push_str(&format!(" @ {at}"));
         }
         text.push('»');
-        self.text(&text);
+        self.colored(BLUE, &text);
     }
 
     /// Whether a structure's parts go on lines of their own.
@@ -310,10 +345,11 @@ impl Printer {
 
     fn set(&mut self, vm: &mut Vm, v: Value, set: Set, depth: usize) -> Result<()> {
         if !set.is_empty() && !self.seen.insert(v.0) {
-            self.text("«repeated»");
+            self.colored(MAGENTA, "«repeated»");
             return Ok(());
         }
         if self.style.force && self.style.derivation_paths && vm.is_derivation(set)? {
+            self.color(GREEN);
             self.text("«derivation");
             if let Some(path) = set.get(firn_syntax::sym::DRV_PATH) {
                 let mut context = crate::context::ContextBuilder::new();
@@ -327,6 +363,7 @@ impl Printer {
                 self.text(&format!(" {path}"));
             }
             self.text("»");
+            self.color(NORMAL);
             return Ok(());
         }
         if depth >= self.style.max_depth {

@@ -534,6 +534,14 @@ impl Ast {
         &self.lambdas[id.0 as usize]
     }
 
+    /// All functions, with where they begin.
+    pub fn functions(&self) -> impl Iterator<Item = (Pos, &Lambda)> {
+        self.nodes.iter().zip(&self.positions).filter_map(|(node, pos)| match node {
+            Expr::Lambda(id) => Some((*pos, self.lambda(*id))),
+            _ => None,
+        })
+    }
+
     /// The formals of a set pattern.
     #[inline]
     pub fn formals(&self, pattern: &Pattern) -> &[Formal] {
