@@ -34,6 +34,8 @@ pub struct Flake {
     pub self_attrs: Attrs,
     /// Settings that it wants, as they are written in settings files.
     pub settings: Vec<(String, String)>,
+    /// Whether its tree was fetched again because of what it says of itself.
+    pub refetched: bool,
 }
 
 /// An input as `flake.nix` names it.
@@ -71,15 +73,20 @@ pub(crate) fn read(
     at: &[String],
 ) -> Result<Flake> {
     let file = dir.join("flake.nix");
-    vm.shared.io.allow(dir);
+    let root = PathBuf::from(vm.store_dir().print(&tree.path));
+    vm.shared.io.allow(&root);
+    if !dir.starts_with(&root) {
+        // a relative path that leads out of its tree
+        vm.shared.io.check_path(&file)?;
+        vm.store_dir().parse_prefix(&dir.to_string_lossy()).map_err(|e| {
+            Error::other(format!("flake '{}' is not in the store: {e}", url_of(original)))
+        })?;
+    }
     if vm.shared.io.kind(&file).ok().flatten().is_none() {
-        return Err(Error::other(format!(
-            "path '{}' does not exist: '{}' is no flake",
-            file.display(),
-            url_of(resolved)
-        )));
+        return Err(Error::other(firn_eval::trees::absent(&file)));
     }
     let ast = vm.parse_file(&file)?;
+    crate::literal::check(&ast, &file)?;
     let value = vm.eval_ast(&ast)?;
     let value = vm.force(value, PosId::NONE)?;
     let Some(set) = value.as_set() else {
@@ -98,6 +105,7 @@ pub(crate) fn read(
         inputs: BTreeMap::new(),
         self_attrs: Attrs::new(),
         settings: Vec::new(),
+        refetched: false,
     };
     for (name, value) in set.sorted(&mut vm.heap).collect::<Vec<_>>() {
         let pos = set.position(name);
@@ -256,7 +264,7 @@ fn read_input(vm: &mut Vm, set: Set, pos: PosId, at: &[String], dir: &Path) -> R
         if let Some(name) = attrs.keys().next() {
             return Err(Error::other(format!("unexpected flake input attribute '{name}'")).at(pos));
         }
-        input.reference = url.map(|url| reference::parse_input(&url)).transpose()?;
+        input.reference = url.map(|url| reference::parse_input(&url, !input.just_a_tree)).transpose()?;
     }
     if input.reference.is_some() && input.follows.is_some() {
         return Err(
@@ -269,14 +277,16 @@ fn read_input(vm: &mut Vm, set: Set, pos: PosId, at: &[String], dir: &Path) -> R
 /// A path as a reference relative to the flake's folder.
 fn relative_to(dir: &Path, path: &str) -> String {
     let path = Path::new(path);
-    let (mut up, mut base) = (String::new(), dir);
+    let (mut steps, mut base) = (Vec::new(), dir);
     loop {
         if let Ok(rest) = path.strip_prefix(base) {
-            return format!("path:{}{}", if up.is_empty() { "./" } else { &up }, rest.display());
+            steps.extend(rest.iter().map(|s| s.to_string_lossy().into_owned()));
+            let relative = if steps.is_empty() { ".".to_owned() } else { steps.join("/") };
+            return format!("path:{relative}");
         }
         match base.parent() {
             Some(parent) => {
-                up.push_str("../");
+                steps.push("..".to_owned());
                 base = parent;
             }
             None => return format!("path:{}", path.display()),
@@ -313,6 +323,11 @@ fn read_settings(vm: &mut Vm, value: Value, pos: PosId) -> Result<Vec<(String, S
             View::Str(text) => text_of(text.bytes()),
             View::Int(n) => n.to_string(),
             View::Bool(b) => b.to_string(),
+            View::Path(path) => {
+                let mut context = firn_eval::context::ContextBuilder::new();
+                let path = vm.copy_source(path.bytes(), &mut context)?;
+                vm.store_dir().print(&path)
+            }
             View::List(list) => {
                 let mut words = Vec::new();
                 for item in list.iter() {
@@ -350,7 +365,9 @@ mod tests {
     #[test]
     fn paths_become_relative() {
         let dir = Path::new("/nix/store/x-source/a");
-        assert_eq!(relative_to(dir, "/nix/store/x-source/a/b"), "path:./b");
+        assert_eq!(relative_to(dir, "/nix/store/x-source/a/b"), "path:b");
         assert_eq!(relative_to(dir, "/nix/store/x-source/c"), "path:../c");
+        assert_eq!(relative_to(dir, "/nix/store/x-source"), "path:..");
+        assert_eq!(relative_to(dir, "/nix/store/x-source/a"), "path:.");
     }
 }

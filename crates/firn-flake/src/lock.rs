@@ -211,7 +211,9 @@ impl Fetcher<'_> {
         (_, _, tree) = self.tree(vm, &input, Use::No)?;
         locked.input = tree.input.clone();
         let here = folder(vm, &tree);
-        flake::read(vm, &tree, &here, original, &resolved, &locked, at)
+        let mut flake = flake::read(vm, &tree, &here, original, &resolved, &locked, at)?;
+        flake.refetched = true;
+        Ok(flake)
     }
 }
 
@@ -341,7 +343,8 @@ impl Locker<'_> {
         };
         let kept = old.as_ref().and_then(|(file, at)| {
             let lock = file.nodes[*at].lock.clone()?;
-            let same = lock.original == reference && lock.parent == parent && !by_flag;
+            let same = canonical(&lock.original) == canonical(&reference);
+            let same = same && lock.parent == parent && !by_flag;
             same.then_some(lock)
         });
         if let (Some(lock), Some((file, at))) = (kept, old) {
@@ -502,6 +505,20 @@ impl Locker<'_> {
         self.locks.nodes[parent].inputs.insert(name.to_owned(), Edge::Node(at));
         at
     }
+}
+
+/// A reference without the folder that older versions left in the URL as well.
+fn canonical(reference: &FlakeRef) -> FlakeRef {
+    let mut found = reference.clone();
+    if let Some(url) = reference.input.text("url")
+        && let Ok(mut url) = firn_model::input::InputUrl::parse(url, true)
+        && !reference.dir.is_empty()
+        && url.query.get("dir") == Some(&reference.dir)
+    {
+        url.query.remove("dir");
+        found.input.attrs.insert("url".into(), url.to_string().into());
+    }
+    found
 }
 
 /// An input that has no more than a name is looked up in registries.

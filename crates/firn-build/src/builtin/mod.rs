@@ -17,6 +17,7 @@ use bstr::{BStr, BString};
 use firn_fetch::FetchSettings;
 use serde::{Deserialize, Serialize};
 
+pub use buildenv::{Conflict, build as build_environment};
 pub use fetchurl::FetchUrl;
 pub use unpack_channel::unpack as unpack_tarball;
 

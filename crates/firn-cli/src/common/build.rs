@@ -48,6 +48,7 @@ pub struct Workbench {
     pub display: Arc<Display>,
     git: GitOptions,
     tokens: Vec<(String, String)>,
+    trace_builds: bool,
 }
 
 impl Workbench {
@@ -67,7 +68,8 @@ impl Workbench {
         options.cancel = super::interrupt::flag();
         let git = super::fetch::git_options(&session.settings);
         let tokens = super::fetch::access_tokens(&session.settings);
-        Ok(Self { store: Arc::new(store), options, display, git, tokens })
+        let trace_builds = session.settings.bool("trace-import-from-derivation");
+        Ok(Self { store: Arc::new(store), options, display, git, tokens, trace_builds })
     }
 
     /// This store, with these options, shown there.
@@ -79,7 +81,8 @@ impl Workbench {
     ) -> Self {
         let git = super::fetch::git_options(settings);
         let tokens = super::fetch::access_tokens(settings);
-        Self { store, options, display, git, tokens }
+        let trace_builds = settings.bool("trace-import-from-derivation");
+        Self { store, options, display, git, tokens, trace_builds }
     }
 
     /// Where messages go.
@@ -87,21 +90,35 @@ impl Workbench {
         self.display.logger()
     }
 
-    /// The evaluator's world: this store, with builds and downloads while evaluating.
-    pub fn io(&self) -> StoreIo {
-        let (store, options) = (self.store.clone(), self.options.clone());
-        let logger = self.logger().clone();
-        let realise = move |wanted: &[(EvalPath, Box<str>)]| {
-            let options = BuildOptions { mode: Mode::Normal, ..options.clone() };
-            realise(&store, &options, &logger, wanted)
-        };
-        let fetching = Fetching {
+    /// What downloads files and trees into this store.
+    pub fn fetching(&self) -> Fetching {
+        Fetching {
             store: self.store.clone(),
             settings: self.options.fetch.clone(),
             logger: self.logger().clone(),
             git: self.git.clone(),
             tokens: self.tokens.clone(),
+        }
+    }
+
+    /// The evaluator's world: this store, with builds and downloads while evaluating.
+    pub fn io(&self) -> StoreIo {
+        let (store, options) = (self.store.clone(), self.options.clone());
+        let logger = self.logger().clone();
+        let trace = self.trace_builds;
+        let realise = move |wanted: &[(EvalPath, Box<str>)]| {
+            let options = BuildOptions { mode: Mode::Normal, ..options.clone() };
+            if trace {
+                for (drv, output) in wanted {
+                    logger.warn(format!(
+                        "built '{}^{output}' during evaluation due to an import from derivation",
+                        drv.print(store.store_dir())
+                    ));
+                }
+            }
+            realise(&store, &options, &logger, wanted)
         };
+        let fetching = self.fetching();
         let trees = fetching.clone();
         StoreIo::new(self.store.clone())
             .with_realiser(Box::new(realise))

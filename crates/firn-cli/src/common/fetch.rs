@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::fetch_cache::{FetchCache, Remembered};
 use firn_eval::io::{Fetch, FetchedTree};
-use firn_event::Logger;
+use firn_event::{Level, Logger};
 use firn_fetch::git::{self, GitError, GitFiles, GitOptions};
 use firn_fetch::hosted::{self, HostedUrl};
 use firn_fetch::{Downloaded, Downloader, FetchSettings, FileSink, MemorySink, Request};
@@ -111,6 +111,7 @@ impl Fetching {
             return Err(format!("cannot fetch unsupported input '{attrs}'"));
         }
         if let Some(path) = self.locked(input)? {
+            self.note_origin(&path, input);
             return Ok(FetchedTree { path, input: input.clone() });
         }
         let (path, mut input) = match input.kind() {
@@ -122,8 +123,26 @@ impl Fetching {
             _ => self.hosted(input)?,
         };
         let hash = self.store.path_info(&path).map_err(text)?.nar_hash;
+        self.note_origin(&path, &input);
         input.attrs.insert("narHash".into(), hash.to_sri().into());
         Ok(FetchedTree { path, input })
+    }
+
+    /// Notes what a tree is called in messages.
+    fn note_origin(&self, path: &StorePath, input: &Input) {
+        let root = PathBuf::from(self.store.store_dir().print(path));
+        let here = input.text("rev").is_none().then(|| input.text("url")).flatten();
+        let checkout = here
+            .and_then(|url| InputUrl::parse(url, false).ok())
+            .filter(|url| input.kind() == "git" && url.scheme == "file")
+            .map(|url| PathBuf::from(url.plain_path()))
+            .filter(|dir| dir.join(".git").exists());
+        let shown = match (&checkout, input.kind()) {
+            (Some(dir), _) => dir.display().to_string(),
+            (None, "path") => return,
+            _ => format!("«{}»", input.shown()),
+        };
+        firn_eval::trees::note(root, firn_eval::trees::TreeOrigin { shown, checkout });
     }
 
     /// The tree of an input of which everything is known, if the store has it: a lock file's, mostly.
@@ -219,7 +238,13 @@ impl Fetching {
             GitFiles::Copied(dir) => {
                 self.add(input.name(), &dir.path().join("source"), Method::Nar, HashAlgo::Sha256)?
             }
-            GitFiles::InPlace { path, files } => self.add_files(input.name(), path, files)?,
+            GitFiles::InPlace { path, files } => {
+                self.logger.message(
+                    Level::Chatty,
+                    format!("copying '{}/' to the store", path.display()),
+                );
+                self.add_files(input.name(), path, files)?
+            }
         };
         Ok((path, tree.input))
     }
@@ -233,7 +258,13 @@ impl Fetching {
             GitFiles::Copied(dir) => {
                 self.add(input.name(), &dir.path().join("source"), Method::Nar, HashAlgo::Sha256)?
             }
-            GitFiles::InPlace { path, files } => self.add_files(input.name(), path, files)?,
+            GitFiles::InPlace { path, files } => {
+                self.logger.message(
+                    Level::Chatty,
+                    format!("copying '{}/' to the store", path.display()),
+                );
+                self.add_files(input.name(), path, files)?
+            }
         };
         Ok((path, tree.input))
     }

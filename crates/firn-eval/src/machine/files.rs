@@ -125,7 +125,7 @@ impl Vm {
                 None => {
                     return Err(Error::new(
                         Kind::Io,
-                        format!("path '{}' does not exist", at.display()),
+                        crate::trees::absent(&at),
                     ));
                 }
                 Some(FileKind::Symlink) => {}
@@ -249,7 +249,7 @@ impl Vm {
                 let target = self.resolve_links(path, true)?;
                 self.shared.io.read_file(&target).map_err(|e| {
                     if e.kind() == std::io::ErrorKind::NotFound {
-                        Error::new(Kind::Io, format!("path '{}' does not exist", path.display()))
+                        Error::new(Kind::Io, crate::trees::absent(path))
                     } else {
                         file_error("opening file", path, &e)
                     }
@@ -328,7 +328,7 @@ impl Vm {
         if self.kind(&source)?.is_none() {
             return Err(Error::new(
                 Kind::Io,
-                format!("path '{}' does not exist", as_path(path).display()),
+                crate::trees::absent(as_path(path)),
             ));
         }
         let name = paths::store_name(path);
@@ -342,6 +342,39 @@ impl Vm {
         };
         let found = self.shared.io.add_path(&what, None)?;
         self.shared.files.sources.write().insert(path.into(), found.clone());
+        Ok(found)
+    }
+
+    /// Puts a file or folder into the store under the name `source`, as trees of flakes are; a path of the store
+    /// is there already.
+    ///
+    /// # Errors
+    /// If it does not exist, or cannot be put there.
+    pub fn copy_source(
+        &mut self,
+        path: &[u8],
+        context: &mut crate::context::ContextBuilder,
+    ) -> Result<StorePath> {
+        let there = std::str::from_utf8(path).ok().and_then(|p| self.store_dir().parse(p).ok());
+        let found = match there {
+            Some(found) => found,
+            None => {
+                let source = self.resolve_links(as_path(path), false)?;
+                if self.kind(&source)?.is_none() {
+                    return Err(Error::new(Kind::Io, crate::trees::absent(as_path(path))));
+                }
+                let what = AddPath {
+                    name: "source",
+                    path: &source,
+                    method: Method::Nar,
+                    algo: HashAlgo::Sha256,
+                    references: &BTreeSet::new(),
+                    dry: self.shared.settings.read_only,
+                };
+                self.shared.io.add_path(&what, None)?
+            }
+        };
+        context.add_element(Element::Opaque(found.clone()));
         Ok(found)
     }
 

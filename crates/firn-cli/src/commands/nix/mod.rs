@@ -1,5 +1,6 @@
 //! `nix`: the table of its commands; each command or family of commands is a file of its own.
 
+mod bundle;
 mod call;
 mod config;
 mod copy;
@@ -9,6 +10,7 @@ mod edit;
 mod eval;
 mod flags;
 mod flake;
+mod flake_settings;
 mod flakes;
 mod hash;
 mod help;
@@ -17,12 +19,16 @@ mod key;
 mod log;
 mod nar;
 mod path_info;
+mod profile;
 mod realise;
 mod registry;
 mod run;
 mod search;
 mod store;
 mod why_depends;
+
+pub use call::Stop;
+pub use realise::failure as build_failure;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -53,6 +59,7 @@ const FAMILIES: &[(&str, &str)] = &[
     ("hash", "compute and convert cryptographic hashes"),
     ("key", "generate and convert Nix signing keys"),
     ("nar", "create or inspect NAR files"),
+    ("profile", "manage Nix profiles"),
     ("registry", "manage the flake registry"),
     ("store", "manipulate a Nix store"),
 ];
@@ -61,6 +68,7 @@ const FAMILIES: &[(&str, &str)] = &[
 #[rustfmt::skip]
 const COMMANDS: &[Command] = &[
     Command { path: "build", about: "build a derivation or fetch a store path", arguments: "[installables]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, realise::BUILD], run: realise::build },
+    Command { path: "bundle", about: "bundle an application so that it works outside of the Nix store", arguments: "[installable]", flags: &[INSTALLABLES, EVALUATION, LOCKING, bundle::FLAGS], run: bundle::bundle },
     Command { path: "config check", about: "check your system for potential problems", arguments: "", flags: &[], run: config::check },
     Command { path: "config show", about: "show the Nix configuration or the value of a specific setting", arguments: "[name]", flags: &[JSON], run: config::show },
     Command { path: "copy", about: "copy paths between Nix stores", arguments: "[installables]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, PATHS, copy::FLAGS], run: copy::run },
@@ -96,6 +104,14 @@ const COMMANDS: &[Command] = &[
     Command { path: "nar ls", about: "show information about a path inside a NAR file", arguments: "nar path", flags: &[JSON, nar::LS], run: nar::ls },
     Command { path: "nar pack", about: "serialise a path to stdout in NAR format", arguments: "path", flags: &[], run: nar::pack },
     Command { path: "path-info", about: "query information about store paths", arguments: "[installables]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, PATHS, JSON, path_info::FLAGS], run: path_info::run },
+    Command { path: "profile add", about: "add a package to a profile", arguments: "[installables]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, profile::PROFILE, profile::ADD], run: profile::add },
+    Command { path: "profile diff-closures", about: "show the closure difference between each version of a profile", arguments: "", flags: &[profile::PROFILE], run: profile::diff_closures },
+    Command { path: "profile history", about: "show all versions of a profile", arguments: "", flags: &[EVALUATION, profile::PROFILE], run: profile::history },
+    Command { path: "profile list", about: "list packages in the profile", arguments: "", flags: &[EVALUATION, JSON, profile::PROFILE], run: profile::list },
+    Command { path: "profile remove", about: "remove packages from a profile", arguments: "[elements]…", flags: &[EVALUATION, profile::PROFILE, profile::MATCH], run: profile::remove },
+    Command { path: "profile rollback", about: "roll back to the previous version or a specified version of a profile", arguments: "", flags: &[profile::PROFILE, profile::DRY, profile::ROLLBACK], run: profile::rollback },
+    Command { path: "profile upgrade", about: "upgrade packages using their most recent flake", arguments: "[elements]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, profile::PROFILE, profile::MATCH], run: profile::upgrade },
+    Command { path: "profile wipe-history", about: "delete non-current versions of a profile", arguments: "", flags: &[profile::PROFILE, profile::DRY, profile::WIPE], run: profile::wipe_history },
     Command { path: "registry add", about: "add/replace flake in user flake registry", arguments: "from-url to-url", flags: &[EVALUATION, registry::FLAGS], run: registry::add },
     Command { path: "registry list", about: "list available Nix flakes", arguments: "", flags: &[EVALUATION], run: registry::list },
     Command { path: "registry pin", about: "pin a flake to its current version or to the current version of a flake URL", arguments: "url [locked]", flags: &[EVALUATION, registry::FLAGS], run: registry::pin },
@@ -121,6 +137,7 @@ const COMMANDS: &[Command] = &[
     Command { path: "store repair", about: "repair store paths", arguments: "[installables]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, PATHS], run: store::repair },
     Command { path: "store sign", about: "sign store paths with a local key", arguments: "[installables]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, PATHS, store::SIGN], run: store::sign },
     Command { path: "store verify", about: "verify the integrity of store paths", arguments: "[installables]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, PATHS, store::VERIFY], run: store::verify },
+    Command { path: "upgrade-nix", about: "upgrade Nix to the latest stable version", arguments: "", flags: &[bundle::UPGRADE], run: bundle::upgrade_nix },
     Command { path: "why-depends", about: "show why a package has another package in its closure", arguments: "package dependency", flags: &[INSTALLABLES, EVALUATION, LOCKING, why_depends::FLAGS], run: why_depends::run },
 ];
 
@@ -137,6 +154,7 @@ const ALIASES: &[(&str, &str)] = &[
     ("ls-store", "store ls"),
     ("optimise-store", "store optimise"),
     ("ping-store", "store info"),
+    ("profile install", "profile add"),
     ("show-config", "config show"),
     ("show-derivation", "derivation show"),
     ("sign-paths", "store sign"),

@@ -72,8 +72,7 @@ pub fn run(call: &mut Call<'_>) -> Outcome {
     if shown.is_empty() {
         return fail("no results for the given search term(s)!");
     }
-    let colours =
-        rustix::termios::isatty(std::io::stdout()) && std::env::var_os("NO_COLOR").is_none();
+    let colours = std::env::var_os("NO_COLOR").is_none();
     for (n, f) in shown.iter().enumerate() {
         if n > 0 {
             writeln!(call.out)?;

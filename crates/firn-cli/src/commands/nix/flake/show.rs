@@ -17,6 +17,8 @@ enum Node {
     Leaf(String, Json),
     /// Something that was not evaluated, because of this flag.
     Omitted(&'static str),
+    /// Something that does not evaluate.
+    Failed,
 }
 
 /// How outputs are looked at.
@@ -219,7 +221,8 @@ fn legacy(
 ) -> Result<Node, Stop> {
     let value = match vm.force(value, PosId::NONE) {
         Ok(value) => value,
-        Err(e) if e.is_catchable() => return Ok(Node::Branch(Vec::new())),
+        // some packages of a large set never evaluate
+        Err(_) if path.len() > 2 => return Ok(Node::Failed),
         Err(e) => return Err(e.into()),
     };
     let Some(set) = value.as_set() else { return Ok(Node::Branch(Vec::new())) };
@@ -259,7 +262,7 @@ fn to_json(node: &Node) -> Json {
             .collect::<Map<_, _>>()
             .into(),
         Node::Leaf(_, json) => json.clone(),
-        Node::Omitted(_) => json!({}),
+        Node::Omitted(_) | Node::Failed => json!({}),
     }
 }
 
@@ -295,6 +298,7 @@ fn print(out: &mut dyn std::io::Write, node: &Node, prefix: &str, style: &Style)
                 let said = if unknown { style.paint("35;1", said) } else { said.clone() };
                 writeln!(out, "{branch}{name}: {said}")?;
             }
+            Node::Failed => {}
             Node::Omitted(flag) => {
                 let said = style.paint("35;1", "omitted");
                 writeln!(out, "{branch}{name} {said} (use '{flag}' to show)")?;
