@@ -10,6 +10,7 @@ mod import;
 mod log;
 mod registry;
 mod unpack_channel;
+mod zip;
 
 use std::collections::BTreeMap;
 

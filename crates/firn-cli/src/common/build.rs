@@ -55,8 +55,18 @@ impl Workbench {
     /// Opens the store that the environment selects, and begins to show what happens.
     pub fn open(session: &Session, show: DisplayOptions) -> Result<Self, String> {
         let display = Arc::new(Display::start(show));
-        let (layout, warnings) =
-            StoreLayout::detect(&session.environment).map_err(|e| e.to_string())?;
+        let chosen = Some(session.settings.text("store")).filter(|s| *s != "auto");
+        let (layout, warnings) = match chosen {
+            None => StoreLayout::detect(&session.environment).map_err(|e| e.to_string())?,
+            Some(uri) => {
+                let found = firn_store::layout::locate(&session.environment, Some(uri))
+                    .map_err(|e| e.to_string())?;
+                match found.store {
+                    firn_store::layout::Location::Local { layout, .. } => (layout, found.warnings),
+                    _ => return Err(format!("store '{uri}' is not on this machine, which is not supported yet")),
+                }
+            }
+        };
         for warning in warnings {
             display.logger().warn(warning);
         }

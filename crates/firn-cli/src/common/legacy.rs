@@ -190,6 +190,11 @@ impl Common {
                 };
             }
         }
+        if common.settings.words("experimental-features").iter().any(|f| f == "no-url-literals") {
+            stderr_logger(common.verbosity).warn(
+                "experimental feature 'no-url-literals' has been stabilized and renamed; use 'lint-url-literals = fatal' setting instead".to_owned(),
+            );
+        }
         Ok(common)
     }
 
@@ -268,6 +273,11 @@ impl Common {
         Ok(false)
     }
 
+    /// What `--version` prints; with `-v`, also where this program looks for what.
+    pub fn version(&self) -> Outcome<String> {
+        version_text(&self.program, self.verbosity > Level::Info, &self.settings, &self.env)
+    }
+
     fn set(&mut self, name: &str, value: &str) -> Outcome {
         self.settings.set(name, value)?;
         Ok(())
@@ -337,6 +347,31 @@ impl Common {
             }
         }
     }
+}
+
+/// What `--version` prints.
+pub fn version_text(
+    program: &str,
+    verbose: bool,
+    settings: &Settings,
+    env: &Environment,
+) -> Outcome<String> {
+    let mut text = format!("{program} (Nix) {}\n", super::NIX_VERSION);
+    if !verbose {
+        return Ok(text);
+    }
+    let layout = firn_store::layout::StoreLayout::from_environment(env)?;
+    let files: Vec<String> =
+        settings::user_conf_files(env).iter().map(|f| f.display().to_string()).collect();
+    let mut line = |what: &str, value: &str| text.push_str(&format!("{what}: {value}\n"));
+    line("System type", settings.system());
+    line("Additional system types", &settings.words("extra-platforms").join(", "));
+    line("Features", "gc, signed-caches");
+    line("System configuration file", &settings::conf_file(env).display().to_string());
+    line("User configuration files", &files.join(":"));
+    line("Store directory", layout.store_dir.as_str());
+    line("State directory", &layout.state_dir.display().to_string());
+    Ok(text)
 }
 
 /// Runs a command and turns its outcome into an exit status.

@@ -5,12 +5,14 @@
 //! | --- | --- |
 //! | `program` | running `git` |
 //! | `tree` | a commit's files |
+//! | `verify` | signatures of commits |
 //! | `workdir` | a working tree's files |
 
 mod program;
 #[cfg(test)]
 mod tests;
 mod tree;
+mod verify;
 mod workdir;
 
 pub use program::GitError;
@@ -112,12 +114,6 @@ fn fetch_at(
             input.shown()
         )));
     }
-    if input.flag("verifyCommit") || input.text("publicKey").is_some() {
-        return Err(GitError::Input(format!(
-            "cannot verify the commit of '{}': signatures of commits are not supported by this version of Firn",
-            input.shown()
-        )));
-    }
     let mut url = InputUrl::parse(input.text("url").unwrap_or_default(), false)?;
     let force = std::env::var_os("_NIX_FORCE_HTTP").is_some_and(|v| v == "1");
     if url.scheme == "file" {
@@ -184,7 +180,13 @@ fn from_workdir(
         }
     }
     let shown = repository.path.display();
+    let verified = verify::is_wanted(&input)?;
     if found.dirty {
+        if verified {
+            return Err(GitError::Input(format!(
+                "commit verification is required for Git repository '{shown}', but it's dirty"
+            )));
+        }
         if !options.allow_dirty {
             return Err(GitError::Input(format!("Git tree '{shown}' is dirty")));
         }
@@ -202,6 +204,9 @@ fn from_workdir(
         }
         // A repository without commits has a commit of zeros.
         let rev = found.head.clone().unwrap_or_else(|| "0".repeat(40));
+        if verified {
+            verify::check(&input, repository, &rev)?;
+        }
         input.attrs.insert("rev".into(), rev.into());
         if !input.flag("shallow") {
             let count = match &found.head {
@@ -266,6 +271,9 @@ fn from_commit(
             GitError::Input(format!("resolving Git reference '{name}': revspec '{name}' not found"))
         })?,
     };
+    if verify::is_wanted(&input)? {
+        verify::check(&input, &repository, &rev)?;
+    }
     input.attrs.insert("rev".into(), rev.as_str().into());
     let shallow = input.flag("shallow");
     if !shallow && repository.line(&["rev-parse", "--is-shallow-repository"])? == "true" {

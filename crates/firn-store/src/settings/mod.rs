@@ -5,6 +5,7 @@
 
 mod file;
 pub mod known;
+mod nix_path;
 #[cfg(test)]
 mod tests;
 
@@ -12,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 pub use known::{Kind, SETTINGS, Setting, find};
+pub use nix_path::parse_nix_path;
 
 use crate::error::{Error, Result};
 use crate::layout::Environment;
@@ -59,6 +61,9 @@ impl Settings {
         }
         if env.string("NIX_IGNORE_SYMLINK_STORE").as_deref() == Some("1") {
             settings.values.insert("allow-symlinked-store", "true".to_owned());
+        }
+        if let Some(text) = env.string("NIX_PATH") {
+            settings.values.insert("nix-path", parse_nix_path(&text).join(" "));
         }
         settings.apply_file(env, &conf_file(env), &mut unknown)?;
         settings.overridden.clear();

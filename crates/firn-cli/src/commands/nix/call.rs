@@ -1,6 +1,7 @@
 //! What a `nix` command gets: settings, flags, arguments, and from them the store and an evaluator.
 
 use std::io::Write;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use firn_eval::error::render;
@@ -15,7 +16,7 @@ use super::flags::Given;
 use super::flake_settings::Wanted;
 use super::flakes::Targets;
 use crate::common::build::Workbench;
-use crate::common::eval::{AutoArg, EvalArgs, Session};
+use crate::common::eval::{AutoArg, EvalArgs, Session, current_dir};
 use crate::common::legacy::{Common, Failure, Outcome, stderr_logger, usage};
 
 /// One run of a command.
@@ -28,6 +29,8 @@ pub struct Call<'a> {
     pub out: &'a mut dyn Write,
     /// Which outputs of flakes are meant if nobody says.
     pub targets: Targets,
+    /// The folder that paths of installables are relative to.
+    pub base: PathBuf,
     /// Settings that flakes want and that are allowed.
     pub wanted: Wanted,
     store: Option<Arc<LocalStore>>,
@@ -48,7 +51,7 @@ impl<'a> Call<'a> {
         } else if given.has("refresh") {
             common.settings.set("tarball-ttl", "0")?;
         }
-        Ok(Self { common, given, out, targets: Targets::Packages, wanted: Wanted::default(), store: None })
+        Ok(Self { common, given, out, targets: Targets::Packages, base: current_dir(), wanted: Wanted::default(), store: None })
     }
 
     /// The store that flags, settings and environment select.

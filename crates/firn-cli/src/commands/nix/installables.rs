@@ -98,7 +98,7 @@ impl Call<'_> {
                 return Ok(Installable::Store(wanted));
             }
         }
-        let (reference, fragment) = firn_flake::reference::parse(path, &current_dir())
+        let (reference, fragment) = firn_flake::reference::parse(path, &self.base)
             .map_err(|e| Failure::Message(e.message().to_owned()))?;
         Ok(Installable::Flake { reference, fragment, outputs })
     }
@@ -222,7 +222,7 @@ impl Call<'_> {
     /// The file or expression that flags name.
     pub fn source(&self) -> Outcome<SourceText> {
         if let Some(text) = self.given.value("expr") {
-            return Ok(SourceText::Expr(text.to_owned()));
+            return Ok(SourceText::Expr(text.to_owned(), self.base.clone()));
         }
         match self.given.value("file") {
             Some("-") => {
@@ -231,6 +231,9 @@ impl Call<'_> {
                     .read_to_end(&mut text)
                     .map_err(|e| Failure::Message(format!("reading standard input: {e}")))?;
                 Ok(SourceText::Stdin(text))
+            }
+            Some(file) if self.base.join(file).exists() => {
+                Ok(SourceText::File(self.base.join(file).to_string_lossy().into_owned()))
             }
             Some(file) => Ok(SourceText::File(file.to_owned())),
             None => Ok(SourceText::None),
@@ -323,7 +326,8 @@ impl Values<'_> {
 
 /// Where attributes are.
 pub enum SourceText {
-    Expr(String),
+    /// An expression, and the folder that its paths are relative to.
+    Expr(String, std::path::PathBuf),
     Stdin(Vec<u8>),
     File(String),
     None,
@@ -333,8 +337,8 @@ impl SourceText {
     /// The value, not yet called with arguments.
     pub fn root(&self, vm: &mut Vm) -> Result<Value, Stop> {
         let ast: Arc<Ast> = match self {
-            Self::Expr(text) => {
-                vm.parse(Source::new(Origin::String, text.as_bytes()), &current_dir())?
+            Self::Expr(text, base) => {
+                vm.parse(Source::new(Origin::String, text.as_bytes()), base)?
             }
             Self::Stdin(text) => {
                 vm.parse(Source::new(Origin::Stdin, text.clone()), &current_dir())?

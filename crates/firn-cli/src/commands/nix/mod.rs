@@ -24,6 +24,7 @@ mod realise;
 mod registry;
 mod run;
 mod search;
+mod shebang;
 mod store;
 mod why_depends;
 
@@ -36,6 +37,7 @@ use std::process::ExitCode;
 use call::Call;
 use flags::{EVALUATION, Flag, Given, INSTALLABLES, LOCKING, PATHS, flag, option};
 
+use crate::common::eval::current_dir;
 use crate::common::legacy::{self, Common, Outcome, Taken};
 
 /// A command of `nix`.
@@ -189,6 +191,7 @@ pub fn run(_name: &str, args: Vec<OsString>) -> ExitCode {
     legacy::run("nix", |out| {
         let mut chosen = Chosen::default();
         let mut given = Given::default();
+        let (args, base) = shebang::expand(args)?;
         let common = Common::parse("nix", args, |_, arg, rest| {
             if arg.starts_with('-') && !rest.only_arguments() {
                 let mut groups: Vec<&'static [Flag]> = Vec::new();
@@ -206,7 +209,7 @@ pub fn run(_name: &str, args: Vec<OsString>) -> ExitCode {
             Ok(Taken::Yes)
         })?;
         if given.has("version") {
-            return Ok(writeln!(out, "nix (Nix) {}", crate::common::NIX_VERSION)?);
+            return Ok(write!(out, "{}", common.version()?)?);
         }
         let words = chosen.words.join(" ");
         let Some(command) = chosen.command.filter(|_| !given.has("help")) else {
@@ -214,6 +217,7 @@ pub fn run(_name: &str, args: Vec<OsString>) -> ExitCode {
             return help::print(out, chosen.command, &words, asked);
         };
         let mut call = Call::new(common, given, out)?;
+        call.base = base.map_or_else(current_dir, |dir| current_dir().join(dir));
         (command.run)(&mut call)
     })
 }

@@ -128,11 +128,19 @@ impl Item {
             return Ok(all);
         }
         let specified = match package.attrs.get(Symbol::intern(b"outputSpecified")) {
-            Some(v) => vm.force(v, PosId::NONE)?.as_bool() == Some(true),
+            Some(v) => vm.force_bool(
+                v,
+                package.attrs.position(Symbol::intern(b"outputSpecified")),
+                "while evaluating the 'outputSpecified' attribute of a derivation",
+            )?,
             None => false,
         };
         if specified {
             let name = package.output_name(vm)?;
+            if !all.contains_key(&name) {
+                let text = format!("derivation does not have output '{name}'");
+                return Err(Error::other(text).into());
+            }
             all.retain(|output, _| *output == name);
             return Ok(all);
         }

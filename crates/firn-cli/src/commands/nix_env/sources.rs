@@ -369,7 +369,7 @@ pub fn lookup(vm: &mut Vm, text: &str) -> Result<PathBuf, Error> {
         let search_path = vm.shared.settings.search_path.clone();
         return vm.find_file(&search_path, name, PosId::NONE);
     }
-    if text.contains("://") || text.starts_with("channel:") || text.starts_with("flake:") {
+    if crate::commands::nix_build::is_url(text) {
         return vm.find_file(&[(String::new(), text.to_owned())], "", PosId::NONE);
     }
     Ok(current_dir().join(text))

@@ -115,7 +115,11 @@ fn fingerprint(locked: &FlakeRef, locks: &LockFile) -> Option<String> {
     let mut what = match input.kind() {
         "path" | "tarball" | "file" => input.text("narHash")?.to_owned(),
         _ => {
-            let rev = input.text("rev")?.to_owned();
+            let rev = match input.text("rev") {
+                Some(rev) => rev.to_owned(),
+                // of a tree with changes, its contents are what counts
+                None => format!("{};d={}", input.text("dirtyRev")?, input.text("narHash")?),
+            };
             let mark = |name: &str, mark: &str| {
                 if input.flag(name) { mark.to_owned() } else { String::new() }
             };
