@@ -72,7 +72,10 @@ mod tests {
         assert_eq!(shown(&root), "/repo");
         assert_eq!(shown(Path::new("/trees-test/b")), "/trees-test/b");
         let text = absent(&root.join("untracked"));
-        assert!(text.contains("is not tracked by Git") && text.contains("add \"untracked\""), "{text}");
+        assert!(
+            text.contains("is not tracked by Git") && text.contains("add \"untracked\""),
+            "{text}"
+        );
         assert!(absent(&root.join("x")).contains("does not exist in Git repository"));
         assert_eq!(absent(Path::new("/trees-test/b")), "path '/trees-test/b' does not exist");
     }

@@ -264,7 +264,8 @@ fn read_input(vm: &mut Vm, set: Set, pos: PosId, at: &[String], dir: &Path) -> R
         if let Some(name) = attrs.keys().next() {
             return Err(Error::other(format!("unexpected flake input attribute '{name}'")).at(pos));
         }
-        input.reference = url.map(|url| reference::parse_input(&url, !input.just_a_tree)).transpose()?;
+        input.reference =
+            url.map(|url| reference::parse_input(&url, !input.just_a_tree)).transpose()?;
     }
     if input.reference.is_some() && input.follows.is_some() {
         return Err(

@@ -175,7 +175,10 @@ mod tests {
     fn what_is_computed_is_refused() {
         for (text, expected) in [
             ("{ inputs.a.url = \"x\"; outputs = _: { }; }", ""),
-            ("rec { d = \"x\"; inputs.a.url = d; inputs.b.flake = false; outputs = { self }: 1; }", ""),
+            (
+                "rec { d = \"x\"; inputs.a.url = d; inputs.b.flake = false; outputs = { self }: 1; }",
+                "",
+            ),
             ("let x = 1; in { }", "file 'flake.nix' must be an attribute set"),
             ("{ description = \"a\" + \"b\"; }", "expected a string but got a thunk"),
             ("{ inputs.a = f { }; }", "expected a set but got a thunk"),

@@ -36,8 +36,7 @@ pub fn parse_input(text: &str, tree: bool) -> Result<FlakeRef> {
     let relative = path.starts_with("./") || path.starts_with("../") || path == "." || path == "..";
     let relative = relative || (rest.starts_with("path:") && !path.starts_with('/'));
     if !relative {
-        let (found, _) =
-            FlakeRef::parse_as(text, tree, &enabled).map_err(|e| input_error(&e))?;
+        let (found, _) = FlakeRef::parse_as(text, tree, &enabled).map_err(|e| input_error(&e))?;
         return Ok(found);
     }
     let mut attrs = Attrs::from([("type".into(), "path".into()), ("path".into(), path.into())]);
@@ -179,7 +178,8 @@ mod tests {
         }
         assert_eq!(parse_input("nixpkgs/branch", true).unwrap().input.kind(), "indirect");
         assert!(parse_input("./x#y", true).is_err());
-        let kind = |tree| parse_input("https://example.org/x", tree).unwrap().input.kind().to_owned();
+        let kind =
+            |tree| parse_input("https://example.org/x", tree).unwrap().input.kind().to_owned();
         assert_eq!((kind(true).as_str(), kind(false).as_str()), ("tarball", "file"));
     }
 }

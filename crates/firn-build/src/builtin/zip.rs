@@ -85,7 +85,8 @@ fn members(data: &[u8]) -> Result<Vec<Member>, Error> {
         if u32_at(data, at)? != 0x0201_4b50 {
             return Err("the archive's directory is damaged".into());
         }
-        let (name_len, extra_len) = (u16_at(data, at + 28)? as usize, u16_at(data, at + 30)? as usize);
+        let (name_len, extra_len) =
+            (u16_at(data, at + 28)? as usize, u16_at(data, at + 30)? as usize);
         let comment_len = u16_at(data, at + 32)? as usize;
         let name = data.get(at + 46..at + 46 + name_len).ok_or("the archive is cut off")?;
         let is_dir = name.ends_with(b"/");
@@ -164,14 +165,16 @@ fn contents(data: &[u8], member: &Member, out: &mut dyn Write) -> Result<(), Err
 
 /// Seconds since 1970 of a date and time of MS-DOS, which knows no time zones.
 fn time(date: u16, clock: u16) -> u64 {
-    let (year, month, day) =
-        (1980 + i64::from(date >> 9), i64::from(date >> 5 & 15).max(1), i64::from(date & 31).max(1));
+    let (year, month, day) = (
+        1980 + i64::from(date >> 9),
+        i64::from(date >> 5 & 15).max(1),
+        i64::from(date & 31).max(1),
+    );
     // Days since 1970 by the civil calendar, with years that begin in March.
     let (y, m) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let days = 365 * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1 - 719_468;
-    let seconds = i64::from(clock >> 11) * 3600
-        + i64::from(clock >> 5 & 63) * 60
-        + i64::from(clock & 31) * 2;
+    let seconds =
+        i64::from(clock >> 11) * 3600 + i64::from(clock >> 5 & 63) * 60 + i64::from(clock & 31) * 2;
     u64::try_from(days * 86_400 + seconds).unwrap_or(0)
 }
 

@@ -134,9 +134,11 @@ fn parse_args(args: Vec<OsString>) -> Result<Option<(Options, EvalArgs)>, String
             }
             "--version" => {
                 let env = firn_store::layout::Environment::current();
-                let (settings, _) = firn_store::settings::Settings::load(&env).map_err(|e| e.to_string())?;
+                let (settings, _) =
+                    firn_store::settings::Settings::load(&env).map_err(|e| e.to_string())?;
                 let verbose = eval.verbosity > 0;
-                let text = crate::common::legacy::version_text("nix-build", verbose, &settings, &env);
+                let text =
+                    crate::common::legacy::version_text("nix-build", verbose, &settings, &env);
                 match text {
                     Ok(text) => print!("{text}"),
                     Err(_) => return Err("the folders of the store cannot be found".to_owned()),

@@ -163,9 +163,8 @@ impl<'a> Channels<'a> {
         let mut command = Command::new(program);
         command.arg("nix-env").arg("--profile").arg(&self.profile).args(args);
         command.stdin(Stdio::null());
-        let status = command
-            .status()
-            .map_err(|e| Failure::Message(format!("starting 'nix-env': {e}")))?;
+        let status =
+            command.status().map_err(|e| Failure::Message(format!("starting 'nix-env': {e}")))?;
         match status.code() {
             Some(0) => Ok(()),
             Some(code) => Err(Failure::Exit(u8::try_from(code).unwrap_or(1))),
@@ -206,9 +205,8 @@ impl<'a> Channels<'a> {
                 ));
                 continue;
             }
-            let is_tarball = |u: &str| {
-                [".tar.gz", ".tar.bz2", ".tar.xz"].iter().any(|end| u.ends_with(end))
-            };
+            let is_tarball =
+                |u: &str| [".tar.gz", ".tar.bz2", ".tar.xz"].iter().any(|end| u.ends_with(end));
             let tarball = if is_tarball(&url) {
                 fetch(&url)?
             } else {

@@ -63,7 +63,11 @@ impl Workbench {
                     .map_err(|e| e.to_string())?;
                 match found.store {
                     firn_store::layout::Location::Local { layout, .. } => (layout, found.warnings),
-                    _ => return Err(format!("store '{uri}' is not on this machine, which is not supported yet")),
+                    _ => {
+                        return Err(format!(
+                            "store '{uri}' is not on this machine, which is not supported yet"
+                        ));
+                    }
                 }
             }
         };

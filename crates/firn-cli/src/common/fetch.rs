@@ -239,10 +239,8 @@ impl Fetching {
                 self.add(input.name(), &dir.path().join("source"), Method::Nar, HashAlgo::Sha256)?
             }
             GitFiles::InPlace { path, files } => {
-                self.logger.message(
-                    Level::Chatty,
-                    format!("copying '{}/' to the store", path.display()),
-                );
+                self.logger
+                    .message(Level::Chatty, format!("copying '{}/' to the store", path.display()));
                 self.add_files(input.name(), path, files)?
             }
         };
@@ -259,10 +257,8 @@ impl Fetching {
                 self.add(input.name(), &dir.path().join("source"), Method::Nar, HashAlgo::Sha256)?
             }
             GitFiles::InPlace { path, files } => {
-                self.logger.message(
-                    Level::Chatty,
-                    format!("copying '{}/' to the store", path.display()),
-                );
+                self.logger
+                    .message(Level::Chatty, format!("copying '{}/' to the store", path.display()));
                 self.add_files(input.name(), path, files)?
             }
         };

@@ -123,10 +123,7 @@ impl Vm {
             let place = self.resolve_links(parent, true)?.join(name);
             match self.kind(&place)? {
                 None => {
-                    return Err(Error::new(
-                        Kind::Io,
-                        crate::trees::absent(&at),
-                    ));
+                    return Err(Error::new(Kind::Io, crate::trees::absent(&at)));
                 }
                 Some(FileKind::Symlink) => {}
                 Some(_) => break,
@@ -326,10 +323,7 @@ impl Vm {
         }
         let source = self.resolve_links(as_path(path), false)?;
         if self.kind(&source)?.is_none() {
-            return Err(Error::new(
-                Kind::Io,
-                crate::trees::absent(as_path(path)),
-            ));
+            return Err(Error::new(Kind::Io, crate::trees::absent(as_path(path))));
         }
         let name = paths::store_name(path);
         let what = AddPath {

@@ -3,11 +3,13 @@
 //!
 //! | file | holds |
 //! | --- | --- |
+//! | `facts` | what is remembered of commits |
 //! | `program` | running `git` |
 //! | `tree` | a commit's files |
 //! | `verify` | signatures of commits |
 //! | `workdir` | a working tree's files |
 
+mod facts;
 mod program;
 #[cfg(test)]
 mod tests;
@@ -210,14 +212,14 @@ fn from_workdir(
         input.attrs.insert("rev".into(), rev.into());
         if !input.flag("shallow") {
             let count = match &found.head {
-                Some(head) => rev_count(repository, head)?,
+                Some(head) => rev_count(repository, head, options)?,
                 None => 0,
             };
             input.attrs.insert("revCount".into(), Attr::Int(count));
         }
     }
     let time = match &found.head {
-        Some(head) => commit_time(repository, head)?,
+        Some(head) => commit_time(repository, head, options)?,
         None => 0,
     };
     input.attrs.insert("lastModified".into(), Attr::Int(time));
@@ -281,9 +283,9 @@ fn from_commit(
             "'{shown}' is a shallow Git repository, but shallow repositories are only allowed when `shallow = true;` is specified"
         )));
     }
-    input.attrs.insert("lastModified".into(), Attr::Int(commit_time(&repository, &rev)?));
+    input.attrs.insert("lastModified".into(), Attr::Int(commit_time(&repository, &rev, options)?));
     if !shallow {
-        input.attrs.insert("revCount".into(), Attr::Int(rev_count(&repository, &rev)?));
+        input.attrs.insert("revCount".into(), Attr::Int(rev_count(&repository, &rev, options)?));
     }
     let dir = tempfile::tempdir().map_err(io("creating a folder in", Path::new("/tmp")))?;
     let out = dir.path().join("source");
@@ -517,11 +519,17 @@ fn number(text: &str, what: &str) -> Result<u64, GitError> {
     text.parse().map_err(|_| GitError::Input(format!("'git' gave '{text}' as {what}")))
 }
 
-fn commit_time(repository: &Repository, rev: &str) -> Result<u64, GitError> {
-    let args = ["show", "--no-patch", "--no-show-signature", "--format=%ct", rev];
-    number(&repository.line(&args)?, "a commit's time")
+fn commit_time(repository: &Repository, rev: &str, options: &GitOptions) -> Result<u64, GitError> {
+    facts::of(options, "lastModified", rev, true, || {
+        let args = ["show", "--no-patch", "--no-show-signature", "--format=%ct", rev];
+        number(&repository.line(&args)?, "a commit's time")
+    })
 }
 
-fn rev_count(repository: &Repository, rev: &str) -> Result<u64, GitError> {
-    number(&repository.line(&["rev-list", "--count", rev])?, "the number of commits")
+fn rev_count(repository: &Repository, rev: &str, options: &GitOptions) -> Result<u64, GitError> {
+    // where history is cut off, the number is not that of the commit
+    let cut = repository.line(&["rev-parse", "--is-shallow-repository"])? == "true";
+    facts::of(options, "revCount", rev, !cut, || {
+        number(&repository.line(&["rev-list", "--count", rev])?, "the number of commits")
+    })
 }

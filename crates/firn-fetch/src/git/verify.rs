@@ -37,9 +37,8 @@ const TYPES: [(&str, &str); 6] = [
 
 fn keys(input: &Input) -> Result<Vec<PublicKey>, GitError> {
     let mut keys: Vec<PublicKey> = match input.text("publicKeys") {
-        Some(text) => serde_json::from_str(text).map_err(|e| {
-            GitError::Input(format!("'publicKeys' of '{}': {e}", input.shown()))
-        })?,
+        Some(text) => serde_json::from_str(text)
+            .map_err(|e| GitError::Input(format!("'publicKeys' of '{}': {e}", input.shown())))?,
         None => Vec::new(),
     };
     if let Some(key) = input.text("publicKey") {

@@ -130,6 +130,7 @@ impl Settings {
             (true, old) if !old.is_empty() => format!("{old} {value}").trim_end().to_owned(),
             _ => value,
         };
+        let value = if setting.name == "experimental-features" { features(&value) } else { value };
         self.values.insert(setting.name, value);
         self.overridden.insert(setting.name);
         Ok(true)
@@ -186,6 +187,15 @@ impl Settings {
     pub fn system(&self) -> &str {
         self.text("system")
     }
+}
+
+/// Experimental features in order, with those that others bring with them.
+fn features(text: &str) -> String {
+    let mut all: BTreeSet<&str> = text.split_ascii_whitespace().collect();
+    if all.contains("flakes") {
+        all.insert("fetch-tree");
+    }
+    all.into_iter().collect::<Vec<_>>().join(" ")
 }
 
 /// The system's file: `nix.conf` in `NIX_CONF_DIR` or `/etc/nix`.

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use firn_build::{DerivedPath, build_paths};
-use firn_event::Level;
 use firn_eval::packages::Package;
 use firn_eval::position::PosId;
+use firn_event::Level;
 
 use super::call::Call;
 use super::flags::{Flag, flag, option};
@@ -46,9 +46,8 @@ pub fn bundle(call: &mut Call<'_>) -> Outcome {
         let program = source.values(args).get(vm, &item)?.value;
         let function = tools.values(args).get(vm, &bundler_item)?.value;
         let value = vm.apply1(function, program, PosId::NONE)?;
-        let none = || {
-            Failure::Message(format!("the bundler '{bundler}' does not produce a derivation"))
-        };
+        let none =
+            || Failure::Message(format!("the bundler '{bundler}' does not produce a derivation"));
         let attrs = value.as_set().ok_or_else(none)?;
         if !vm.is_derivation(attrs)? {
             return Err(none().into());

@@ -51,7 +51,15 @@ impl<'a> Call<'a> {
         } else if given.has("refresh") {
             common.settings.set("tarball-ttl", "0")?;
         }
-        Ok(Self { common, given, out, targets: Targets::Packages, base: current_dir(), wanted: Wanted::default(), store: None })
+        Ok(Self {
+            common,
+            given,
+            out,
+            targets: Targets::Packages,
+            base: current_dir(),
+            wanted: Wanted::default(),
+            store: None,
+        })
     }
 
     /// The store that flags, settings and environment select.
@@ -114,7 +122,10 @@ impl<'a> Call<'a> {
         let mut settings = session.eval_settings(read_only);
         // What is in a file may read other files; expressions and flakes are pure.
         let from_file = self.given.value("file").is_some();
-        if from_file && settings.pure && self.common.settings.overridden().any(|(n, _)| n == "pure-eval") {
+        if from_file
+            && settings.pure
+            && self.common.settings.overridden().any(|(n, _)| n == "pure-eval")
+        {
             return usage("'--file' is not compatible with '--pure-eval'");
         }
         let pure = !from_file && !self.given.has("impure");
@@ -138,7 +149,15 @@ impl<'a> Call<'a> {
             self.common.settings.set(&name, &value)?;
         }
         result.map_err(|stop| match stop {
-            Stop::Eval(error) => Failure::Shown(render::render(&error, &session.render_options())),
+            Stop::Eval(error) => {
+                let text = render::render(&error, &session.render_options());
+                // what was fetched is not what was promised: the status that builds have for that
+                if error.message().starts_with("NAR hash mismatch") {
+                    let _ = writeln!(std::io::stderr(), "{text}");
+                    return Failure::Exit(102);
+                }
+                Failure::Shown(text)
+            }
             Stop::Other(failure) => failure,
         })
     }

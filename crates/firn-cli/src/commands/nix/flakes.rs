@@ -62,10 +62,9 @@ impl Targets {
             ),
             Self::Search => (&["packages.SYSTEM", "legacyPackages.SYSTEM"], &[""]),
             Self::Formatter => (&["formatter.SYSTEM"], &[]),
-            Self::Bundlers => (
-                &["bundlers.SYSTEM.default", "defaultBundler.SYSTEM"],
-                &["bundlers.SYSTEM."],
-            ),
+            Self::Bundlers => {
+                (&["bundlers.SYSTEM.default", "defaultBundler.SYSTEM"], &["bundlers.SYSTEM."])
+            }
         };
         let full = |text: &str| text.replace("SYSTEM", system);
         if fragment.is_empty() {
@@ -125,14 +124,19 @@ impl Call<'_> {
             ..LockFlags::default()
         };
         for path in self.given.all("update-input").flatten() {
-            flags.updates.insert(parse_input_path(path).map_err(message)?);
+            flags.updates.insert(input_path(path, "--update-input")?);
         }
         for values in self.given.all("override-input") {
             if let [path, url] = values {
-                let path = parse_input_path(path).map_err(message)?;
+                let path = input_path(path, "--override-input")?;
                 let (reference, _) = firn_flake::reference::parse(url, &cwd).map_err(message)?;
                 flags.overrides.insert(path, reference);
             }
+        }
+        if flags.reference_lock_file.is_some() && !self.common.settings.bool("allow-dirty") {
+            return fail(
+                "reference lock file was provided, but the `allow-dirty` setting is set to false",
+            );
         }
         let overridden = !flags.overrides.is_empty();
         Ok(Locking {
@@ -151,6 +155,17 @@ impl Call<'_> {
             logger: stderr_logger(self.common.verbosity),
         })
     }
+}
+
+/// The input that a flag names, which must be one.
+fn input_path(text: &str, flag: &str) -> Outcome<firn_flake::lock_file::InputPath> {
+    let path = parse_input_path(text).map_err(|e| Failure::Message(e.message().to_owned()))?;
+    if path.is_empty() {
+        return fail(format!(
+            "{flag} was passed a zero-length input path, which would refer to the flake itself, not an input"
+        ));
+    }
+    Ok(path)
 }
 
 impl Locking {

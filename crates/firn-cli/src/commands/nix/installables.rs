@@ -111,9 +111,9 @@ impl Call<'_> {
             return;
         }
         for word in query.split('&').filter(|w| !w.is_empty() && !w.contains('=')) {
-            self.common.logger().warn(format!(
-                "dubious URI query '{word}' is missing equal sign '=', ignoring"
-            ));
+            self.common
+                .logger()
+                .warn(format!("dubious URI query '{word}' is missing equal sign '=', ignoring"));
         }
     }
 

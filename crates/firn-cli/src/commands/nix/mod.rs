@@ -87,7 +87,7 @@ const COMMANDS: &[Command] = &[
     Command { path: "flake lock", about: "create missing lock file entries", arguments: "[flake-url]", flags: &[EVALUATION, LOCKING], run: flake::lock },
     Command { path: "flake metadata", about: "show flake metadata", arguments: "[flake-url]", flags: &[EVALUATION, LOCKING, JSON], run: flake::metadata::run },
     Command { path: "flake new", about: "create a flake in the specified directory from a template", arguments: "dest-dir", flags: &[EVALUATION, LOCKING, flake::init::FLAGS], run: flake::init::new },
-    Command { path: "flake prefetch", about: "download the source tree denoted by a flake reference into the Nix store", arguments: "flake-url", flags: &[EVALUATION, LOCKING, JSON], run: flake::copy::prefetch },
+    Command { path: "flake prefetch", about: "download the source tree denoted by a flake reference into the Nix store", arguments: "flake-url", flags: &[EVALUATION, LOCKING, JSON, flake::copy::PREFETCH], run: flake::copy::prefetch },
     Command { path: "flake show", about: "show the outputs provided by a flake", arguments: "[flake-url]", flags: &[EVALUATION, LOCKING, JSON, flake::SHOW], run: flake::show::run },
     Command { path: "flake update", about: "update flake lock file", arguments: "[inputs]…", flags: &[EVALUATION, LOCKING, flake::FLAKE], run: flake::update },
     Command { path: "fmt", about: "reformat your code in the standard style", arguments: "[args]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, run::ENVIRONMENT], run: develop::format },

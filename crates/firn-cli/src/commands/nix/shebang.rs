@@ -18,9 +18,9 @@ pub fn expand(args: Vec<OsString>) -> Outcome<CommandLine> {
     let Ok(text) = std::fs::read(script) else { return Ok((args, None)) };
     let Some(text) = text.strip_prefix(b"#!") else { return Ok((args, None)) };
     let words = words(&contents(&String::from_utf8_lossy(text)))?;
-    let base = PathBuf::from(script).parent().map(|dir| {
-        if dir.as_os_str().is_empty() { PathBuf::from(".") } else { dir.to_owned() }
-    });
+    let base = PathBuf::from(script)
+        .parent()
+        .map(|dir| if dir.as_os_str().is_empty() { PathBuf::from(".") } else { dir.to_owned() });
     let all = words.into_iter().map(OsString::from).chain(args).collect();
     Ok((all, base))
 }

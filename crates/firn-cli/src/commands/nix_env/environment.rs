@@ -123,7 +123,8 @@ pub fn create(
         .add_text("env-manifest.nix", &text, &references, Repair::No)
         .map_err(Failure::from)?;
 
-    let function = vm.eval_text(Origin::Internal("user-environment"), BUILDER.as_bytes(), Path::new("/"))?;
+    let function =
+        vm.eval_text(Origin::Internal("user-environment"), BUILDER.as_bytes(), Path::new("/"))?;
     let mut context = ContextBuilder::new();
     context.add_element(Element::Opaque(manifest.clone()));
     let manifest = vm.string_with(dir.print(&manifest), context.finish());

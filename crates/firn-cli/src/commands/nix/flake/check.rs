@@ -1,6 +1,7 @@
 //! `nix flake check`: whether the outputs of a flake are what they should be, and whether its checks build.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use firn_build::{BuildError, DerivedPath, build_paths};
 use firn_eval::position::PosId;
@@ -65,8 +66,10 @@ fn run_checks(call: &mut Call<'_>, checker: &Checker) -> Outcome<bool> {
     let all: Vec<DerivedPath> =
         checker.checks.keys().cloned().map(DerivedPath::all_outputs).collect();
     let plan = firn_build::plan(&bench.store, &all, &bench.options, bench.logger())
-        .map_err(|e| realise::failure(&e))?;
-    bench.logger().message(Level::Info, format!("running {} flake checks...", plan.will_build.len()));
+        .map_err(Failure::from)?;
+    bench
+        .logger()
+        .message(Level::Info, format!("running {} flake checks...", plan.will_build.len()));
     let run = |wanted: &[DerivedPath]| -> Result<(), BuildError> {
         build_paths(&bench.store, wanted, &bench.options, bench.logger()).map(drop)
     };
@@ -148,7 +151,13 @@ impl Checker {
         })
     }
 
-    fn output_of(&mut self, vm: &mut Vm, name: &str, value: Value, pos: PosId) -> Result<(), Error> {
+    fn output_of(
+        &mut self,
+        vm: &mut Vm,
+        name: &str,
+        value: Value,
+        pos: PosId,
+    ) -> Result<(), Error> {
         match name {
             "checks" | "packages" | "devShells" | "apps" | "bundlers" => {
                 for (system, value, pos) in self.systems(vm, value, pos)? {
@@ -160,7 +169,7 @@ impl Checker {
                             _ => {
                                 let drv = self.derivation(vm, &path, value, pos)?;
                                 if name == "checks" && system == self.system {
-                                    for drv in drv {
+                                    if let Some(drv) = drv {
                                         self.checks.entry(drv).or_default().push(path.clone());
                                     }
                                 }
@@ -195,9 +204,16 @@ impl Checker {
                     }
                 }
             }
-            "lib" | "nixopsConfigurations" | "darwinConfigurations" | "darwinModules"
-            | "flakeModule" | "flakeModules" | "homeConfigurations" | "homeModule"
-            | "homeModules" | "herculesCI" => {}
+            "lib"
+            | "nixopsConfigurations"
+            | "darwinConfigurations"
+            | "darwinModules"
+            | "flakeModule"
+            | "flakeModules"
+            | "homeConfigurations"
+            | "homeModule"
+            | "homeModules"
+            | "herculesCI" => {}
             _ => self.logger.warn(format!("unknown flake output '{name}'")),
         }
         Ok(())
@@ -285,9 +301,9 @@ impl Checker {
             let known = |n: &str| matches!(n, "type" | "program" | "meta");
             match all.iter().find(|(n, _, _)| !known(n)) {
                 None => Ok(()),
-                Some((name, _, _)) => Err(Error::other(format!(
-                    "app '{path}' has unsupported attribute '{name}'"
-                ))),
+                Some((name, _, _)) => {
+                    Err(Error::other(format!("app '{path}' has unsupported attribute '{name}'")))
+                }
             }
         })
     }
@@ -344,7 +360,13 @@ impl Checker {
         })
     }
 
-    fn system_of(&mut self, vm: &mut Vm, path: &str, value: Value, pos: PosId) -> Result<(), Error> {
+    fn system_of(
+        &mut self,
+        vm: &mut Vm,
+        path: &str,
+        value: Value,
+        pos: PosId,
+    ) -> Result<(), Error> {
         self.part(vm, pos, format!("checking the NixOS configuration '{path}'"), |_, vm| {
             let none = firn_eval::value::Set::empty();
             let (top, _) = packages::select(vm, "config.system.build.toplevel", none, value)?;
@@ -366,6 +388,7 @@ impl Checker {
             };
             let mut context = firn_eval::context::ContextBuilder::new();
             let place = vm.coerce_path(at, place, &mut context, "")?;
+            let place = PathBuf::from(String::from_utf8_lossy(&place).into_owned());
             if vm.shared.io.kind(&place).ok().flatten().is_none() {
                 return Err(Error::other(format!(
                     "template '{path}' refers to a non-existent path '{}'",

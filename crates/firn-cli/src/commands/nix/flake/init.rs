@@ -121,6 +121,14 @@ impl Plan {
     }
 }
 
+/// Copies a tree to a place where nothing is, so that the user can write to it.
+pub fn copy_tree(from: &Path, to: &Path) -> std::io::Result<()> {
+    let mut plan = Plan::default();
+    std::fs::create_dir_all(to)?;
+    plan.look(from, to)?;
+    plan.copies.iter().try_for_each(|(from, to)| copy(from, to))
+}
+
 fn same(a: &Path, b: &Path) -> bool {
     match (std::fs::read_link(a), std::fs::read_link(b)) {
         (Ok(a), Ok(b)) => a == b,

@@ -82,6 +82,11 @@ pub fn update(call: &mut Call<'_>) -> Outcome {
     }
     for path in &call.given.args {
         let path = parse_input_path(path).map_err(|e| Failure::Usage(e.message().to_owned()))?;
+        if path.is_empty() {
+            return Err(Failure::Usage(
+                "input path to be updated cannot be zero-length; it would refer to the flake itself, not an input".into(),
+            ));
+        }
         locking.flags.updates.insert(path);
     }
     call.evaluate(&session, true, |vm, _: Set| {

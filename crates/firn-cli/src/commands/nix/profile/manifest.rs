@@ -319,8 +319,7 @@ impl Manifest {
 
     /// Writes what has changed since `before`.
     pub fn print_diff(&self, before: &Self, indent: &str, out: &mut dyn Write) -> Outcome {
-        let names: BTreeSet<&String> =
-            before.elements.keys().chain(self.elements.keys()).collect();
+        let names: BTreeSet<&String> = before.elements.keys().chain(self.elements.keys()).collect();
         let mut changed = false;
         for name in names {
             let (id, old, new) = match (before.elements.get(name), self.elements.get(name)) {
@@ -367,7 +366,8 @@ mod tests {
     #[test]
     fn older_versions_get_names() {
         let dir = StoreDir::default();
-        let old = TEXT.replace(r#"{"hello":"#, "[").replace(r#"}},"version":3"#, r#"}],"version":2"#);
+        let old =
+            TEXT.replace(r#"{"hello":"#, "[").replace(r#"}},"version":3"#, r#"}],"version":2"#);
         let manifest = Manifest::parse(&old, Path::new("m"), &dir).unwrap();
         assert_eq!(manifest.to_json(&dir).to_string(), TEXT);
     }
