@@ -9,10 +9,12 @@ use std::path::{Path, PathBuf};
 /// Where a tree came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TreeOrigin {
-    /// What stands for its root in messages.
-    pub shown: String,
+    /// What stands for its root in messages, if that is not its place in the store.
+    pub shown: Option<String>,
     /// The Git checkout whose tracked files it is, as they are now.
     pub checkout: Option<PathBuf>,
+    /// Whether it is of this machine, and so most likely what the user works on.
+    pub local: bool,
 }
 
 static ORIGINS: RwLock<BTreeMap<PathBuf, TreeOrigin>> = RwLock::new(BTreeMap::new());
@@ -31,11 +33,17 @@ fn find(path: &Path) -> Option<(TreeOrigin, PathBuf)> {
 
 /// A path as messages name it.
 pub fn shown(path: &Path) -> String {
-    match find(path) {
-        Some((origin, inner)) if inner.as_os_str().is_empty() => origin.shown,
-        Some((origin, inner)) => format!("{}/{}", origin.shown, inner.display()),
+    let Some((origin, inner)) = find(path) else { return path.display().to_string() };
+    match origin.shown {
+        Some(root) if inner.as_os_str().is_empty() => root,
+        Some(root) => format!("{root}/{}", inner.display()),
         None => path.display().to_string(),
     }
+}
+
+/// Whether a path is in a tree of this machine.
+pub fn is_local(path: &Path) -> bool {
+    find(path).is_some_and(|(origin, _)| origin.local)
 }
 
 /// Why there is nothing at a path, and if Git is to blame, what to do.
@@ -44,7 +52,10 @@ pub fn absent(path: &Path) -> String {
         return format!("path '{}' does not exist", path.display());
     };
     let Some(checkout) = &origin.checkout else {
-        return format!("'{}' does not exist", shown(path));
+        return match origin.shown {
+            Some(_) => format!("'{}' does not exist", shown(path)),
+            None => format!("path '{}' does not exist", path.display()),
+        };
     };
     let inner = inner.display();
     if checkout.join(inner.to_string()).symlink_metadata().is_ok() {
@@ -67,7 +78,9 @@ mod tests {
         std::fs::write(dir.path().join("untracked"), "").expect("written");
         let root = PathBuf::from("/trees-test/a-source");
         let checkout = Some(dir.path().to_owned());
-        note(root.clone(), TreeOrigin { shown: "/repo".into(), checkout });
+        let shown_as = Some("/repo".into());
+        note(root.clone(), TreeOrigin { shown: shown_as, checkout, local: true });
+        assert!(is_local(&root.join("a")) && !is_local(Path::new("/trees-test/b")));
         assert_eq!(shown(&root.join("a/b")), "/repo/a/b");
         assert_eq!(shown(&root), "/repo");
         assert_eq!(shown(Path::new("/trees-test/b")), "/trees-test/b");

@@ -34,8 +34,6 @@ pub struct Flake {
     pub self_attrs: Attrs,
     /// Settings that it wants, as they are written in settings files.
     pub settings: Vec<(String, String)>,
-    /// Whether its tree was fetched again because of what it says of itself.
-    pub refetched: bool,
 }
 
 /// An input as `flake.nix` names it.
@@ -105,7 +103,6 @@ pub(crate) fn read(
         inputs: BTreeMap::new(),
         self_attrs: Attrs::new(),
         settings: Vec::new(),
-        refetched: false,
     };
     for (name, value) in set.sorted(&mut vm.heap).collect::<Vec<_>>() {
         let pos = set.position(name);
@@ -298,6 +295,11 @@ fn relative_to(dir: &Path, path: &str) -> String {
 fn attr(vm: &mut Vm, name: Symbol, value: Value, pos: PosId) -> Result<Attr> {
     let value = vm.force(value, pos)?;
     let name = text_of(name.as_bytes());
+    if name == "publicKeys" && value.as_list().is_some() {
+        let (mut context, mut text) = (firn_eval::context::ContextBuilder::new(), Vec::new());
+        firn_eval::print::json::to_json(vm, value, pos, &mut context, false, true, &mut text)?;
+        return Ok(Attr::String(text_of(&text)));
+    }
     match value.view() {
         View::Str(text) => Ok(Attr::String(text_of(text.bytes()))),
         View::Bool(b) => Ok(Attr::Bool(b)),

@@ -111,11 +111,12 @@ impl Fetching {
             return Err(format!("cannot fetch unsupported input '{attrs}'"));
         }
         if let Some(path) = self.locked(input)? {
-            self.note_origin(&path, input);
+            self.note_origin(&path, input, None);
             return Ok(FetchedTree { path, input: input.clone() });
         }
+        let mut checkout = None;
         let (path, mut input) = match input.kind() {
-            "git" => self.git(input)?,
+            "git" => self.git(input, &mut checkout)?,
             "hg" => self.mercurial(input)?,
             "path" => self.path(input)?,
             "file" => self.plain_file(input)?,
@@ -123,26 +124,22 @@ impl Fetching {
             _ => self.hosted(input)?,
         };
         let hash = self.store.path_info(&path).map_err(text)?.nar_hash;
-        self.note_origin(&path, &input);
+        self.note_origin(&path, &input, checkout);
         input.attrs.insert("narHash".into(), hash.to_sri().into());
         Ok(FetchedTree { path, input })
     }
 
-    /// Notes what a tree is called in messages.
-    fn note_origin(&self, path: &StorePath, input: &Input) {
+    /// Notes what a tree is called in messages. A working tree is called by its folder.
+    fn note_origin(&self, path: &StorePath, input: &Input, checkout: Option<PathBuf>) {
+        use firn_eval::trees::{TreeOrigin, note};
         let root = PathBuf::from(self.store.store_dir().print(path));
-        let here = input.text("rev").is_none().then(|| input.text("url")).flatten();
-        let checkout = here
-            .and_then(|url| InputUrl::parse(url, false).ok())
-            .filter(|url| input.kind() == "git" && url.scheme == "file")
-            .map(|url| PathBuf::from(url.plain_path()))
-            .filter(|dir| dir.join(".git").exists());
-        let shown = match (&checkout, input.kind()) {
-            (Some(dir), _) => dir.display().to_string(),
-            (None, "path") => return,
-            _ => format!("«{}»", input.shown()),
+        let local = checkout.is_some() || input.kind() == "path";
+        let shown = match &checkout {
+            Some(dir) => Some(dir.display().to_string()),
+            None if local => None,
+            None => Some(format!("«{}»", input.shown())),
         };
-        firn_eval::trees::note(root, firn_eval::trees::TreeOrigin { shown, checkout });
+        note(root, TreeOrigin { shown, checkout, local });
     }
 
     /// The tree of an input of which everything is known, if the store has it: a lock file's, mostly.
@@ -224,7 +221,12 @@ impl Fetching {
             .map_err(text)
     }
 
-    fn git(&self, input: &Input) -> Result<(StorePath, Input), String> {
+    /// Fetches from a Git repository; `checkout` becomes the working tree whose files were taken.
+    fn git(
+        &self,
+        input: &Input,
+        checkout: &mut Option<PathBuf>,
+    ) -> Result<(StorePath, Input), String> {
         let tree = git::fetch(input, &self.git).map_err(|e| {
             if let GitError::Fetch { message, .. } = &e {
                 self.logger.warn(message.clone());
@@ -241,6 +243,7 @@ impl Fetching {
             GitFiles::InPlace { path, files } => {
                 self.logger
                     .message(Level::Chatty, format!("copying '{}/' to the store", path.display()));
+                *checkout = Some(path.clone());
                 self.add_files(input.name(), path, files)?
             }
         };

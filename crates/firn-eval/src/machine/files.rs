@@ -457,16 +457,21 @@ impl Vm {
     }
 
     /// Where an element of the search path is, if it is anywhere.
-    fn lookup_location(&self, location: &str) -> Option<PathBuf> {
+    fn lookup_location(&self, location: &str) -> Result<Option<PathBuf>> {
         if let Some(known) = self.shared.files.lookups.lock().get(location) {
-            return known.clone();
+            return Ok(known.clone());
         }
-        let found = self.lookup_uncached(location);
+        let found = self.lookup_uncached(location)?;
         self.shared.files.lookups.lock().insert(location.to_owned(), found.clone());
-        found
+        Ok(found)
     }
 
-    fn lookup_uncached(&self, location: &str) -> Option<PathBuf> {
+    fn lookup_uncached(&self, location: &str) -> Result<Option<PathBuf>> {
+        if let (Some(flake), Some(loader)) =
+            (location.strip_prefix("flake:"), &self.shared.settings.flakes)
+        {
+            return (loader.1)(self, flake).map(Some);
+        }
         if paths::is_pseudo_url(location) {
             let url = match location.strip_prefix("channel:") {
                 Some(channel) => format!("https://channels.nixos.org/{channel}/nixexprs.tar.xz"),
@@ -474,7 +479,7 @@ impl Vm {
             };
             let what = crate::io::Fetch { url: &url, name: "source", unpack: true, hash: None };
             match self.shared.io.fetch(&what) {
-                Ok(path) => return Some(PathBuf::from(self.store_dir().print(&path))),
+                Ok(path) => return Ok(Some(PathBuf::from(self.store_dir().print(&path)))),
                 Err(_) => {
                     self.shared.io.message(
                         format!("warning: Nix search path entry '{location}' cannot be downloaded, ignoring")
@@ -497,13 +502,15 @@ impl Vm {
             .and_then(|p| self.kind(&p).ok().flatten())
             .is_some();
         if exists {
-            return Some(path.to_owned());
+            return Ok(Some(path.to_owned()));
         }
+        // one that may not be looked at is an error, one that is not there is not
+        self.shared.io.check_path(path)?;
         self.shared.io.message(
             format!("warning: Nix search path entry '{location}' does not exist, ignoring")
                 .as_bytes(),
         );
-        None
+        Ok(None)
     }
 
     /// What `<name>` means with this search path.
@@ -529,7 +536,7 @@ impl Vm {
             } else {
                 &name[n..]
             };
-            let Some(root) = self.lookup_location(location) else { continue };
+            let Some(root) = self.lookup_location(location)? else { continue };
             let full = paths::canonical(root.join(suffix).as_os_str().as_bytes());
             let target = self.resolve_links(as_path(&full), true)?;
             if self.kind(&target)?.is_some() {

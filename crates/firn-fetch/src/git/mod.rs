@@ -201,6 +201,12 @@ fn from_workdir(
             input.attrs.insert("dirtyShortRev".into(), format!("{short}-dirty").into());
         }
     } else {
+        let cut = repository.line(&["rev-parse", "--is-shallow-repository"])? == "true";
+        if cut && !input.flag("shallow") {
+            return Err(GitError::Input(format!(
+                "'{shown}' is a shallow Git repository, but shallow repositories are only allowed when `shallow = true;` is specified"
+            )));
+        }
         if let Ok(branch) = repository.line(&["symbolic-ref", "--quiet", "HEAD"]) {
             input.attrs.insert("ref".into(), branch.into());
         }

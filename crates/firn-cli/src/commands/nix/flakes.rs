@@ -172,13 +172,10 @@ impl Locking {
     /// Fetches a flake, locks its inputs, and writes its lock file if that has changed.
     pub fn lock(&self, vm: &mut Vm, reference: &FlakeRef) -> Result<LockedFlake, Stop> {
         let mut locked = lock_flake(vm, &self.registries, reference, &self.flags)?;
-        if locked.flake.refetched {
+        for input in &locked.refetched {
             self.logger.message(
                 Level::Debug,
-                format!(
-                    "refetching input '{}' due to self attribute",
-                    url_of(&locked.flake.locked)
-                ),
+                format!("refetching input '{}' due to self attribute", url_of(input)),
             );
         }
         if self.apply_settings {

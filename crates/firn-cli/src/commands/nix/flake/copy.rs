@@ -49,7 +49,10 @@ pub fn prefetch(call: &mut Call<'_>) -> Outcome {
     }
     if call.given.has("json") {
         let mut locked = tree.input.attrs.clone();
-        locked.insert("__final".into(), firn_model::input::Attr::Bool(true));
+        // of these the hash is not what fixes them
+        if matches!(tree.input.kind(), "path" | "git") {
+            locked.remove("narHash");
+        }
         return call.print_json(&json!({
             "hash": hash,
             "locked": json_of(&locked),

@@ -19,6 +19,8 @@ enum Node {
     Omitted(&'static str),
     /// Something that does not evaluate.
     Failed,
+    /// Something that would have to be built first.
+    Built,
 }
 
 /// How outputs are looked at.
@@ -37,6 +39,10 @@ pub fn run(call: &mut Call<'_>) -> Outcome {
         legacy: call.given.has("legacy"),
         system: session.eval_settings(true).system,
     };
+    if !call.common.settings.overridden().any(|(n, _)| n == "allow-import-from-derivation") {
+        // what would have to be built first is left out
+        call.common.settings.set("allow-import-from-derivation", "false")?;
+    }
     let (url, root) = with_flake(call, &wanted, true, |vm, locked| {
         let value = outputs(vm, locked)?;
         let mut top = Vec::new();
@@ -82,6 +88,18 @@ fn branch(
 }
 
 fn look(
+    vm: &mut Vm,
+    options: &Options,
+    path: &mut Vec<String>,
+    value: Value,
+) -> Result<Node, Stop> {
+    match look_at(vm, options, path, value) {
+        Err(Stop::Eval(e)) if e.kind() == firn_eval::Kind::ImportFromDerivation => Ok(Node::Built),
+        other => other,
+    }
+}
+
+fn look_at(
     vm: &mut Vm,
     options: &Options,
     path: &mut Vec<String>,
@@ -190,9 +208,8 @@ fn derivation(vm: &mut Vm, family: &str, value: Value) -> Result<Node, Stop> {
     let value = vm.force(value, PosId::NONE)?;
     let set = match value.as_set() {
         Some(set) if vm.is_derivation(set)? => set,
-        _ => {
-            return Err(firn_eval::Error::other("expected a derivation").into());
-        }
+        // the others are worth showing
+        _ => return Ok(Node::Failed),
     };
     let package = packages::Package { attrs: set };
     let name = package.name(vm)?;
@@ -262,7 +279,7 @@ fn to_json(node: &Node) -> Json {
             .collect::<Map<_, _>>()
             .into(),
         Node::Leaf(_, json) => json.clone(),
-        Node::Omitted(_) | Node::Failed => json!({}),
+        Node::Omitted(_) | Node::Failed | Node::Built => json!({}),
     }
 }
 
@@ -299,6 +316,10 @@ fn print(out: &mut dyn std::io::Write, node: &Node, prefix: &str, style: &Style)
                 writeln!(out, "{branch}{name}: {said}")?;
             }
             Node::Failed => {}
+            Node::Built => {
+                let said = style.paint("35;1", "omitted due to use of import from derivation");
+                writeln!(out, "{branch}{name} {said}")?;
+            }
             Node::Omitted(flag) => {
                 let said = style.paint("35;1", "omitted");
                 writeln!(out, "{branch}{name} {said} (use '{flag}' to show)")?;
