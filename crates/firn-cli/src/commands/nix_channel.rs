@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use firn_eval::io::Fetch;
-use firn_event::Level;
 use firn_store::{Store as _, profile};
 
 use crate::common::build::Workbench;
@@ -219,8 +218,7 @@ impl<'a> Channels<'a> {
                 "f: f {{ name = \"{full}\"; channelName = \"{name}\"; src = builtins.storePath \"{tarball}\";  }}"
             ));
         }
-        let count = expressions.len();
-        bench.logger().message(Level::Error, format!("unpacking {count} channels..."));
+        let _ = writeln!(std::io::stderr(), "unpacking {} channels...", expressions.len());
         drop(bench);
         let mut file = tempfile::NamedTempFile::with_suffix(".nix")
             .map_err(|e| Failure::Message(format!("making a temporary file: {e}")))?;

@@ -253,7 +253,9 @@ fn main(args: Vec<OsString>, out: &mut dyn Write) -> Outcome {
             options.no_flags()?;
             let target = absolute(options.one_argument()?)?;
             let link = if common.settings.bool("use-xdg-base-directories") {
-                common.env.state_dir()?.join("profile")
+                let dir = common.env.state_dir()?;
+                firn_store::fs::create_dirs(&dir)?;
+                dir.join("profile")
             } else {
                 common.env.home()?.join(".nix-profile")
             };

@@ -113,7 +113,9 @@ fn to_json(found: &Metadata) -> Value {
 fn fingerprint(locked: &FlakeRef, locks: &LockFile) -> Option<String> {
     let input = &locked.input;
     let mut what = match input.kind() {
-        "path" | "tarball" | "file" => input.text("narHash")?.to_owned(),
+        "path" => format!("path:{}", input.text("narHash")?),
+        "tarball" | "file" => input.text("narHash")?.to_owned(),
+        "github" | "gitlab" | "sourcehut" => input.text("rev")?.to_owned(),
         _ => {
             let rev = match input.text("rev") {
                 Some(rev) => rev.to_owned(),

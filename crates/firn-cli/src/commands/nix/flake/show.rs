@@ -43,7 +43,7 @@ pub fn run(call: &mut Call<'_>) -> Outcome {
         // what would have to be built first is left out
         call.common.settings.set("allow-import-from-derivation", "false")?;
     }
-    let (url, root) = with_flake(call, &wanted, true, |vm, locked| {
+    let (url, root) = with_flake(call, &wanted, false, |vm, locked| {
         let value = outputs(vm, locked)?;
         let mut top = Vec::new();
         for (name, value) in attributes(vm, value) {
