@@ -30,6 +30,7 @@ pub mod position;
 pub mod print;
 pub mod shape;
 pub mod text;
+pub mod trees;
 pub mod value;
 pub mod watch;
 

@@ -211,6 +211,34 @@ impl Package {
     }
 }
 
+/// Whether a value consists of strings, numbers and Booleans, in lists and sets that are no derivations: what
+/// the `meta` of a package may be if it is to be kept. Evaluates it.
+///
+/// # Errors
+/// What evaluation raises.
+pub fn is_plain(vm: &mut Vm, value: Value) -> Result<bool> {
+    vm.nested(PosId::NONE, |vm| {
+        let value = vm.force(value, PosId::NONE)?;
+        let inner: Vec<Value> = match value.view() {
+            View::List(list) => list.iter().collect(),
+            View::Set(set) if set.has(sym::OUT_PATH) => return Ok(false),
+            View::Set(set) => set.iter(&mut vm.heap).map(|(_, v)| v).collect(),
+            other => {
+                return Ok(matches!(
+                    other,
+                    View::Int(_) | View::Bool(_) | View::Str(_) | View::Float(_)
+                ));
+            }
+        };
+        for value in inner {
+            if !is_plain(vm, value)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    })
+}
+
 struct Search {
     args: Set,
     ignore_failed_assertions: bool,

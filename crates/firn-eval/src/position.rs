@@ -116,7 +116,10 @@ impl std::fmt::Display for Location {
         {
             return write!(f, "«nix-internal»/{}:{line}:{column}", file.display());
         }
-        write!(f, "{}:{line}:{column}", self.source.origin())
+        match self.path() {
+            Some(path) => write!(f, "{}:{line}:{column}", crate::trees::shown(path)),
+            None => write!(f, "{}:{line}:{column}", self.source.origin()),
+        }
     }
 }
 

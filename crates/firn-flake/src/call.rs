@@ -30,13 +30,14 @@ let
       relative = locked.type or "" == "path" && builtins.substring 0 1 locked.path != "/";
       parent = nodes.${builtins.foldl' step lock.root node.parent};
       below = dir: if dir == "" then "" else "/" + dir;
+      plain = path: if builtins.substring 0 2 path == "./" then builtins.substring 2 (-1) path else path;
 
       sourceInfo =
         if here then present.${name}.sourceInfo
         else if relative then parent.sourceInfo
         else builtins.fetchTree (node.info or { } // builtins.removeAttrs locked [ "dir" ]);
       outPath =
-        if relative && !here then parent.outPath + below locked.path
+        if relative && !here then parent.outPath + below (plain locked.path)
         else sourceInfo.outPath + below (present.${name}.dir or locked.dir or "");
 
       flake = import (outPath + "/flake.nix");

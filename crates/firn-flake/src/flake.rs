@@ -71,15 +71,20 @@ pub(crate) fn read(
     at: &[String],
 ) -> Result<Flake> {
     let file = dir.join("flake.nix");
-    vm.shared.io.allow(dir);
+    let root = PathBuf::from(vm.store_dir().print(&tree.path));
+    vm.shared.io.allow(&root);
+    if !dir.starts_with(&root) {
+        // a relative path that leads out of its tree
+        vm.shared.io.check_path(&file)?;
+        vm.store_dir().parse_prefix(&dir.to_string_lossy()).map_err(|e| {
+            Error::other(format!("flake '{}' is not in the store: {e}", url_of(original)))
+        })?;
+    }
     if vm.shared.io.kind(&file).ok().flatten().is_none() {
-        return Err(Error::other(format!(
-            "path '{}' does not exist: '{}' is no flake",
-            file.display(),
-            url_of(resolved)
-        )));
+        return Err(Error::other(firn_eval::trees::absent(&file)));
     }
     let ast = vm.parse_file(&file)?;
+    crate::literal::check(&ast, &file)?;
     let value = vm.eval_ast(&ast)?;
     let value = vm.force(value, PosId::NONE)?;
     let Some(set) = value.as_set() else {
@@ -256,7 +261,8 @@ fn read_input(vm: &mut Vm, set: Set, pos: PosId, at: &[String], dir: &Path) -> R
         if let Some(name) = attrs.keys().next() {
             return Err(Error::other(format!("unexpected flake input attribute '{name}'")).at(pos));
         }
-        input.reference = url.map(|url| reference::parse_input(&url)).transpose()?;
+        input.reference =
+            url.map(|url| reference::parse_input(&url, !input.just_a_tree)).transpose()?;
     }
     if input.reference.is_some() && input.follows.is_some() {
         return Err(
@@ -269,14 +275,16 @@ fn read_input(vm: &mut Vm, set: Set, pos: PosId, at: &[String], dir: &Path) -> R
 /// A path as a reference relative to the flake's folder.
 fn relative_to(dir: &Path, path: &str) -> String {
     let path = Path::new(path);
-    let (mut up, mut base) = (String::new(), dir);
+    let (mut steps, mut base) = (Vec::new(), dir);
     loop {
         if let Ok(rest) = path.strip_prefix(base) {
-            return format!("path:{}{}", if up.is_empty() { "./" } else { &up }, rest.display());
+            steps.extend(rest.iter().map(|s| s.to_string_lossy().into_owned()));
+            let relative = if steps.is_empty() { ".".to_owned() } else { steps.join("/") };
+            return format!("path:{relative}");
         }
         match base.parent() {
             Some(parent) => {
-                up.push_str("../");
+                steps.push("..".to_owned());
                 base = parent;
             }
             None => return format!("path:{}", path.display()),
@@ -287,6 +295,11 @@ fn relative_to(dir: &Path, path: &str) -> String {
 fn attr(vm: &mut Vm, name: Symbol, value: Value, pos: PosId) -> Result<Attr> {
     let value = vm.force(value, pos)?;
     let name = text_of(name.as_bytes());
+    if name == "publicKeys" && value.as_list().is_some() {
+        let (mut context, mut text) = (firn_eval::context::ContextBuilder::new(), Vec::new());
+        firn_eval::print::json::to_json(vm, value, pos, &mut context, false, true, &mut text)?;
+        return Ok(Attr::String(text_of(&text)));
+    }
     match value.view() {
         View::Str(text) => Ok(Attr::String(text_of(text.bytes()))),
         View::Bool(b) => Ok(Attr::Bool(b)),
@@ -313,6 +326,11 @@ fn read_settings(vm: &mut Vm, value: Value, pos: PosId) -> Result<Vec<(String, S
             View::Str(text) => text_of(text.bytes()),
             View::Int(n) => n.to_string(),
             View::Bool(b) => b.to_string(),
+            View::Path(path) => {
+                let mut context = firn_eval::context::ContextBuilder::new();
+                let path = vm.copy_source(path.bytes(), &mut context)?;
+                vm.store_dir().print(&path)
+            }
             View::List(list) => {
                 let mut words = Vec::new();
                 for item in list.iter() {
@@ -350,7 +368,9 @@ mod tests {
     #[test]
     fn paths_become_relative() {
         let dir = Path::new("/nix/store/x-source/a");
-        assert_eq!(relative_to(dir, "/nix/store/x-source/a/b"), "path:./b");
+        assert_eq!(relative_to(dir, "/nix/store/x-source/a/b"), "path:b");
         assert_eq!(relative_to(dir, "/nix/store/x-source/c"), "path:../c");
+        assert_eq!(relative_to(dir, "/nix/store/x-source"), "path:..");
+        assert_eq!(relative_to(dir, "/nix/store/x-source/a"), "path:.");
     }
 }

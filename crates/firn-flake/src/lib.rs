@@ -14,6 +14,7 @@
 
 pub mod call;
 pub mod flake;
+mod literal;
 pub mod lock;
 pub mod lock_file;
 pub mod reference;

@@ -46,6 +46,8 @@ pub struct LockedFlake {
     pub fetched: BTreeMap<usize, (FetchedTree, PathBuf)>,
     /// What users should know.
     pub warnings: Vec<String>,
+    /// Inputs that were fetched again because of what their flakes say of themselves.
+    pub refetched: Vec<FlakeRef>,
 }
 
 impl LockedFlake {
@@ -66,7 +68,8 @@ pub fn get_flake(
     reference: &FlakeRef,
     which: Use,
 ) -> Result<Flake> {
-    Fetcher { registries, known: BTreeMap::new() }.flake(vm, reference, which, &[])
+    let refetched = Vec::new();
+    Fetcher { registries, known: BTreeMap::new(), refetched }.flake(vm, reference, which, &[])
 }
 
 /// Fetches a flake and locks its inputs.
@@ -81,12 +84,13 @@ pub fn lock_flake(
 ) -> Result<LockedFlake> {
     let (top, inputs) =
         if flags.no_registries { (Use::No, Use::No) } else { (Use::All, Use::Limited) };
-    let mut fetcher = Fetcher { registries, known: BTreeMap::new() };
+    let mut fetcher = Fetcher { registries, known: BTreeMap::new(), refetched: Vec::new() };
     let flake = fetcher.flake(vm, reference, top, &[])?;
     let shown = url_of(&flake.locked);
     let lock = |vm: &mut Vm| -> Result<LockedFlake> {
         let file = flags.reference_lock_file.clone();
         let before = read_locks(vm, &file.unwrap_or_else(|| flake.dir.join("flake.lock")))?;
+        let unlocked = before.unlocked_entries();
         let mut locker = Locker {
             fetcher,
             flags,
@@ -97,7 +101,7 @@ pub fn lock_flake(
             locks: LockFile::default(),
             fetched: BTreeMap::new(),
             parents: Vec::new(),
-            warnings: Vec::new(),
+            warnings: unlocked,
         };
         for (path, reference) in &flags.overrides {
             let input = FlakeInput { reference: Some(reference.clone()), ..FlakeInput::default() };
@@ -133,8 +137,9 @@ pub fn lock_flake(
             }
         }
         locker.locks.check()?;
-        let Locker { locks, fetched, warnings, .. } = locker;
-        Ok(LockedFlake { flake, locks, before, fetched, warnings })
+        let Locker { locks, fetched, warnings, fetcher, .. } = locker;
+        let refetched = fetcher.refetched;
+        Ok(LockedFlake { flake, locks, before, fetched, warnings, refetched })
     };
     lock(vm).map_err(|e| {
         e.trace(PosId::NONE, format!("while updating the lock file of flake '{shown}'"))
@@ -153,6 +158,8 @@ fn read_locks(vm: &Vm, file: &Path) -> Result<LockFile> {
 struct Fetcher<'a> {
     registries: &'a Registries,
     known: BTreeMap<String, (Input, Option<String>, FetchedTree)>,
+    /// Inputs that were fetched again because of what their flakes say of themselves.
+    refetched: Vec<FlakeRef>,
 }
 
 impl Fetcher<'_> {
@@ -211,6 +218,7 @@ impl Fetcher<'_> {
         (_, _, tree) = self.tree(vm, &input, Use::No)?;
         locked.input = tree.input.clone();
         let here = folder(vm, &tree);
+        self.refetched.push(locked.clone());
         flake::read(vm, &tree, &here, original, &resolved, &locked, at)
     }
 }
@@ -341,7 +349,8 @@ impl Locker<'_> {
         };
         let kept = old.as_ref().and_then(|(file, at)| {
             let lock = file.nodes[*at].lock.clone()?;
-            let same = lock.original == reference && lock.parent == parent && !by_flag;
+            let same = canonical(&lock.original) == canonical(&reference);
+            let same = same && lock.parent == parent && !by_flag;
             same.then_some(lock)
         });
         if let (Some(lock), Some((file, at))) = (kept, old) {
@@ -502,6 +511,20 @@ impl Locker<'_> {
         self.locks.nodes[parent].inputs.insert(name.to_owned(), Edge::Node(at));
         at
     }
+}
+
+/// A reference without the folder that older versions left in the URL as well.
+fn canonical(reference: &FlakeRef) -> FlakeRef {
+    let mut found = reference.clone();
+    if let Some(url) = reference.input.text("url")
+        && let Ok(mut url) = firn_model::input::InputUrl::parse(url, true)
+        && !reference.dir.is_empty()
+        && url.query.get("dir") == Some(&reference.dir)
+    {
+        url.query.remove("dir");
+        found.input.attrs.insert("url".into(), url.to_string().into());
+    }
+    found
 }
 
 /// An input that has no more than a name is looked up in registries.

@@ -215,6 +215,22 @@ impl LockFile {
         })
     }
 
+    /// Warnings of entries that only the hash of their tree fixes.
+    #[must_use]
+    pub fn unlocked_entries(&self) -> Vec<String> {
+        let locks = self.nodes.iter().filter_map(|n| n.lock.as_ref()).map(|l| &l.locked);
+        locks
+            .filter(|l| !l.input.is_locked() && !is_relative(&l.input))
+            .map(|locked| {
+                format!(
+                    "Lock file entry '{}' is unlocked (e.g. lacks a Git revision) but is checked by NAR hash. \
+                     This is not reproducible and will break after garbage collection or when shared.",
+                    url_of(locked)
+                )
+            })
+            .collect()
+    }
+
     /// What has changed from `old` to this, a line or two for each input.
     #[must_use]
     pub fn diff(&self, old: &Self) -> String {

@@ -19,11 +19,12 @@ pub fn parse(text: &str, base: &Path) -> Result<(FlakeRef, String)> {
     FlakeRef::parse(text, &enabled).map_err(|e| input_error(&e))
 }
 
-/// Reads an input's `url` in a `flake.nix`; a relative path stays one.
+/// Reads an input's `url` in a `flake.nix`; a relative path stays one. With `tree`, what may be a file or an
+/// archive is an archive.
 ///
 /// # Errors
 /// If it is not well-formed.
-pub fn parse_input(text: &str) -> Result<FlakeRef> {
+pub fn parse_input(text: &str, tree: bool) -> Result<FlakeRef> {
     let (rest, fragment) = text.split_once('#').unwrap_or((text, ""));
     if !fragment.is_empty() {
         return Err(Error::other(format!(
@@ -35,7 +36,7 @@ pub fn parse_input(text: &str) -> Result<FlakeRef> {
     let relative = path.starts_with("./") || path.starts_with("../") || path == "." || path == "..";
     let relative = relative || (rest.starts_with("path:") && !path.starts_with('/'));
     if !relative {
-        let (found, _) = FlakeRef::parse(text, &enabled).map_err(|e| input_error(&e))?;
+        let (found, _) = FlakeRef::parse_as(text, tree, &enabled).map_err(|e| input_error(&e))?;
         return Ok(found);
     }
     let mut attrs = Attrs::from([("type".into(), "path".into()), ("path".into(), path.into())]);
@@ -68,6 +69,8 @@ fn path_reference(text: &str, base: &Path) -> Result<Option<(FlakeRef, String)>>
         return Ok(None);
     }
     let path = absolute(&base.join(name));
+    // a flake is where it really is, not where a link to it is
+    let path = std::fs::canonicalize(&path).unwrap_or(path);
     let mut at = path.clone();
     let meta = at
         .metadata()
@@ -170,10 +173,13 @@ mod tests {
     #[test]
     fn inputs_keep_relative_paths() {
         for (text, path) in [("./x", "./x"), ("path:../y", "../y"), ("path:./z", "./z")] {
-            let found = parse_input(text).unwrap();
+            let found = parse_input(text, true).unwrap();
             assert_eq!((found.input.kind(), found.input.text("path")), ("path", Some(path)));
         }
-        assert_eq!(parse_input("nixpkgs/branch").unwrap().input.kind(), "indirect");
-        assert!(parse_input("./x#y").is_err());
+        assert_eq!(parse_input("nixpkgs/branch", true).unwrap().input.kind(), "indirect");
+        assert!(parse_input("./x#y", true).is_err());
+        let kind =
+            |tree| parse_input("https://example.org/x", tree).unwrap().input.kind().to_owned();
+        assert_eq!((kind(true).as_str(), kind(false).as_str()), ("tarball", "file"));
     }
 }

@@ -66,7 +66,10 @@ impl BuildEnv {
     }
 }
 
-/// Fills `out` with links into `packages` (priority and path), and into those that they propagate.
+/// Fills `out`, a folder that is there, with links into `packages` (priority and path), and into those that they propagate.
+///
+/// # Errors
+/// A [`Conflict`], and what the file system says.
 pub fn build(out: &Path, packages: &[(i64, PathBuf)]) -> Result<(), Error> {
     let mut links = Links { priorities: BTreeMap::new() };
     let mut done = BTreeSet::new();
@@ -174,7 +177,8 @@ impl Links {
             Some(kind) if !dir && kind.is_symlink() => {
                 let before = self.priorities.get(to).copied().unwrap_or(0);
                 if before == priority {
-                    return Err(conflict(&fs::read_link(to)?, from, priority).into());
+                    let (first, second) = (fs::read_link(to)?, from.to_owned());
+                    return Err(Conflict { first, second, priority }.into());
                 }
                 if before < priority {
                     return Ok(());
@@ -197,14 +201,22 @@ impl Links {
     }
 }
 
-fn conflict(first: &Path, second: &Path, priority: i64) -> String {
-    format!(
-        "Unable to build profile. There is a conflict for the following files:\n\n  {}\n  {}\n\n\
-         Both have priority {priority}; give one of them another (a lower number wins), for example \
-         with nix-env --set-flag priority NUMBER INSTALLED-PACKAGE.",
-        first.display(),
-        second.display()
-    )
+/// Two packages of one priority have the same file.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "Unable to build profile. There is a conflict for the following files:\n\n  {}\n  {}\n\n\
+     Both have priority {priority}; give one of them another (a lower number wins), for example \
+     with nix-env --set-flag priority NUMBER INSTALLED-PACKAGE.",
+    first.display(),
+    second.display()
+)]
+pub struct Conflict {
+    /// The file that was there first.
+    pub first: PathBuf,
+    /// The other one.
+    pub second: PathBuf,
+    /// The priority of both.
+    pub priority: i64,
 }
 
 #[cfg(test)]

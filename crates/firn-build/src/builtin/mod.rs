@@ -10,6 +10,7 @@ mod import;
 mod log;
 mod registry;
 mod unpack_channel;
+mod zip;
 
 use std::collections::BTreeMap;
 
@@ -17,6 +18,7 @@ use bstr::{BStr, BString};
 use firn_fetch::FetchSettings;
 use serde::{Deserialize, Serialize};
 
+pub use buildenv::{Conflict, build as build_environment};
 pub use fetchurl::FetchUrl;
 pub use unpack_channel::unpack as unpack_tarball;
 

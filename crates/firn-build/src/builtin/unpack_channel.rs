@@ -61,6 +61,9 @@ pub fn unpack(source: &Path, out: &Path) -> Result<u64, Error> {
     let read = file.read(&mut magic)?;
     let file = BufReader::new(File::open(source)?);
     let magic = &magic[..read];
+    if magic.starts_with(b"PK\x03\x04") {
+        return super::zip::unpack(source, out);
+    }
     let plain: Box<dyn Read> = if magic.starts_with(&[0x1f, 0x8b]) {
         Box::new(flate2::read::MultiGzDecoder::new(file))
     } else if magic.starts_with(b"\xfd7zXZ\0") {

@@ -3,6 +3,7 @@
 mod internal;
 mod nix;
 mod nix_build;
+mod nix_channel;
 mod nix_collect_garbage;
 mod nix_env;
 mod nix_hash;
@@ -32,8 +33,9 @@ struct Command {
 #[rustfmt::skip]
 const COMMANDS: &[Command] = &[
     Command { names: &["nix"], about: "build, run, search, inspect: the everyday commands", hidden: false, run: nix::run },
+    Command { names: &["nix-channel"], about: "named places of expressions", hidden: false, run: nix_channel::run },
     Command { names: &["nix-collect-garbage"], about: "delete old generations and what nothing needs", hidden: false, run: nix_collect_garbage::run },
-    Command { names: &["nix-env"], about: "generations of profiles", hidden: false, run: nix_env::run },
+    Command { names: &["nix-env"], about: "packages in profiles, and their generations", hidden: false, run: nix_env::run },
     Command { names: &["nix-hash"], about: "hash files, convert hashes", hidden: false, run: nix_hash::run },
     Command { names: &["nix-store"], about: "work on the store", hidden: false, run: nix_store::run },
     Command { names: &["nix-build"], about: "build derivations of expressions", hidden: false, run: nix_build::run },

@@ -133,7 +133,16 @@ fn parse_args(args: Vec<OsString>) -> Result<Option<(Options, EvalArgs)>, String
                 return Ok(None);
             }
             "--version" => {
-                println!("nix-build (Nix) {}", firn_eval::builtins::NIX_VERSION);
+                let env = firn_store::layout::Environment::current();
+                let (settings, _) =
+                    firn_store::settings::Settings::load(&env).map_err(|e| e.to_string())?;
+                let verbose = eval.verbosity > 0;
+                let text =
+                    crate::common::legacy::version_text("nix-build", verbose, &settings, &env);
+                match text {
+                    Ok(text) => print!("{text}"),
+                    Err(_) => return Err("the folders of the store cannot be found".to_owned()),
+                }
                 return Ok(None);
             }
             "-" => options.stdin = true,
@@ -369,10 +378,20 @@ pub(super) fn parse(vm: &mut Vm, source: &str, expr: bool) -> Result<Arc<Ast>, E
             let search_path = vm.shared.settings.search_path.clone();
             vm.find_file(&search_path, name, PosId::NONE)?
         }
+        None if is_url(source) => {
+            vm.find_file(&[(String::new(), source.to_owned())], "", PosId::NONE)?
+        }
         None => canonical(&current_dir().join(source)),
     };
     let path = vm.resolve_expr_path(&path)?;
     vm.parse_file(&path)
+}
+
+/// Whether a file argument is the URL of an archive.
+pub(super) fn is_url(text: &str) -> bool {
+    text.starts_with("channel:")
+        || text.starts_with("flake:")
+        || ["http://", "https://", "file://", "git://", "s3://"].iter().any(|s| text.starts_with(s))
 }
 
 fn canonical(path: &Path) -> PathBuf {

@@ -48,14 +48,29 @@ pub struct Workbench {
     pub display: Arc<Display>,
     git: GitOptions,
     tokens: Vec<(String, String)>,
+    trace_builds: bool,
 }
 
 impl Workbench {
     /// Opens the store that the environment selects, and begins to show what happens.
     pub fn open(session: &Session, show: DisplayOptions) -> Result<Self, String> {
         let display = Arc::new(Display::start(show));
-        let (layout, warnings) =
-            StoreLayout::detect(&session.environment).map_err(|e| e.to_string())?;
+        let chosen = Some(session.settings.text("store")).filter(|s| *s != "auto");
+        let (layout, warnings) = match chosen {
+            None => StoreLayout::detect(&session.environment).map_err(|e| e.to_string())?,
+            Some(uri) => {
+                let found = firn_store::layout::locate(&session.environment, Some(uri))
+                    .map_err(|e| e.to_string())?;
+                match found.store {
+                    firn_store::layout::Location::Local { layout, .. } => (layout, found.warnings),
+                    _ => {
+                        return Err(format!(
+                            "store '{uri}' is not on this machine, which is not supported yet"
+                        ));
+                    }
+                }
+            }
+        };
         for warning in warnings {
             display.logger().warn(warning);
         }
@@ -67,7 +82,8 @@ impl Workbench {
         options.cancel = super::interrupt::flag();
         let git = super::fetch::git_options(&session.settings);
         let tokens = super::fetch::access_tokens(&session.settings);
-        Ok(Self { store: Arc::new(store), options, display, git, tokens })
+        let trace_builds = session.settings.bool("trace-import-from-derivation");
+        Ok(Self { store: Arc::new(store), options, display, git, tokens, trace_builds })
     }
 
     /// This store, with these options, shown there.
@@ -79,7 +95,8 @@ impl Workbench {
     ) -> Self {
         let git = super::fetch::git_options(settings);
         let tokens = super::fetch::access_tokens(settings);
-        Self { store, options, display, git, tokens }
+        let trace_builds = settings.bool("trace-import-from-derivation");
+        Self { store, options, display, git, tokens, trace_builds }
     }
 
     /// Where messages go.
@@ -87,21 +104,35 @@ impl Workbench {
         self.display.logger()
     }
 
-    /// The evaluator's world: this store, with builds and downloads while evaluating.
-    pub fn io(&self) -> StoreIo {
-        let (store, options) = (self.store.clone(), self.options.clone());
-        let logger = self.logger().clone();
-        let realise = move |wanted: &[(EvalPath, Box<str>)]| {
-            let options = BuildOptions { mode: Mode::Normal, ..options.clone() };
-            realise(&store, &options, &logger, wanted)
-        };
-        let fetching = Fetching {
+    /// What downloads files and trees into this store.
+    pub fn fetching(&self) -> Fetching {
+        Fetching {
             store: self.store.clone(),
             settings: self.options.fetch.clone(),
             logger: self.logger().clone(),
             git: self.git.clone(),
             tokens: self.tokens.clone(),
+        }
+    }
+
+    /// The evaluator's world: this store, with builds and downloads while evaluating.
+    pub fn io(&self) -> StoreIo {
+        let (store, options) = (self.store.clone(), self.options.clone());
+        let logger = self.logger().clone();
+        let trace = self.trace_builds;
+        let realise = move |wanted: &[(EvalPath, Box<str>)]| {
+            let options = BuildOptions { mode: Mode::Normal, ..options.clone() };
+            if trace {
+                for (drv, output) in wanted {
+                    logger.warn(format!(
+                        "built '{}^{output}' during evaluation due to an import from derivation",
+                        drv.print(store.store_dir())
+                    ));
+                }
+            }
+            realise(&store, &options, &logger, wanted)
         };
+        let fetching = self.fetching();
         let trees = fetching.clone();
         StoreIo::new(self.store.clone())
             .with_realiser(Box::new(realise))

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::fetch_cache::{FetchCache, Remembered};
 use firn_eval::io::{Fetch, FetchedTree};
-use firn_event::Logger;
+use firn_event::{Level, Logger};
 use firn_fetch::git::{self, GitError, GitFiles, GitOptions};
 use firn_fetch::hosted::{self, HostedUrl};
 use firn_fetch::{Downloaded, Downloader, FetchSettings, FileSink, MemorySink, Request};
@@ -111,10 +111,12 @@ impl Fetching {
             return Err(format!("cannot fetch unsupported input '{attrs}'"));
         }
         if let Some(path) = self.locked(input)? {
+            self.note_origin(&path, input, None);
             return Ok(FetchedTree { path, input: input.clone() });
         }
+        let mut checkout = None;
         let (path, mut input) = match input.kind() {
-            "git" => self.git(input)?,
+            "git" => self.git(input, &mut checkout)?,
             "hg" => self.mercurial(input)?,
             "path" => match self.installed(input)? {
                 Some(path) => (path, input.clone()),
@@ -125,8 +127,22 @@ impl Fetching {
             _ => self.hosted(input)?,
         };
         let hash = self.store.path_info(&path).map_err(text)?.nar_hash;
+        self.note_origin(&path, &input, checkout);
         input.attrs.insert("narHash".into(), hash.to_sri().into());
         Ok(FetchedTree { path, input })
+    }
+
+    /// Notes what a tree is called in messages. A working tree is called by its folder.
+    fn note_origin(&self, path: &StorePath, input: &Input, checkout: Option<PathBuf>) {
+        use firn_eval::trees::{TreeOrigin, note};
+        let root = PathBuf::from(self.store.store_dir().print(path));
+        let local = checkout.is_some() || input.kind() == "path";
+        let shown = match &checkout {
+            Some(dir) => Some(dir.display().to_string()),
+            None if local => None,
+            None => Some(format!("«{}»", input.shown())),
+        };
+        note(root, TreeOrigin { shown, checkout, local });
     }
 
     /// The tree of an input of which everything is known, if the store has it: a lock file's, mostly.
@@ -208,7 +224,12 @@ impl Fetching {
             .map_err(text)
     }
 
-    fn git(&self, input: &Input) -> Result<(StorePath, Input), String> {
+    /// Fetches from a Git repository; `checkout` becomes the working tree whose files were taken.
+    fn git(
+        &self,
+        input: &Input,
+        checkout: &mut Option<PathBuf>,
+    ) -> Result<(StorePath, Input), String> {
         let tree = git::fetch(input, &self.git).map_err(|e| {
             if let GitError::Fetch { message, .. } = &e {
                 self.logger.warn(message.clone());
@@ -222,7 +243,12 @@ impl Fetching {
             GitFiles::Copied(dir) => {
                 self.add(input.name(), &dir.path().join("source"), Method::Nar, HashAlgo::Sha256)?
             }
-            GitFiles::InPlace { path, files } => self.add_files(input.name(), path, files)?,
+            GitFiles::InPlace { path, files } => {
+                self.logger
+                    .message(Level::Chatty, format!("copying '{}/' to the store", path.display()));
+                *checkout = Some(path.clone());
+                self.add_files(input.name(), path, files)?
+            }
         };
         Ok((path, tree.input))
     }
@@ -236,7 +262,11 @@ impl Fetching {
             GitFiles::Copied(dir) => {
                 self.add(input.name(), &dir.path().join("source"), Method::Nar, HashAlgo::Sha256)?
             }
-            GitFiles::InPlace { path, files } => self.add_files(input.name(), path, files)?,
+            GitFiles::InPlace { path, files } => {
+                self.logger
+                    .message(Level::Chatty, format!("copying '{}/' to the store", path.display()));
+                self.add_files(input.name(), path, files)?
+            }
         };
         Ok((path, tree.input))
     }

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use firn_eval::FlakeLoader;
+use firn_eval::{FlakeLoader, Vm};
 use firn_flake::Registries;
-use firn_flake::registry::{Entry, Registry};
+use firn_flake::registry::{Entry, Registry, Use};
 use firn_model::input::{Attr, FlakeRef};
 use firn_store::Settings;
 use firn_store::layout::Environment;
@@ -68,7 +68,17 @@ fn is_installation(folder: &Path) -> bool {
 
 /// Loads flakes for `builtins.getFlake`.
 pub fn loader(registries: Registries) -> FlakeLoader {
-    FlakeLoader(Arc::new(move |vm, text, pos| {
-        firn_flake::call::get_flake(vm, &registries, text, pos)
-    }))
+    let others = registries.clone();
+    let find = move |vm: &Vm, text: &str| {
+        let (reference, _) = firn_flake::reference::parse(text, &super::eval::current_dir())?;
+        let (input, dir) = others.resolve(vm, &reference.input, Use::All)?;
+        let tree = firn_eval::builtins::fetch_input(vm, &input)?;
+        let root = PathBuf::from(vm.store_dir().print(&tree.path));
+        vm.shared.io.allow(&root);
+        Ok(root.join(dir.unwrap_or(reference.dir)))
+    };
+    FlakeLoader(
+        Arc::new(move |vm, text, pos| firn_flake::call::get_flake(vm, &registries, text, pos)),
+        Arc::new(find),
+    )
 }

@@ -15,7 +15,7 @@ use firn_build::BuildOptions;
 use firn_event::{Event, EventSink, Level, Logger};
 use firn_model::signature::{PublicKey, Signature};
 use firn_model::{PathInfo, StoreDir};
-use firn_store::layout::{Environment, Location, canonical, locate};
+use firn_store::layout::{Environment, Location, StoreLayout, canonical, locate};
 use firn_store::settings::{self, Kind};
 use firn_store::{LocalStore, Settings, StoreOptions};
 use firn_ui::{Display, DisplayOptions, LogFormat};
@@ -89,6 +89,8 @@ pub struct Common {
     pub log_format: Option<LogFormat>,
     /// What shows messages and progress, once something has asked for it.
     display: OnceCell<Arc<Display>>,
+    /// The folder of a store that goes away with this process.
+    scratch: OnceCell<tempfile::TempDir>,
 }
 
 /// The arguments that are still to be read.
@@ -161,6 +163,7 @@ impl Common {
             build_output: true,
             log_format: None,
             display: OnceCell::new(),
+            scratch: OnceCell::new(),
         };
         for warning in warnings {
             stderr_logger(Level::Info).warn(warning);
@@ -189,6 +192,11 @@ impl Common {
                     usage(format!("unexpected argument '{arg}'"))
                 };
             }
+        }
+        if common.settings.words("experimental-features").iter().any(|f| f == "no-url-literals") {
+            stderr_logger(common.verbosity).warn(
+                "experimental feature 'no-url-literals' has been stabilized and renamed; use 'lint-url-literals = fatal' setting instead".to_owned(),
+            );
         }
         Ok(common)
     }
@@ -268,6 +276,11 @@ impl Common {
         Ok(false)
     }
 
+    /// What `--version` prints; with `-v`, also where this program looks for what.
+    pub fn version(&self) -> Outcome<String> {
+        version_text(&self.program, self.verbosity > Level::Info, &self.settings, &self.env)
+    }
+
     fn set(&mut self, name: &str, value: &str) -> Outcome {
         self.settings.set(name, value)?;
         Ok(())
@@ -332,11 +345,65 @@ impl Common {
                 options.read_only = read_only;
                 Ok(LocalStore::open(layout, options)?)
             }
+            Location::Other(reference) if reference.scheme == "dummy" => {
+                self.dummy_store(reference.params.get("store").map(String::as_str))
+            }
             Location::Daemon { .. } | Location::Other(_) => {
                 fail("you don't have sufficient rights to use this command")
             }
         }
     }
+}
+
+impl Common {
+    /// A store in which there is nothing, for evaluation that needs none: `dummy://`, with the store's folder
+    /// after `?store=`.
+    fn dummy_store(&self, folder: Option<&str>) -> Outcome<LocalStore> {
+        let failed = |e: std::io::Error| Failure::Message(format!("making a store: {e}"));
+        let root = match self.scratch.get() {
+            Some(dir) => dir.path().to_owned(),
+            None => {
+                let dir = tempfile::tempdir().map_err(failed)?;
+                self.scratch.get_or_init(|| dir).path().to_owned()
+            }
+        };
+        let folder = match folder {
+            Some(folder) => folder.to_owned(),
+            None => StoreLayout::from_environment(&self.env)?.store_dir.as_str().to_owned(),
+        };
+        let layout = StoreLayout {
+            store_dir: StoreDir::new(&folder).map_err(|e| Failure::Message(e.to_string()))?,
+            real_store_dir: root.join("store"),
+            state_dir: root.join("state"),
+            log_dir: root.join("log"),
+        };
+        Ok(LocalStore::open(layout, StoreOptions::from_settings(&self.settings, self.logger()))?)
+    }
+}
+
+/// What `--version` prints.
+pub fn version_text(
+    program: &str,
+    verbose: bool,
+    settings: &Settings,
+    env: &Environment,
+) -> Outcome<String> {
+    let mut text = format!("{program} (Nix) {}\n", super::NIX_VERSION);
+    if !verbose {
+        return Ok(text);
+    }
+    let layout = StoreLayout::from_environment(env)?;
+    let files: Vec<String> =
+        settings::user_conf_files(env).iter().map(|f| f.display().to_string()).collect();
+    let mut line = |what: &str, value: &str| text.push_str(&format!("{what}: {value}\n"));
+    line("System type", settings.system());
+    line("Additional system types", &settings.words("extra-platforms").join(", "));
+    line("Features", "gc, signed-caches");
+    line("System configuration file", &settings::conf_file(env).display().to_string());
+    line("User configuration files", &files.join(":"));
+    line("Store directory", layout.store_dir.as_str());
+    line("State directory", &layout.state_dir.display().to_string());
+    Ok(text)
 }
 
 /// Runs a command and turns its outcome into an exit status.

@@ -210,6 +210,16 @@ pub fn formals(f: Value) -> Vec<Symbol> {
     param.pattern.map(|p| p.formals.iter().map(|f| f.name).collect()).unwrap_or_default()
 }
 
+/// The name of a function's argument; none if it takes a set apart, or is no function of the language.
+pub fn argument(f: Value) -> Option<Symbol> {
+    let param = match f.view() {
+        View::Function(f) => &f.lambda().params[0],
+        View::Partial(p) => &p.function().lambda().params[p.args().len()],
+        _ => return None,
+    };
+    if param.pattern.is_some() { None } else { param.arg }
+}
+
 fn function_args(vm: &mut Vm, args: &[Value], pos: PosId) -> Result<Value> {
     let f = vm.force(args[0], pos)?;
     let param = match f.view() {

@@ -17,7 +17,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 fn missing(path: &Path) -> Error {
-    Error::new(Kind::Io, format!("path '{}' does not exist", path.display()))
+    Error::new(Kind::Io, crate::trees::absent(path))
 }
 
 /// Whether an error says that there is nothing at `path`: also when something above it is no folder.

@@ -31,7 +31,7 @@ mod sources;
 mod strings;
 
 pub(crate) use arith::arith;
-pub use attrs::formals;
+pub use attrs::{argument, formals};
 pub(crate) use derivation::downstream_placeholder;
 pub use fetch_tree::{fetch_input, tree_value, utc};
 pub(crate) use internal::{

@@ -195,7 +195,7 @@ fn add_inner(vm: &mut Vm, request: Request<'_>, pos: PosId) -> Result<Value> {
     };
     let source = vm.resolve_links(Path::new(OsStr::from_bytes(&path)), true)?;
     if vm.kind(&source)?.is_none() {
-        return Err(Error::new(Kind::Io, format!("path '{}' does not exist", source.display())));
+        return Err(Error::new(Kind::Io, crate::trees::absent(&source)));
     }
     let what = AddPath {
         name,

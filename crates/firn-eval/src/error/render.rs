@@ -78,7 +78,8 @@ fn in_library(frame: &Frame, around: bool, options: &Options) -> bool {
     match frame.pos.location() {
         Some(at) => at.path().is_some_and(|path| {
             path.starts_with(crate::builtins::INTERNAL_PREFIX)
-                || options.libraries.iter().any(|library| path.starts_with(library))
+                || (options.libraries.iter().any(|library| path.starts_with(library))
+                    && !crate::trees::is_local(path))
         }),
         None => {
             let names_library = options

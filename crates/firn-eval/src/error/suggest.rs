@@ -15,7 +15,7 @@ fn distance(a: &[u8], b: &[u8]) -> usize {
     row[b.len()]
 }
 
-/// At most three of the names that are within two edits of `wanted`, closest first, then by name.
+/// At most five of the names that are within two edits of `wanted`, closest first, then by name.
 pub fn best_matches<'n>(names: impl Iterator<Item = &'n [u8]>, wanted: &[u8]) -> Vec<String> {
     let mut near: Vec<(usize, &[u8])> = names
         .filter(|name| name.len().abs_diff(wanted.len()) <= 2)
@@ -23,7 +23,7 @@ pub fn best_matches<'n>(names: impl Iterator<Item = &'n [u8]>, wanted: &[u8]) ->
         .filter(|(d, _)| *d <= 2)
         .collect();
     near.sort();
-    near.truncate(3);
+    near.truncate(5);
     near.into_iter().map(|(_, name)| String::from_utf8_lossy(name).into_owned()).collect()
 }
 

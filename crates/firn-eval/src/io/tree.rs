@@ -59,7 +59,7 @@ fn entry(
     let kind = io
         .kind(path)
         .map_err(|e| file_error("getting status of", path, &e))?
-        .ok_or_else(|| Error::new(Kind::Io, format!("path '{}' does not exist", path.display())))?;
+        .ok_or_else(|| Error::new(Kind::Io, crate::trees::absent(path)))?;
     match kind {
         FileKind::Regular => {
             let mut file =

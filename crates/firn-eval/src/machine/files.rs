@@ -123,10 +123,7 @@ impl Vm {
             let place = self.resolve_links(parent, true)?.join(name);
             match self.kind(&place)? {
                 None => {
-                    return Err(Error::new(
-                        Kind::Io,
-                        format!("path '{}' does not exist", at.display()),
-                    ));
+                    return Err(Error::new(Kind::Io, crate::trees::absent(&at)));
                 }
                 Some(FileKind::Symlink) => {}
                 Some(_) => break,
@@ -260,7 +257,7 @@ impl Vm {
                 let target = self.resolve_links(path, true)?;
                 self.shared.io.read_file(&target).map_err(|e| {
                     if e.kind() == std::io::ErrorKind::NotFound {
-                        Error::new(Kind::Io, format!("path '{}' does not exist", path.display()))
+                        Error::new(Kind::Io, crate::trees::absent(path))
                     } else {
                         file_error("opening file", path, &e)
                     }
@@ -338,10 +335,7 @@ impl Vm {
         }
         let source = self.resolve_links(as_path(path), false)?;
         if self.kind(&source)?.is_none() {
-            return Err(Error::new(
-                Kind::Io,
-                format!("path '{}' does not exist", as_path(path).display()),
-            ));
+            return Err(Error::new(Kind::Io, crate::trees::absent(as_path(path))));
         }
         let name = paths::store_name(path);
         let what = AddPath {
@@ -354,6 +348,39 @@ impl Vm {
         };
         let found = self.shared.io.add_path(&what, None)?;
         self.shared.files.sources.write().insert(path.into(), found.clone());
+        Ok(found)
+    }
+
+    /// Puts a file or folder into the store under the name `source`, as trees of flakes are; a path of the store
+    /// is there already.
+    ///
+    /// # Errors
+    /// If it does not exist, or cannot be put there.
+    pub fn copy_source(
+        &mut self,
+        path: &[u8],
+        context: &mut crate::context::ContextBuilder,
+    ) -> Result<StorePath> {
+        let there = std::str::from_utf8(path).ok().and_then(|p| self.store_dir().parse(p).ok());
+        let found = match there {
+            Some(found) => found,
+            None => {
+                let source = self.resolve_links(as_path(path), false)?;
+                if self.kind(&source)?.is_none() {
+                    return Err(Error::new(Kind::Io, crate::trees::absent(as_path(path))));
+                }
+                let what = AddPath {
+                    name: "source",
+                    path: &source,
+                    method: Method::Nar,
+                    algo: HashAlgo::Sha256,
+                    references: &BTreeSet::new(),
+                    dry: self.shared.settings.read_only,
+                };
+                self.shared.io.add_path(&what, None)?
+            }
+        };
+        context.add_element(Element::Opaque(found.clone()));
         Ok(found)
     }
 
@@ -442,16 +469,21 @@ impl Vm {
     }
 
     /// Where an element of the search path is, if it is anywhere.
-    fn lookup_location(&self, location: &str) -> Option<PathBuf> {
+    fn lookup_location(&self, location: &str) -> Result<Option<PathBuf>> {
         if let Some(known) = self.shared.files.lookups.lock().get(location) {
-            return known.clone();
+            return Ok(known.clone());
         }
-        let found = self.lookup_uncached(location);
+        let found = self.lookup_uncached(location)?;
         self.shared.files.lookups.lock().insert(location.to_owned(), found.clone());
-        found
+        Ok(found)
     }
 
-    fn lookup_uncached(&self, location: &str) -> Option<PathBuf> {
+    fn lookup_uncached(&self, location: &str) -> Result<Option<PathBuf>> {
+        if let (Some(flake), Some(loader)) =
+            (location.strip_prefix("flake:"), &self.shared.settings.flakes)
+        {
+            return (loader.1)(self, flake).map(Some);
+        }
         if paths::is_pseudo_url(location) {
             let url = match location.strip_prefix("channel:") {
                 Some(channel) => format!("https://channels.nixos.org/{channel}/nixexprs.tar.xz"),
@@ -459,7 +491,7 @@ impl Vm {
             };
             let what = crate::io::Fetch { url: &url, name: "source", unpack: true, hash: None };
             match self.shared.io.fetch(&what) {
-                Ok(path) => return Some(PathBuf::from(self.store_dir().print(&path))),
+                Ok(path) => return Ok(Some(PathBuf::from(self.store_dir().print(&path)))),
                 Err(_) => {
                     self.shared.io.message(
                         format!("warning: Nix search path entry '{location}' cannot be downloaded, ignoring")
@@ -482,13 +514,15 @@ impl Vm {
             .and_then(|p| self.kind(&p).ok().flatten())
             .is_some();
         if exists {
-            return Some(path.to_owned());
+            return Ok(Some(path.to_owned()));
         }
+        // one that may not be looked at is an error, one that is not there is not
+        self.shared.io.check_path(path)?;
         self.shared.io.message(
             format!("warning: Nix search path entry '{location}' does not exist, ignoring")
                 .as_bytes(),
         );
-        None
+        Ok(None)
     }
 
     /// What `<name>` means with this search path.
@@ -514,7 +548,7 @@ impl Vm {
             } else {
                 &name[n..]
             };
-            let Some(root) = self.lookup_location(location) else { continue };
+            let Some(root) = self.lookup_location(location)? else { continue };
             let full = paths::canonical(root.join(suffix).as_os_str().as_bytes());
             let target = self.resolve_links(as_path(&full), true)?;
             if self.kind(&target)?.is_some() {

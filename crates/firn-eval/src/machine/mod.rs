@@ -39,12 +39,16 @@ use crate::watch::{Watch, Watching};
 use firn_model::StoreDir;
 use firn_syntax::source::Origin;
 use firn_syntax::{Symbol, sym};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// What makes the value of a flake of a reference; for `builtins.getFlake`.
 #[derive(Clone)]
-pub struct FlakeLoader(pub Arc<LoadFlake>);
+pub struct FlakeLoader(pub Arc<LoadFlake>, pub Arc<FindFlake>);
+
+/// Fetches the tree of a flake that the search path names, and gives its folder.
+pub type FindFlake = dyn Fn(&Vm, &str) -> Result<PathBuf> + Send + Sync;
 
 /// Loads the flake that a text refers to.
 pub type LoadFlake = dyn Fn(&mut Vm, &str, PosId) -> Result<Value> + Send + Sync;

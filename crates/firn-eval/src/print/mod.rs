@@ -24,8 +24,18 @@ const ERROR_STRING: usize = 1024;
 /// If the value is nested too deeply.
 pub fn ambiguous(vm: &mut Vm, v: Value) -> Result<Vec<u8>> {
     let mut out = Vec::new();
-    let mut seen = FxHashSet::default();
-    ambiguous_in(vm, v, &mut out, &mut seen)?;
+    ambiguous_in(vm, v, &mut out, &mut Some(FxHashSet::default()))?;
+    Ok(out)
+}
+
+/// As [`ambiguous`], but what occurs several times is written several times, so that the text can be read
+/// again.
+///
+/// # Errors
+/// If the value is nested too deeply.
+pub fn ambiguous_whole(vm: &mut Vm, v: Value) -> Result<Vec<u8>> {
+    let mut out = Vec::new();
+    ambiguous_in(vm, v, &mut out, &mut None)?;
     Ok(out)
 }
 
@@ -36,7 +46,12 @@ fn looked_at(v: Value) -> Value {
     }
 }
 
-fn ambiguous_in(vm: &mut Vm, v: Value, out: &mut Vec<u8>, seen: &mut FxHashSet<u64>) -> Result<()> {
+fn ambiguous_in(
+    vm: &mut Vm,
+    v: Value,
+    out: &mut Vec<u8>,
+    seen: &mut Option<FxHashSet<u64>>,
+) -> Result<()> {
     let cell = v;
     let v = looked_at(v);
     match v.view() {
@@ -47,7 +62,7 @@ fn ambiguous_in(vm: &mut Vm, v: Value, out: &mut Vec<u8>, seen: &mut FxHashSet<u
         View::Null => out.extend_from_slice(b"null"),
         View::Float(f) => out.extend_from_slice(number::float(f).as_bytes()),
         View::Set(set) => {
-            if !set.is_empty() && !seen.insert(v.0) {
+            if !set.is_empty() && seen.as_mut().is_some_and(|s| !s.insert(v.0)) {
                 out.extend_from_slice("«repeated»".as_bytes());
                 return Ok(());
             }
@@ -65,7 +80,7 @@ fn ambiguous_in(vm: &mut Vm, v: Value, out: &mut Vec<u8>, seen: &mut FxHashSet<u
         }
         View::List(list) => {
             // A list is known by the cell that it is found in, as in C++ Nix.
-            if !list.is_empty() && !seen.insert(cell.0) {
+            if !list.is_empty() && seen.as_mut().is_some_and(|s| !s.insert(cell.0)) {
                 out.extend_from_slice("«repeated»".as_bytes());
                 return Ok(());
             }

@@ -3,14 +3,18 @@
 //!
 //! | file | holds |
 //! | --- | --- |
+//! | `facts` | what is remembered of commits |
 //! | `program` | running `git` |
 //! | `tree` | a commit's files |
+//! | `verify` | signatures of commits |
 //! | `workdir` | a working tree's files |
 
+mod facts;
 mod program;
 #[cfg(test)]
 mod tests;
 mod tree;
+mod verify;
 mod workdir;
 
 pub use program::GitError;
@@ -112,12 +116,6 @@ fn fetch_at(
             input.shown()
         )));
     }
-    if input.flag("verifyCommit") || input.text("publicKey").is_some() {
-        return Err(GitError::Input(format!(
-            "cannot verify the commit of '{}': signatures of commits are not supported by this version of Firn",
-            input.shown()
-        )));
-    }
     let mut url = InputUrl::parse(input.text("url").unwrap_or_default(), false)?;
     let force = std::env::var_os("_NIX_FORCE_HTTP").is_some_and(|v| v == "1");
     if url.scheme == "file" {
@@ -184,7 +182,13 @@ fn from_workdir(
         }
     }
     let shown = repository.path.display();
+    let verified = verify::is_wanted(&input)?;
     if found.dirty {
+        if verified {
+            return Err(GitError::Input(format!(
+                "commit verification is required for Git repository '{shown}', but it's dirty"
+            )));
+        }
         if !options.allow_dirty {
             return Err(GitError::Input(format!("Git tree '{shown}' is dirty")));
         }
@@ -197,22 +201,31 @@ fn from_workdir(
             input.attrs.insert("dirtyShortRev".into(), format!("{short}-dirty").into());
         }
     } else {
+        let cut = repository.line(&["rev-parse", "--is-shallow-repository"])? == "true";
+        if cut && !input.flag("shallow") {
+            return Err(GitError::Input(format!(
+                "'{shown}' is a shallow Git repository, but shallow repositories are only allowed when `shallow = true;` is specified"
+            )));
+        }
         if let Ok(branch) = repository.line(&["symbolic-ref", "--quiet", "HEAD"]) {
             input.attrs.insert("ref".into(), branch.into());
         }
         // A repository without commits has a commit of zeros.
         let rev = found.head.clone().unwrap_or_else(|| "0".repeat(40));
+        if verified {
+            verify::check(&input, repository, &rev)?;
+        }
         input.attrs.insert("rev".into(), rev.into());
         if !input.flag("shallow") {
             let count = match &found.head {
-                Some(head) => rev_count(repository, head)?,
+                Some(head) => rev_count(repository, head, options)?,
                 None => 0,
             };
             input.attrs.insert("revCount".into(), Attr::Int(count));
         }
     }
     let time = match &found.head {
-        Some(head) => commit_time(repository, head)?,
+        Some(head) => commit_time(repository, head, options)?,
         None => 0,
     };
     input.attrs.insert("lastModified".into(), Attr::Int(time));
@@ -266,6 +279,9 @@ fn from_commit(
             GitError::Input(format!("resolving Git reference '{name}': revspec '{name}' not found"))
         })?,
     };
+    if verify::is_wanted(&input)? {
+        verify::check(&input, &repository, &rev)?;
+    }
     input.attrs.insert("rev".into(), rev.as_str().into());
     let shallow = input.flag("shallow");
     if !shallow && repository.line(&["rev-parse", "--is-shallow-repository"])? == "true" {
@@ -273,9 +289,9 @@ fn from_commit(
             "'{shown}' is a shallow Git repository, but shallow repositories are only allowed when `shallow = true;` is specified"
         )));
     }
-    input.attrs.insert("lastModified".into(), Attr::Int(commit_time(&repository, &rev)?));
+    input.attrs.insert("lastModified".into(), Attr::Int(commit_time(&repository, &rev, options)?));
     if !shallow {
-        input.attrs.insert("revCount".into(), Attr::Int(rev_count(&repository, &rev)?));
+        input.attrs.insert("revCount".into(), Attr::Int(rev_count(&repository, &rev, options)?));
     }
     let dir = tempfile::tempdir().map_err(io("creating a folder in", Path::new("/tmp")))?;
     let out = dir.path().join("source");
@@ -509,11 +525,17 @@ fn number(text: &str, what: &str) -> Result<u64, GitError> {
     text.parse().map_err(|_| GitError::Input(format!("'git' gave '{text}' as {what}")))
 }
 
-fn commit_time(repository: &Repository, rev: &str) -> Result<u64, GitError> {
-    let args = ["show", "--no-patch", "--no-show-signature", "--format=%ct", rev];
-    number(&repository.line(&args)?, "a commit's time")
+fn commit_time(repository: &Repository, rev: &str, options: &GitOptions) -> Result<u64, GitError> {
+    facts::of(options, "lastModified", rev, true, || {
+        let args = ["show", "--no-patch", "--no-show-signature", "--format=%ct", rev];
+        number(&repository.line(&args)?, "a commit's time")
+    })
 }
 
-fn rev_count(repository: &Repository, rev: &str) -> Result<u64, GitError> {
-    number(&repository.line(&["rev-list", "--count", rev])?, "the number of commits")
+fn rev_count(repository: &Repository, rev: &str, options: &GitOptions) -> Result<u64, GitError> {
+    // where history is cut off, the number is not that of the commit
+    let cut = repository.line(&["rev-parse", "--is-shallow-repository"])? == "true";
+    facts::of(options, "revCount", rev, !cut, || {
+        number(&repository.line(&["rev-list", "--count", rev])?, "the number of commits")
+    })
 }

@@ -23,10 +23,22 @@ impl FlakeRef {
         reference: &str,
         enabled: &dyn Fn(&str) -> bool,
     ) -> Result<(FlakeRef, String), InputError> {
+        Self::parse_as(reference, true, enabled)
+    }
+
+    /// As [`FlakeRef::parse`]; without `tree`, a URL that may be a file or an archive is what its name says.
+    ///
+    /// # Errors
+    /// As [`FlakeRef::parse`].
+    pub fn parse_as(
+        reference: &str,
+        tree: bool,
+        enabled: &dyn Fn(&str) -> bool,
+    ) -> Result<(FlakeRef, String), InputError> {
         if let Some(found) = parse_id(reference, enabled)? {
             return Ok(found);
         }
-        match InputUrl::parse(reference, true).and_then(|url| from_url(url, enabled)) {
+        match InputUrl::parse(reference, true).and_then(|url| from_url(url, tree, enabled)) {
             Err(e) if e.bad_url => {}
             other => return other,
         }
@@ -40,7 +52,7 @@ impl FlakeRef {
         let mut url = InputUrl::of_path("path", path);
         url.query = decode_query(query)?;
         url.fragment = percent_decode(fragment)?;
-        from_url(url, enabled)
+        from_url(url, tree, enabled)
     }
 
     /// A reference from its attributes.
@@ -81,11 +93,12 @@ impl FlakeRef {
 
 fn from_url(
     mut url: InputUrl,
+    tree: bool,
     enabled: &dyn Fn(&str) -> bool,
 ) -> Result<(FlakeRef, String), InputError> {
     let dir = url.query.remove("dir").unwrap_or_default();
     let fragment = std::mem::take(&mut url.fragment);
-    Ok((FlakeRef { input: Input::from_url(&url, true, enabled)?, dir }, fragment))
+    Ok((FlakeRef { input: Input::from_url(&url, tree, enabled)?, dir }, fragment))
 }
 
 /// `nixpkgs`, `nixpkgs/branch`, `nixpkgs/branch/commit`, with a fragment.

@@ -295,6 +295,9 @@ pub fn default_profile(layout: &StoreLayout, env: &Environment, xdg: bool) -> Re
     let link =
         if xdg { env.state_dir()?.join("profile") } else { env.home()?.join(".nix-profile") };
     let resolve = || -> Result<PathBuf> {
+        if xdg && let Some(dir) = link.parent() {
+            create_dirs(dir)?;
+        }
         let profile = profiles_dir(layout, env)?.join("profile");
         if link.symlink_metadata().is_err() {
             replace_symlink(&profile, &link)?;

@@ -5,6 +5,7 @@
 
 mod file;
 pub mod known;
+mod nix_path;
 #[cfg(test)]
 mod tests;
 
@@ -12,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 pub use known::{Kind, SETTINGS, Setting, find};
+pub use nix_path::parse_nix_path;
 
 use crate::error::{Error, Result};
 use crate::layout::Environment;
@@ -59,6 +61,9 @@ impl Settings {
         }
         if env.string("NIX_IGNORE_SYMLINK_STORE").as_deref() == Some("1") {
             settings.values.insert("allow-symlinked-store", "true".to_owned());
+        }
+        if let Some(text) = env.string("NIX_PATH") {
+            settings.values.insert("nix-path", parse_nix_path(&text).join(" "));
         }
         settings.apply_file(env, &conf_file(env), &mut unknown)?;
         settings.overridden.clear();
@@ -125,6 +130,7 @@ impl Settings {
             (true, old) if !old.is_empty() => format!("{old} {value}").trim_end().to_owned(),
             _ => value,
         };
+        let value = if setting.name == "experimental-features" { features(&value) } else { value };
         self.values.insert(setting.name, value);
         self.overridden.insert(setting.name);
         Ok(true)
@@ -181,6 +187,15 @@ impl Settings {
     pub fn system(&self) -> &str {
         self.text("system")
     }
+}
+
+/// Experimental features in order, with those that others bring with them.
+fn features(text: &str) -> String {
+    let mut all: BTreeSet<&str> = text.split_ascii_whitespace().collect();
+    if all.contains("flakes") {
+        all.insert("fetch-tree");
+    }
+    all.into_iter().collect::<Vec<_>>().join(" ")
 }
 
 /// The system's file: `nix.conf` in `NIX_CONF_DIR` or `/etc/nix`.

@@ -1,6 +1,7 @@
 //! What a `nix` command gets: settings, flags, arguments, and from them the store and an evaluator.
 
 use std::io::Write;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use firn_eval::error::render;
@@ -12,9 +13,10 @@ use firn_store::LocalStore;
 use firn_ui::LogFormat;
 
 use super::flags::Given;
+use super::flake_settings::Wanted;
 use super::flakes::Targets;
 use crate::common::build::Workbench;
-use crate::common::eval::{AutoArg, EvalArgs, Session};
+use crate::common::eval::{AutoArg, EvalArgs, Session, current_dir};
 use crate::common::legacy::{Common, Failure, Outcome, stderr_logger, usage};
 
 /// One run of a command.
@@ -27,6 +29,10 @@ pub struct Call<'a> {
     pub out: &'a mut dyn Write,
     /// Which outputs of flakes are meant if nobody says.
     pub targets: Targets,
+    /// The folder that paths of installables are relative to.
+    pub base: PathBuf,
+    /// Settings that flakes want and that are allowed.
+    pub wanted: Wanted,
     store: Option<Arc<LocalStore>>,
 }
 
@@ -45,7 +51,15 @@ impl<'a> Call<'a> {
         } else if given.has("refresh") {
             common.settings.set("tarball-ttl", "0")?;
         }
-        Ok(Self { common, given, out, targets: Targets::Packages, store: None })
+        Ok(Self {
+            common,
+            given,
+            out,
+            targets: Targets::Packages,
+            base: current_dir(),
+            wanted: Wanted::default(),
+            store: None,
+        })
     }
 
     /// The store that flags, settings and environment select.
@@ -106,10 +120,15 @@ impl<'a> Call<'a> {
         work: impl FnOnce(&mut Vm, Set) -> Result<T, Stop> + Send,
     ) -> Outcome<T> {
         let mut settings = session.eval_settings(read_only);
-        // Without files and expressions there are only flakes, which are pure.
-        let pure = self.given.value("file").is_none()
-            && self.given.value("expr").is_none()
-            && !self.given.has("impure");
+        // What is in a file may read other files; expressions and flakes are pure.
+        let from_file = self.given.value("file").is_some();
+        if from_file
+            && settings.pure
+            && self.common.settings.overridden().any(|(n, _)| n == "pure-eval")
+        {
+            return usage("'--file' is not compatible with '--pure-eval'");
+        }
+        let pure = !from_file && !self.given.has("impure");
         settings.pure = settings.pure || pure;
         // no experiments here
         for feature in ["nix-command", "flakes", "fetch-tree"] {
@@ -126,8 +145,19 @@ impl<'a> Call<'a> {
         });
         // The process ends soon: nobody needs the evaluator's tables taken apart.
         std::mem::forget(evaluator);
+        for (name, value) in self.wanted.allowed() {
+            self.common.settings.set(&name, &value)?;
+        }
         result.map_err(|stop| match stop {
-            Stop::Eval(error) => Failure::Shown(render::render(&error, &session.render_options())),
+            Stop::Eval(error) => {
+                let text = render::render(&error, &session.render_options());
+                // what was fetched is not what was promised: the status that builds have for that
+                if error.message().starts_with("NAR hash mismatch") {
+                    let _ = writeln!(std::io::stderr(), "{text}");
+                    return Failure::Exit(102);
+                }
+                Failure::Shown(text)
+            }
             Stop::Other(failure) => failure,
         })
     }

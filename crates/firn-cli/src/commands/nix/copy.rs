@@ -22,7 +22,8 @@ pub const FLAGS: &[Flag] = &[
     flag("substitute-on-destination", Some('s'), "let the destination use its substituters"),
 ];
 
-fn open(call: &Call<'_>, uri: &str) -> Outcome<Arc<LocalStore>> {
+/// Opens a store on this machine.
+pub fn open(call: &Call<'_>, uri: &str) -> Outcome<Arc<LocalStore>> {
     let located = locate(&call.common.env, Some(uri))?;
     match located.store {
         Location::Local { layout, read_only } => {
@@ -94,7 +95,7 @@ pub fn run(call: &mut Call<'_>) -> Outcome {
 }
 
 /// Copies one path; its references are valid in the target.
-fn copy_one(source: &LocalStore, target: &LocalStore, path: &StorePath) -> Outcome {
+pub fn copy_one(source: &LocalStore, target: &LocalStore, path: &StorePath) -> Outcome {
     let mut info = (*source.path_info(path)?).clone();
     // what was built elsewhere is only as trusted as its signatures
     info.ultimate = false;

@@ -75,7 +75,7 @@ pub fn run(call: &mut Call<'_>) -> Outcome {
         }
         if json {
             let mut text = Vec::new();
-            print::json::to_json(vm, value, pos, &mut context, true, true, &mut text)?;
+            print::json::to_json(vm, value, pos, &mut context, false, true, &mut text)?;
             text.push(b'\n');
             return Ok(text);
         }

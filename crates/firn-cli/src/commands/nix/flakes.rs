@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use firn_eval::position::PosId;
 use firn_eval::{Error, Value, Vm, packages};
-use firn_event::Logger;
+use firn_event::{Level, Logger};
 use firn_flake::lock::get_flake;
 use firn_flake::lock_file::{parse_input_path, url_of};
 use firn_flake::registry::{Entry, Use};
@@ -13,6 +13,7 @@ use firn_model::input::{FlakeRef, InputUrl};
 use firn_syntax::Symbol;
 
 use super::call::{Call, Stop};
+use super::flake_settings::Wanted;
 use crate::common::eval::{Session, current_dir};
 use crate::common::legacy::{Failure, Outcome, fail, stderr_logger};
 
@@ -29,6 +30,8 @@ pub enum Targets {
     Search,
     /// The formatter.
     Formatter,
+    /// Functions that make bundles of programs.
+    Bundlers,
 }
 
 impl Targets {
@@ -59,6 +62,9 @@ impl Targets {
             ),
             Self::Search => (&["packages.SYSTEM", "legacyPackages.SYSTEM"], &[""]),
             Self::Formatter => (&["formatter.SYSTEM"], &[]),
+            Self::Bundlers => {
+                (&["bundlers.SYSTEM.default", "defaultBundler.SYSTEM"], &["bundlers.SYSTEM."])
+            }
         };
         let full = |text: &str| text.replace("SYSTEM", system);
         if fragment.is_empty() {
@@ -87,7 +93,13 @@ pub struct Locking {
     commit: bool,
     output: Option<PathBuf>,
     allow_dirty: bool,
+    /// Whether a lock file that cannot be written is an error.
+    pub fail_on_unlocked: bool,
+    /// Whether the settings that flakes want are asked for.
+    pub apply_settings: bool,
     commit_summary: String,
+    accept_settings: bool,
+    wanted: Wanted,
     logger: Logger,
 }
 
@@ -112,14 +124,19 @@ impl Call<'_> {
             ..LockFlags::default()
         };
         for path in self.given.all("update-input").flatten() {
-            flags.updates.insert(parse_input_path(path).map_err(message)?);
+            flags.updates.insert(input_path(path, "--update-input")?);
         }
         for values in self.given.all("override-input") {
             if let [path, url] = values {
-                let path = parse_input_path(path).map_err(message)?;
+                let path = input_path(path, "--override-input")?;
                 let (reference, _) = firn_flake::reference::parse(url, &cwd).map_err(message)?;
                 flags.overrides.insert(path, reference);
             }
+        }
+        if flags.reference_lock_file.is_some() && !self.common.settings.bool("allow-dirty") {
+            return fail(
+                "reference lock file was provided, but the `allow-dirty` setting is set to false",
+            );
         }
         let overridden = !flags.overrides.is_empty();
         Ok(Locking {
@@ -129,17 +146,41 @@ impl Call<'_> {
             no_write: self.given.has("no-write-lock-file") || overridden,
             commit: self.given.has("commit-lock-file"),
             output: self.given.value("output-lock-file").map(|file| cwd.join(file)),
+            fail_on_unlocked: false,
+            apply_settings: false,
             allow_dirty: self.common.settings.bool("allow-dirty-locks"),
             commit_summary: self.common.settings.text("commit-lock-file-summary").to_owned(),
+            accept_settings: self.common.settings.bool("accept-flake-config"),
+            wanted: self.wanted.clone(),
             logger: stderr_logger(self.common.verbosity),
         })
     }
+}
+
+/// The input that a flag names, which must be one.
+fn input_path(text: &str, flag: &str) -> Outcome<firn_flake::lock_file::InputPath> {
+    let path = parse_input_path(text).map_err(|e| Failure::Message(e.message().to_owned()))?;
+    if path.is_empty() {
+        return fail(format!(
+            "{flag} was passed a zero-length input path, which would refer to the flake itself, not an input"
+        ));
+    }
+    Ok(path)
 }
 
 impl Locking {
     /// Fetches a flake, locks its inputs, and writes its lock file if that has changed.
     pub fn lock(&self, vm: &mut Vm, reference: &FlakeRef) -> Result<LockedFlake, Stop> {
         let mut locked = lock_flake(vm, &self.registries, reference, &self.flags)?;
+        for input in &locked.refetched {
+            self.logger.message(
+                Level::Debug,
+                format!("refetching input '{}' due to self attribute", url_of(input)),
+            );
+        }
+        if self.apply_settings {
+            self.wanted.take(&locked.flake.settings, self.accept_settings, &self.logger);
+        }
         for warning in &locked.warnings {
             self.logger.warn(warning.clone());
         }
@@ -163,6 +204,13 @@ impl Locking {
             .into());
         }
         if let Some(input) = locked.locks.unlocked(self.allow_dirty) {
+            if self.fail_on_unlocked {
+                return Err(Failure::Message(format!(
+                    "Not writing lock file of flake '{shown}' because it has an unlocked input ('{}'). Use '--allow-dirty-locks' to allow this anyway.",
+                    url_of(input)
+                ))
+                .into());
+            }
             self.logger.warn(format!(
                 "not writing lock file of flake '{shown}' because it has an unlocked input ('{}')",
                 url_of(input)
@@ -279,7 +327,7 @@ pub fn find(
     shown: &str,
     candidates: &[String],
 ) -> Result<(Value, String), Stop> {
-    let mut near = Vec::new();
+    let mut near: Vec<String> = Vec::new();
     'next: for path in candidates {
         let mut at = outputs;
         for name in packages::parse_attr_path(path)? {
@@ -302,10 +350,10 @@ pub fn find(
         [first @ .., last] if !first.is_empty() => format!("{} or {last}", first.join(", ")),
         _ => quoted.join(""),
     };
-    near.sort();
-    near.dedup();
+    let mut seen = std::collections::BTreeSet::new();
+    near.retain(|name| seen.insert(name.clone()));
     let error = Error::other(format!("flake '{shown}' does not provide attribute {list}"));
-    Err(error.suggest(near.into_iter().take(3).collect()).into())
+    Err(error.suggest(near.into_iter().take(5).collect()).into())
 }
 
 /// A flake's reference from the command line, without anything behind `#`.

@@ -61,6 +61,16 @@ pub fn split_outputs(text: &str) -> Outcome<(&str, Option<OutputsSpec>)> {
     Ok((rest, Some(OutputsSpec::Names(names))))
 }
 
+impl Installable {
+    /// The outputs after `^`.
+    pub fn outputs(&self) -> Option<&OutputsSpec> {
+        match self {
+            Self::Store(_) => None,
+            Self::Attr { outputs, .. } | Self::Flake { outputs, .. } => outputs.as_ref(),
+        }
+    }
+}
+
 impl Call<'_> {
     /// Whether a flag says where attributes are.
     pub fn has_source(&self) -> bool {
@@ -69,6 +79,7 @@ impl Call<'_> {
 
     /// What an argument stands for.
     pub fn installable(&mut self, text: &str) -> Outcome<Installable> {
+        self.warn_of_query(text);
         let (path, outputs) = split_outputs(text)?;
         if self.has_source() {
             return Ok(Installable::Attr { path: path.to_owned(), outputs });
@@ -87,9 +98,23 @@ impl Call<'_> {
                 return Ok(Installable::Store(wanted));
             }
         }
-        let (reference, fragment) = firn_flake::reference::parse(path, &current_dir())
+        let (reference, fragment) = firn_flake::reference::parse(path, &self.base)
             .map_err(|e| Failure::Message(e.message().to_owned()))?;
         Ok(Installable::Flake { reference, fragment, outputs })
+    }
+
+    /// Tells of words after `?` in a URL that are no `name=value`.
+    fn warn_of_query(&self, text: &str) {
+        let url = text.split_once('#').map_or(text, |(url, _)| url);
+        let Some((scheme, query)) = url.split_once('?') else { return };
+        if !scheme.contains(':') || self.has_source() {
+            return;
+        }
+        for word in query.split('&').filter(|w| !w.is_empty() && !w.contains('=')) {
+            self.common
+                .logger()
+                .warn(format!("dubious URI query '{word}' is missing equal sign '=', ignoring"));
+        }
     }
 
     /// What all arguments stand for; without any, the whole file or expression.
@@ -140,7 +165,11 @@ impl Call<'_> {
     pub fn root(&mut self, session: &Session) -> Outcome<Root> {
         Ok(Root {
             source: self.source()?,
-            locking: self.locking(session)?,
+            locking: {
+                let mut locking = self.locking(session)?;
+                locking.apply_settings = true;
+                locking
+            },
             targets: self.targets,
             system: session.eval_settings(true).system,
         })
@@ -193,7 +222,7 @@ impl Call<'_> {
     /// The file or expression that flags name.
     pub fn source(&self) -> Outcome<SourceText> {
         if let Some(text) = self.given.value("expr") {
-            return Ok(SourceText::Expr(text.to_owned()));
+            return Ok(SourceText::Expr(text.to_owned(), self.base.clone()));
         }
         match self.given.value("file") {
             Some("-") => {
@@ -202,6 +231,9 @@ impl Call<'_> {
                     .read_to_end(&mut text)
                     .map_err(|e| Failure::Message(format!("reading standard input: {e}")))?;
                 Ok(SourceText::Stdin(text))
+            }
+            Some(file) if self.base.join(file).exists() => {
+                Ok(SourceText::File(self.base.join(file).to_string_lossy().into_owned()))
             }
             Some(file) => Ok(SourceText::File(file.to_owned())),
             None => Ok(SourceText::None),
@@ -224,7 +256,8 @@ pub struct Values<'a> {
     root: &'a Root,
     args: Set,
     file: Option<Value>,
-    flakes: Vec<(FlakeRef, Value)>,
+    /// As they were asked for, as they are locked, and their outputs.
+    flakes: Vec<(FlakeRef, FlakeRef, Value)>,
 }
 
 /// The value of an installable.
@@ -235,12 +268,20 @@ pub struct Found {
     pub attr: String,
     /// Its position, if it has one.
     pub pos: PosId,
+    /// The flake that it is from, as it is locked.
+    pub locked: Option<FlakeRef>,
 }
 
 impl Root {
     /// Starts evaluating; `args` are for functions.
     pub fn values(&self, args: Set) -> Values<'_> {
         Values { root: self, args, file: None, flakes: Vec::new() }
+    }
+
+    /// The same flakes, of which other outputs are taken if nobody says which.
+    pub fn for_targets(&self, targets: Targets) -> Root {
+        let (locking, system) = (self.locking.clone(), self.system.clone());
+        Root { source: SourceText::None, locking, targets, system }
     }
 }
 
@@ -260,23 +301,24 @@ impl Values<'_> {
                 };
                 self.file = Some(root);
                 let (value, pos) = packages::select(vm, path, self.args, root)?;
-                Ok(Found { value, attr: path.clone(), pos })
+                Ok(Found { value, attr: path.clone(), pos, locked: None })
             }
             Installable::Flake { reference, fragment, .. } => {
-                let known = self.flakes.iter().find(|(r, _)| r == reference).map(|(_, v)| *v);
-                let outputs = match known {
-                    Some(outputs) => outputs,
+                let known = self.flakes.iter().find(|(r, _, _)| r == reference);
+                let (found, outputs) = match known {
+                    Some((_, locked, outputs)) => (locked.clone(), *outputs),
                     None => {
                         let locked = self.root.locking.lock(vm, reference)?;
                         let outputs = flakes::outputs(vm, &locked)?;
-                        self.flakes.push((reference.clone(), outputs));
-                        outputs
+                        let flake = locked.flake.locked.clone();
+                        self.flakes.push((reference.clone(), flake.clone(), outputs));
+                        (flake, outputs)
                     }
                 };
                 let candidates = self.root.targets.candidates(fragment, &self.root.system);
                 let shown = firn_flake::lock_file::url_of(reference);
                 let (value, attr) = flakes::find(vm, outputs, &shown, &candidates)?;
-                Ok(Found { value, attr, pos: PosId::NONE })
+                Ok(Found { value, attr, pos: PosId::NONE, locked: Some(found) })
             }
         }
     }
@@ -284,7 +326,8 @@ impl Values<'_> {
 
 /// Where attributes are.
 pub enum SourceText {
-    Expr(String),
+    /// An expression, and the folder that its paths are relative to.
+    Expr(String, std::path::PathBuf),
     Stdin(Vec<u8>),
     File(String),
     None,
@@ -294,8 +337,8 @@ impl SourceText {
     /// The value, not yet called with arguments.
     pub fn root(&self, vm: &mut Vm) -> Result<Value, Stop> {
         let ast: Arc<Ast> = match self {
-            Self::Expr(text) => {
-                vm.parse(Source::new(Origin::String, text.as_bytes()), &current_dir())?
+            Self::Expr(text, base) => {
+                vm.parse(Source::new(Origin::String, text.as_bytes()), base)?
             }
             Self::Stdin(text) => {
                 vm.parse(Source::new(Origin::Stdin, text.clone()), &current_dir())?
@@ -310,7 +353,7 @@ impl SourceText {
 }
 
 /// What a value says is to be built: its derivations, or the one path that it names.
-fn of_value(
+pub fn of_value(
     vm: &mut Vm,
     value: Value,
     args: Set,
@@ -366,17 +409,18 @@ pub fn outputs_to_install(
         }
         names.insert(name);
     }
+    if names.is_empty() {
+        names.insert("out".to_owned());
+    }
     Ok(names)
 }
 
 /// A path, or a string that is one path of the store or one output of a derivation.
 fn single_path(vm: &mut Vm, value: Value) -> Result<Option<DerivedPath>, Stop> {
     match value.view() {
-        View::Path(_) => {
+        View::Path(path) => {
             let mut context = firn_eval::context::ContextBuilder::new();
-            let path =
-                vm.coerce_store_path(PosId::NONE, value, &mut context, "while evaluating a path")?;
-            Ok(Some(DerivedPath::Opaque(path)))
+            Ok(Some(DerivedPath::Opaque(vm.copy_source(path.bytes(), &mut context)?)))
         }
         View::Str(text) => {
             let elements: Vec<&Element> =
@@ -384,7 +428,10 @@ fn single_path(vm: &mut Vm, value: Value) -> Result<Option<DerivedPath>, Stop> {
             let shown = String::from_utf8_lossy(text.bytes()).into_owned();
             match elements[..] {
                 [Element::Opaque(path)] => Ok(Some(DerivedPath::Opaque(path.clone()))),
-                [Element::DrvDeep(path)] => Ok(Some(DerivedPath::Opaque(path.clone()))),
+                [Element::DrvDeep(_)] => Err(Failure::Message(format!(
+                    "string '{shown}' has a context which refers to a complete source and binary closure. This is not supported at this time"
+                ))
+                .into()),
                 [Element::Built { drv: EvalPath::Opaque(drv), output }] => {
                     Ok(Some(DerivedPath::output(drv.clone(), output)))
                 }

@@ -1,5 +1,6 @@
 //! `nix`: the table of its commands; each command or family of commands is a file of its own.
 
+mod bundle;
 mod call;
 mod complete;
 mod config;
@@ -11,6 +12,7 @@ mod eval;
 mod examples;
 mod flags;
 mod flake;
+mod flake_settings;
 mod flakes;
 mod format;
 mod hash;
@@ -21,12 +23,17 @@ mod log;
 pub mod manual;
 mod nar;
 mod path_info;
+mod profile;
 mod realise;
 mod registry;
 mod run;
 mod search;
+mod shebang;
 mod store;
 mod why_depends;
+
+pub use call::Stop;
+pub use realise::failure as build_failure;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -34,6 +41,7 @@ use std::process::ExitCode;
 use call::Call;
 use flags::{EVALUATION, Flag, Given, INSTALLABLES, LOCKING, PATHS, flag, option};
 
+use crate::common::eval::current_dir;
 use crate::common::legacy::{self, Common, Outcome, Taken};
 
 /// A command of `nix`.
@@ -58,6 +66,7 @@ const FAMILIES: &[(&str, &str)] = &[
     ("hash", "compute and convert cryptographic hashes"),
     ("key", "generate and convert Nix signing keys"),
     ("nar", "create or inspect NAR files"),
+    ("profile", "manage Nix profiles"),
     ("registry", "manage the flake registry"),
     ("store", "manipulate a Nix store"),
 ];
@@ -66,6 +75,7 @@ const FAMILIES: &[(&str, &str)] = &[
 #[rustfmt::skip]
 const COMMANDS: &[Command] = &[
     Command { path: "build", about: "build a derivation or fetch a store path", arguments: "[installables]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, realise::LINKS, realise::BUILD], run: realise::build },
+    Command { path: "bundle", about: "bundle an application so that it works outside of the Nix store", arguments: "[installable]", flags: &[INSTALLABLES, EVALUATION, LOCKING, bundle::FLAGS], run: bundle::bundle },
     Command { path: "config check", about: "check your system for potential problems", arguments: "", flags: &[], run: config::check },
     Command { path: "config show", about: "show the Nix configuration or the value of a specific setting", arguments: "[name]", flags: &[JSON], run: config::show },
     Command { path: "copy", about: "copy paths between Nix stores", arguments: "[installables]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, PATHS, copy::FLAGS], run: copy::run },
@@ -82,7 +92,7 @@ const COMMANDS: &[Command] = &[
     Command { path: "flake lock", about: "create missing lock file entries", arguments: "[flake-url]", flags: &[EVALUATION, LOCKING], run: flake::lock },
     Command { path: "flake metadata", about: "show flake metadata", arguments: "[flake-url]", flags: &[EVALUATION, LOCKING, JSON], run: flake::metadata::run },
     Command { path: "flake new", about: "create a flake in the specified directory from a template", arguments: "dest-dir", flags: &[EVALUATION, LOCKING, flake::init::FLAGS], run: flake::init::new },
-    Command { path: "flake prefetch", about: "download the source tree denoted by a flake reference into the Nix store", arguments: "flake-url", flags: &[EVALUATION, LOCKING, JSON], run: flake::copy::prefetch },
+    Command { path: "flake prefetch", about: "download the source tree denoted by a flake reference into the Nix store", arguments: "flake-url", flags: &[EVALUATION, LOCKING, JSON, flake::copy::PREFETCH], run: flake::copy::prefetch },
     Command { path: "flake show", about: "show the outputs provided by a flake", arguments: "[flake-url]", flags: &[EVALUATION, LOCKING, JSON, flake::SHOW], run: flake::show::run },
     Command { path: "flake update", about: "update flake lock file", arguments: "[inputs]…", flags: &[EVALUATION, LOCKING, flake::FLAKE], run: flake::update },
     Command { path: "fmt", about: "reformat your code in the standard style", arguments: "[args]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, JSON, format::CHECK], run: format::fmt },
@@ -103,6 +113,14 @@ const COMMANDS: &[Command] = &[
     Command { path: "nar ls", about: "show information about a path inside a NAR file", arguments: "nar path", flags: &[JSON, nar::LS], run: nar::ls },
     Command { path: "nar pack", about: "serialise a path to stdout in NAR format", arguments: "path", flags: &[], run: nar::pack },
     Command { path: "path-info", about: "query information about store paths", arguments: "[installables]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, PATHS, JSON, path_info::FLAGS], run: path_info::run },
+    Command { path: "profile add", about: "add a package to a profile", arguments: "[installables]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, profile::PROFILE, profile::ADD], run: profile::add },
+    Command { path: "profile diff-closures", about: "show the closure difference between each version of a profile", arguments: "", flags: &[profile::PROFILE], run: profile::diff_closures },
+    Command { path: "profile history", about: "show all versions of a profile", arguments: "", flags: &[EVALUATION, profile::PROFILE], run: profile::history },
+    Command { path: "profile list", about: "list packages in the profile", arguments: "", flags: &[EVALUATION, JSON, profile::PROFILE], run: profile::list },
+    Command { path: "profile remove", about: "remove packages from a profile", arguments: "[elements]…", flags: &[EVALUATION, profile::PROFILE, profile::MATCH], run: profile::remove },
+    Command { path: "profile rollback", about: "roll back to the previous version or a specified version of a profile", arguments: "", flags: &[profile::PROFILE, profile::DRY, profile::ROLLBACK], run: profile::rollback },
+    Command { path: "profile upgrade", about: "upgrade packages using their most recent flake", arguments: "[elements]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, profile::PROFILE, profile::MATCH], run: profile::upgrade },
+    Command { path: "profile wipe-history", about: "delete non-current versions of a profile", arguments: "", flags: &[profile::PROFILE, profile::DRY, profile::WIPE], run: profile::wipe_history },
     Command { path: "registry add", about: "add/replace flake in user flake registry", arguments: "from-url to-url", flags: &[EVALUATION, registry::FLAGS], run: registry::add },
     Command { path: "registry list", about: "list available Nix flakes", arguments: "", flags: &[EVALUATION], run: registry::list },
     Command { path: "registry pin", about: "pin a flake to its current version or to the current version of a flake URL", arguments: "url [locked]", flags: &[EVALUATION, registry::FLAGS], run: registry::pin },
@@ -128,6 +146,7 @@ const COMMANDS: &[Command] = &[
     Command { path: "store repair", about: "repair store paths", arguments: "[installables]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, PATHS], run: store::repair },
     Command { path: "store sign", about: "sign store paths with a local key", arguments: "[installables]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, PATHS, store::SIGN], run: store::sign },
     Command { path: "store verify", about: "verify the integrity of store paths", arguments: "[installables]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, PATHS, store::VERIFY], run: store::verify },
+    Command { path: "upgrade-nix", about: "upgrade Nix to the latest stable version", arguments: "", flags: &[bundle::UPGRADE], run: bundle::upgrade_nix },
     Command { path: "why-depends", about: "show why a package has another package in its closure", arguments: "package dependency", flags: &[INSTALLABLES, EVALUATION, LOCKING, why_depends::FLAGS], run: why_depends::run },
 ];
 
@@ -144,6 +163,7 @@ const ALIASES: &[(&str, &str)] = &[
     ("ls-store", "store ls"),
     ("optimise-store", "store optimise"),
     ("ping-store", "store info"),
+    ("profile install", "profile add"),
     ("show-config", "config show"),
     ("show-derivation", "derivation show"),
     ("sign-paths", "store sign"),
@@ -183,6 +203,7 @@ pub fn run(_name: &str, args: Vec<OsString>) -> ExitCode {
         }
         let mut chosen = Chosen::default();
         let mut given = Given::default();
+        let (args, base) = shebang::expand(args)?;
         let common = Common::parse("nix", args, |_, arg, rest| {
             if arg.starts_with('-') && arg != "-" && !rest.only_arguments() {
                 let mut groups: Vec<&'static [Flag]> = Vec::new();
@@ -200,7 +221,7 @@ pub fn run(_name: &str, args: Vec<OsString>) -> ExitCode {
             Ok(Taken::Yes)
         })?;
         if given.has("version") {
-            return Ok(writeln!(out, "nix (Nix) {}", crate::common::NIX_VERSION)?);
+            return Ok(write!(out, "{}", common.version()?)?);
         }
         let words = chosen.words.join(" ");
         let asked = given.has("help") || chosen.help;
@@ -211,6 +232,7 @@ pub fn run(_name: &str, args: Vec<OsString>) -> ExitCode {
             return help::print(out, chosen.command, &words, asked);
         };
         let mut call = Call::new(common, given, out)?;
+        call.base = base.map_or_else(current_dir, |dir| current_dir().join(dir));
         (command.run)(&mut call)
     })
 }

@@ -123,6 +123,16 @@ pub fn application(vm: &mut Vm, value: Value, shown: &str) -> Result<Application
         Some(v) => vm.force(v, PosId::NONE)?.as_str().map(|s| s.bytes().to_vec()),
         None => None,
     };
+    let first = shown.split('.').next().unwrap_or_default();
+    let expected: &[u8] =
+        if matches!(first, "apps" | "defaultApp") { b"app" } else { b"derivation" };
+    let of_flake = !shown.is_empty();
+    if of_flake && kind.as_deref() != Some(expected) {
+        return Err(message(format!(
+            "attribute '{shown}' should have type '{}'",
+            String::from_utf8_lossy(expected)
+        )));
+    }
     if kind.as_deref() == Some(b"app") {
         let Some(program) = get("program") else {
             return Err(message(format!("attribute '{shown}.program' is missing")));

@@ -72,8 +72,7 @@ pub fn run(call: &mut Call<'_>) -> Outcome {
     if shown.is_empty() {
         return fail("no results for the given search term(s)!");
     }
-    let colours =
-        rustix::termios::isatty(std::io::stdout()) && std::env::var_os("NO_COLOR").is_none();
+    let colours = std::env::var_os("NO_COLOR").is_none();
     for (n, f) in shown.iter().enumerate() {
         if n > 0 {
             writeln!(call.out)?;
@@ -108,11 +107,15 @@ fn highlighted(text: &str, wanted: &[regex::Regex], normal: &str) -> String {
         .filter(|(a, b)| a < b)
         .collect();
     spans.sort_unstable();
-    let (mut out, mut at) = (String::new(), 0);
+    let mut merged: Vec<(usize, usize)> = Vec::new();
     for (start, end) in spans {
-        if start < at {
-            continue;
+        match merged.last_mut() {
+            Some(last) if start <= last.1 => last.1 = last.1.max(end),
+            _ => merged.push((start, end)),
         }
+    }
+    let (mut out, mut at) = (String::new(), 0);
+    for (start, end) in merged {
         out.push_str(&text[at..start]);
         out.push_str("\x1b[32;1m");
         out.push_str(&text[start..end]);
@@ -198,6 +201,9 @@ mod tests {
     fn matches_are_marked_once() {
         let wanted = [pattern("ab").unwrap(), pattern("B").unwrap()];
         assert_eq!(highlighted("xabyb", &wanted, "|"), "x\x1b[32;1mab|y\x1b[32;1mb|");
+        let overlapping = [pattern("broken b").unwrap(), pattern("en bar").unwrap()];
+        let shown = highlighted("a broken bar", &overlapping, "|");
+        assert_eq!(shown, "a \x1b[32;1mbroken bar|");
         assert!(pattern("(").is_err());
     }
 }

@@ -200,21 +200,27 @@ type Packages = BTreeMap<String, BTreeMap<String, BTreeMap<StorePath, u64>>>;
 fn packages(store: &LocalStore, root: &StorePath) -> Outcome<Packages> {
     let mut all = Packages::new();
     for path in store.compute_closure(&[root.clone()].into(), ClosureOptions::default())? {
-        let mut name = path.name();
-        // an output is a part of its package
-        for suffix in ["-bin", "-dev", "-devdoc", "-debug", "-doc", "-info", "-lib", "-man", "-out"]
-        {
-            if let Some(rest) = name.strip_suffix(suffix) {
-                name = rest;
-                break;
-            }
-        }
+        let name = without_output(path.name());
         let (name, version) = firn_eval::text::version::parse_drv_name(name.as_bytes());
         let text = |b: &[u8]| String::from_utf8_lossy(b).into_owned();
         let size = store.path_info(&path)?.nar_size;
         all.entry(text(name)).or_default().entry(text(version)).or_default().insert(path, size);
     }
     Ok(all)
+}
+
+/// A name without the output behind its last dash. What is a word is taken for one, even if it is part of a
+/// version.
+fn without_output(name: &str) -> &str {
+    match name.rsplit_once('-') {
+        Some((rest, word))
+            if matches!(word, "lib32" | "lib64")
+                || (!word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase())) =>
+        {
+            rest
+        }
+        _ => name,
+    }
 }
 
 /// `nix store diff-closures`.
@@ -226,7 +232,18 @@ pub fn diff_closures(call: &mut Call<'_>) -> Outcome {
     let before = single(call, &before, true)?;
     let after = single(call, &after, true)?;
     let store = call.store()?;
-    let (before, after) = (packages(&store, &before)?, packages(&store, &after)?);
+    print_diff(&store, &before, &after, "", call.out)
+}
+
+/// Writes what packages and versions two closures differ in.
+pub fn print_diff(
+    store: &LocalStore,
+    before: &StorePath,
+    after: &StorePath,
+    indent: &str,
+    out: &mut dyn Write,
+) -> Outcome {
+    let (before, after) = (packages(store, before)?, packages(store, after)?);
     let none = BTreeMap::new();
     let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
     for name in names {
@@ -256,16 +273,29 @@ pub fn diff_closures(call: &mut Call<'_>) -> Outcome {
             };
             items.push(format!("{colour}{sign}{}{normal}", render_size(delta)));
         }
-        writeln!(call.out, "{name}: {}", items.join(", "))?;
+        writeln!(out, "{indent}{name}: {}", items.join(", "))?;
     }
     Ok(())
 }
 
 /// Versions as they are shown: `∅` for none, `ε` for one without a number.
-fn versions(list: &[&String]) -> String {
+pub fn versions(list: &[&String]) -> String {
     if list.is_empty() {
         return "∅".to_owned();
     }
     let shown: Vec<&str> = list.iter().map(|v| if v.is_empty() { "ε" } else { v }).collect();
     shown.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outputs_are_no_part_of_names() {
+        assert_eq!(without_output("glibc-2.40-bin"), "glibc-2.40");
+        assert_eq!(without_output("gcc-lib64"), "gcc");
+        assert_eq!(without_output("hello-2.12"), "hello-2.12");
+        assert_eq!(without_output("env-manifest.nix"), "env-manifest.nix");
+    }
 }

@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use firn_store::LocalStore;
 
 pub use collect::{max_freed, print_freed};
-pub use realise::{ensure, realise_one, repair};
+pub use realise::repair;
 
 use crate::common::legacy::{self, Common, Failure, Outcome, Taken, absolute, usage};
 

@@ -178,19 +178,3 @@ pub fn repair_path(store: &LocalStore, call: &mut Call<'_>) -> Outcome {
     }
     Ok(())
 }
-
-/// Makes sure that one path is valid.
-pub fn ensure(store: &LocalStore, common: &Common, path: &StorePath) -> Outcome {
-    build(store, common, &[(path.clone(), Vec::new())])
-}
-
-/// Builds a derivation; gives its output `out`, or its first.
-pub fn realise_one(store: &LocalStore, common: &Common, drv: &StorePath) -> Outcome<StorePath> {
-    build(store, common, &[(drv.clone(), Vec::new())])?;
-    let mut found = outputs(store, drv, &[])?;
-    let at = found.iter().position(|(name, _)| name == "out").unwrap_or(0);
-    if found.is_empty() {
-        return fail(format!("derivation '{drv}' has no outputs"));
-    }
-    Ok(found.swap_remove(at).1)
-}

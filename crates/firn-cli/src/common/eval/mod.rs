@@ -17,7 +17,7 @@ use firn_eval::io::EvalIo;
 use firn_eval::value::{Set, SetBuilder};
 use firn_eval::{Error, Evaluator, Kind, Vm};
 use firn_store::layout::{Environment, StoreLayout};
-use firn_store::settings::Settings;
+use firn_store::settings::{Settings, parse_nix_path};
 use firn_syntax::{Diagnose, Lints, Origin, Symbol};
 
 /// Everything needed to evaluate: settings, and the store when it is opened.
@@ -59,15 +59,15 @@ impl Session {
         if self.settings.bool("pure-eval") {
             return path;
         }
-        if let Some(text) = self.environment.string("NIX_PATH") {
-            path.extend(parse_nix_path(&text).iter().map(|e| split_entry(e)));
-        } else {
-            let configured = self.settings.words("nix-path");
-            if configured.is_empty() {
-                path.extend(self.default_search_path());
-            } else {
-                path.extend(configured.iter().map(|e| split_entry(e)));
+        let configured = self.settings.words("nix-path");
+        let from_environment = self.environment.string("NIX_PATH");
+        match &from_environment {
+            // the setting separates its words by white space, which the variable may have in names
+            Some(text) if text.contains(char::is_whitespace) => {
+                path.extend(parse_nix_path(text).iter().map(|e| split_entry(e)));
             }
+            None if configured.is_empty() => path.extend(self.default_search_path()),
+            _ => path.extend(configured.iter().map(|e| split_entry(e))),
         }
         path
     }
@@ -147,7 +147,9 @@ impl Session {
     fn lints(&self) -> Lints {
         let level = |name: &str| self.settings.text(name).parse().unwrap_or_default();
         let mut short_paths = level("lint-short-path-literals");
-        if short_paths == Diagnose::Ignore && self.settings.bool("warn-short-path-literals") {
+        let said = self.settings.overridden().any(|(name, _)| name == "lint-short-path-literals");
+        let older = self.settings.bool("warn-short-path-literals");
+        if short_paths == Diagnose::Ignore && older && !said {
             short_paths = Diagnose::Warn;
         }
         Lints {
@@ -262,47 +264,5 @@ fn split_entry(entry: &str) -> (String, String) {
     match entry.split_once('=') {
         Some((prefix, location)) => (prefix.into(), location.into()),
         None => (String::new(), entry.into()),
-    }
-}
-
-/// The entries of `NIX_PATH`: separated by colons, but for those of URLs.
-pub fn parse_nix_path(text: &str) -> Vec<String> {
-    let is_url = |s: &str| {
-        s.starts_with("channel:")
-            || s.starts_with("flake:")
-            || s.split_once("://").is_some_and(|(scheme, _)| {
-                matches!(scheme, "http" | "https" | "file" | "channel" | "git" | "s3" | "ssh")
-            })
-    };
-    let mut entries = Vec::new();
-    let mut rest = text;
-    while !rest.is_empty() {
-        let value_at =
-            rest.find(['=', ':']).filter(|i| rest.as_bytes()[*i] == b'=').map_or(0, |i| i + 1);
-        let from = if is_url(&rest[value_at..]) {
-            // The first colon belongs to the URL.
-            rest[value_at..].find(':').map_or(rest.len(), |i| value_at + i + 1)
-        } else {
-            value_at
-        };
-        let end = rest[from..].find(':').map_or(rest.len(), |i| from + i);
-        entries.push(rest[..end].to_owned());
-        rest = rest.get(end + 1..).unwrap_or_default();
-    }
-    entries
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn colons_of_urls_do_not_separate() {
-        assert_eq!(parse_nix_path("a=/b:/c"), ["a=/b", "/c"]);
-        assert_eq!(
-            parse_nix_path("nixpkgs=https://example.org/a.tar.gz:foo=channel:x:/y"),
-            ["nixpkgs=https://example.org/a.tar.gz", "foo=channel:x", "/y"]
-        );
-        assert!(parse_nix_path("").is_empty());
     }
 }

@@ -21,7 +21,12 @@ use crate::common::legacy::{Failure, Outcome, fail, usage};
 #[rustfmt::skip]
 pub const ARCHIVE: &[Flag] = &[
     flag("dry-run", None, "fetch nothing that is not needed to tell the paths"),
+    option("to", None, &["store-url"], "the store to copy to"),
+    flag("no-check-sigs", None, "do not demand signatures of trusted keys"),
 ];
+/// Flags of `nix flake prefetch`.
+pub const PREFETCH: &[Flag] =
+    &[option("out-link", Some('o'), &["path"], "the name of a link to the tree")];
 /// Flags of `nix flake clone`.
 pub const CLONE: &[Flag] = &[option("dest", Some('f'), &["path"], "the folder to clone into")];
 
@@ -39,9 +44,15 @@ pub fn prefetch(call: &mut Call<'_>) -> Outcome {
     use firn_store::Store as _;
     let path = store.store_dir().print(&tree.path);
     let hash = store.path_info(&tree.path)?.nar_hash.to_sri();
+    if let Some(link) = call.given.value("out-link") {
+        store.add_perm_root(&tree.path, &current_dir().join(link))?;
+    }
     if call.given.has("json") {
         let mut locked = tree.input.attrs.clone();
-        locked.insert("__final".into(), firn_model::input::Attr::Bool(true));
+        // of these the hash is not what fixes them
+        if matches!(tree.input.kind(), "path" | "git") {
+            locked.remove("narHash");
+        }
         return call.print_json(&json!({
             "hash": hash,
             "locked": json_of(&locked),
@@ -63,6 +74,20 @@ pub fn archive(call: &mut Call<'_>) -> Outcome {
         let inputs = trees(vm, locked, &locked.locks, 0, &mut paths)?;
         Ok((root, inputs))
     })?;
+    if let Some(uri) = call.given.value("to").filter(|_| !call.given.has("dry-run")) {
+        use firn_store::Store as _;
+        let target = crate::commands::nix::copy::open(call, uri)?;
+        let source = call.store()?;
+        let mut paths = vec![root.clone()];
+        paths_of(&inputs, &mut paths);
+        for path in paths {
+            let path =
+                source.store_dir().parse(&path).map_err(|e| Failure::Message(e.to_string()))?;
+            if !target.is_valid(&path)? {
+                crate::commands::nix::copy::copy_one(&source, &target, &path)?;
+            }
+        }
+    }
     if call.given.has("json") {
         return call.print_json(&json!({ "inputs": inputs, "path": root }));
     }
@@ -104,6 +129,33 @@ fn trees(
     Ok(found)
 }
 
+/// All paths in what [`trees`] gives.
+fn paths_of(inputs: &Map<String, Value>, paths: &mut Vec<String>) {
+    for input in inputs.values() {
+        paths.extend(input.get("path").and_then(Value::as_str).map(str::to_owned));
+        if let Some(inner) = input.get("inputs").and_then(Value::as_object) {
+            paths_of(inner, paths);
+        }
+    }
+}
+
+/// Copies the tree of an input that is no Git repository.
+fn clone_tree(
+    call: &mut Call<'_>,
+    input: &firn_model::input::Input,
+    target: &std::path::Path,
+) -> Outcome {
+    if target.symlink_metadata().is_ok() {
+        return fail(format!("cannot clone into existing path {target:?}"));
+    }
+    let session = call.session()?;
+    let tree = call.evaluate(&session, false, |vm, _| Ok(fetch_input(vm, input)?))?;
+    use firn_store::Store as _;
+    let source = call.store()?.real_path(&tree.path);
+    super::init::copy_tree(&source, target)
+        .map_err(|e| Failure::Message(format!("writing '{}': {e}", target.display())))
+}
+
 /// `nix flake clone`.
 pub fn clone(call: &mut Call<'_>) -> Outcome {
     let text = call.one_argument("flake-url")?;
@@ -125,7 +177,7 @@ pub fn clone(call: &mut Call<'_>) -> Outcome {
             let part = |name: &str| input.text(name).unwrap_or_default().to_owned();
             format!("https://{host}/{}/{}.git", part("owner"), part("repo"))
         }
-        other => return fail(format!("do not know how to clone an input of type '{other}'")),
+        _ => return clone_tree(call, &input, &target),
     };
     let mut git = std::process::Command::new("git");
     git.args(["clone", &url]);

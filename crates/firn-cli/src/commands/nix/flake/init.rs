@@ -72,7 +72,6 @@ fn make(call: &mut Call<'_>, target: &Path) -> Outcome {
                 format!("refusing to overwrite existing file {file:?}; please merge it manually"),
             );
         }
-        return fail(format!("encountered {} conflicts - see above", plan.conflicts.len()));
     }
     for (from, to) in &plan.copies {
         copy(from, to).map_err(|e| Failure::Message(format!("writing '{}': {e}", to.display())))?;
@@ -87,6 +86,9 @@ fn make(call: &mut Call<'_>, target: &Path) -> Outcome {
         if !done {
             call.say(Level::Warn, "the new files could not be added to Git's index".to_owned());
         }
+    }
+    if !plan.conflicts.is_empty() {
+        return fail(format!("encountered {} conflicts - see above", plan.conflicts.len()));
     }
     if let Some(text) = welcome {
         call.say(Level::Notice, format!("\n{}\n", text.trim_end()));
@@ -117,6 +119,14 @@ impl Plan {
         }
         Ok(())
     }
+}
+
+/// Copies a tree to a place where nothing is, so that the user can write to it.
+pub fn copy_tree(from: &Path, to: &Path) -> std::io::Result<()> {
+    let mut plan = Plan::default();
+    std::fs::create_dir_all(to)?;
+    plan.look(from, to)?;
+    plan.copies.iter().try_for_each(|(from, to)| copy(from, to))
 }
 
 fn same(a: &Path, b: &Path) -> bool {

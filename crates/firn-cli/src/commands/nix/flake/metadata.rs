@@ -113,9 +113,15 @@ fn to_json(found: &Metadata) -> Value {
 fn fingerprint(locked: &FlakeRef, locks: &LockFile) -> Option<String> {
     let input = &locked.input;
     let mut what = match input.kind() {
-        "path" | "tarball" | "file" => input.text("narHash")?.to_owned(),
+        "path" => format!("path:{}", input.text("narHash")?),
+        "tarball" | "file" => input.text("narHash")?.to_owned(),
+        "github" | "gitlab" | "sourcehut" => input.text("rev")?.to_owned(),
         _ => {
-            let rev = input.text("rev")?.to_owned();
+            let rev = match input.text("rev") {
+                Some(rev) => rev.to_owned(),
+                // of a tree with changes, its contents are what counts
+                None => format!("{};d={}", input.text("dirtyRev")?, input.text("narHash")?),
+            };
             let mark = |name: &str, mark: &str| {
                 if input.flag(name) { mark.to_owned() } else { String::new() }
             };

@@ -48,7 +48,8 @@ pub fn with_flake<T: Send>(
     work: impl FnOnce(&mut Vm, &LockedFlake) -> Result<T, Stop> + Send,
 ) -> Outcome<T> {
     let session = call.session()?;
-    let locking: Locking = call.locking(&session)?;
+    let mut locking: Locking = call.locking(&session)?;
+    locking.apply_settings = true;
     call.evaluate(&session, read_only, |vm, _: Set| {
         let locked = locking.lock(vm, reference)?;
         work(vm, &locked)
@@ -62,6 +63,7 @@ pub fn lock(call: &mut Call<'_>) -> Outcome {
     let mut locking = call.locking(&session)?;
     // an override is written where writing is what is asked for
     locking.no_write = call.given.has("no-write-lock-file");
+    locking.fail_on_unlocked = true;
     call.evaluate(&session, true, |vm, _: Set| {
         locking.lock(vm, &reference)?;
         Ok(())
@@ -74,11 +76,17 @@ pub fn update(call: &mut Call<'_>) -> Outcome {
     let session = call.session()?;
     let mut locking = call.locking(&session)?;
     locking.no_write = call.given.has("no-write-lock-file");
+    locking.fail_on_unlocked = true;
     if call.given.args.is_empty() {
         locking.flags.recreate = true;
     }
     for path in &call.given.args {
         let path = parse_input_path(path).map_err(|e| Failure::Usage(e.message().to_owned()))?;
+        if path.is_empty() {
+            return Err(Failure::Usage(
+                "input path to be updated cannot be zero-length; it would refer to the flake itself, not an input".into(),
+            ));
+        }
         locking.flags.updates.insert(path);
     }
     call.evaluate(&session, true, |vm, _: Set| {

@@ -17,6 +17,10 @@ enum Node {
     Leaf(String, Json),
     /// Something that was not evaluated, because of this flag.
     Omitted(&'static str),
+    /// Something that does not evaluate.
+    Failed,
+    /// Something that would have to be built first.
+    Built,
 }
 
 /// How outputs are looked at.
@@ -35,7 +39,11 @@ pub fn run(call: &mut Call<'_>) -> Outcome {
         legacy: call.given.has("legacy"),
         system: session.eval_settings(true).system,
     };
-    let (url, root) = with_flake(call, &wanted, true, |vm, locked| {
+    if !call.common.settings.overridden().any(|(n, _)| n == "allow-import-from-derivation") {
+        // what would have to be built first is left out
+        call.common.settings.set("allow-import-from-derivation", "false")?;
+    }
+    let (url, root) = with_flake(call, &wanted, false, |vm, locked| {
         let value = outputs(vm, locked)?;
         let mut top = Vec::new();
         for (name, value) in attributes(vm, value) {
@@ -80,6 +88,18 @@ fn branch(
 }
 
 fn look(
+    vm: &mut Vm,
+    options: &Options,
+    path: &mut Vec<String>,
+    value: Value,
+) -> Result<Node, Stop> {
+    match look_at(vm, options, path, value) {
+        Err(Stop::Eval(e)) if e.kind() == firn_eval::Kind::ImportFromDerivation => Ok(Node::Built),
+        other => other,
+    }
+}
+
+fn look_at(
     vm: &mut Vm,
     options: &Options,
     path: &mut Vec<String>,
@@ -188,9 +208,8 @@ fn derivation(vm: &mut Vm, family: &str, value: Value) -> Result<Node, Stop> {
     let value = vm.force(value, PosId::NONE)?;
     let set = match value.as_set() {
         Some(set) if vm.is_derivation(set)? => set,
-        _ => {
-            return Err(firn_eval::Error::other("expected a derivation").into());
-        }
+        // the others are worth showing
+        _ => return Ok(Node::Failed),
     };
     let package = packages::Package { attrs: set };
     let name = package.name(vm)?;
@@ -219,7 +238,8 @@ fn legacy(
 ) -> Result<Node, Stop> {
     let value = match vm.force(value, PosId::NONE) {
         Ok(value) => value,
-        Err(e) if e.is_catchable() => return Ok(Node::Branch(Vec::new())),
+        // some packages of a large set never evaluate
+        Err(_) if path.len() > 2 => return Ok(Node::Failed),
         Err(e) => return Err(e.into()),
     };
     let Some(set) = value.as_set() else { return Ok(Node::Branch(Vec::new())) };
@@ -259,7 +279,7 @@ fn to_json(node: &Node) -> Json {
             .collect::<Map<_, _>>()
             .into(),
         Node::Leaf(_, json) => json.clone(),
-        Node::Omitted(_) => json!({}),
+        Node::Omitted(_) | Node::Failed | Node::Built => json!({}),
     }
 }
 
@@ -294,6 +314,11 @@ fn print(out: &mut dyn std::io::Write, node: &Node, prefix: &str, style: &Style)
                 let unknown = json.get("type").is_some_and(|t| t == "unknown");
                 let said = if unknown { style.paint("35;1", said) } else { said.clone() };
                 writeln!(out, "{branch}{name}: {said}")?;
+            }
+            Node::Failed => {}
+            Node::Built => {
+                let said = style.paint("35;1", "omitted due to use of import from derivation");
+                writeln!(out, "{branch}{name} {said}")?;
             }
             Node::Omitted(flag) => {
                 let said = style.paint("35;1", "omitted");
