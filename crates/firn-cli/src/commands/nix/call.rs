@@ -98,13 +98,8 @@ impl<'a> Call<'a> {
         Ok(Session::with(self.common.settings.clone(), self.common.env.clone(), args))
     }
 
-    /// Evaluates on the store.
-    pub fn evaluate<T: Send>(
-        &mut self,
-        session: &Session,
-        read_only: bool,
-        work: impl FnOnce(&mut Vm, Set) -> Result<T, Stop> + Send,
-    ) -> Outcome<T> {
+    /// The evaluator's settings for this call.
+    pub fn eval_settings(&self, session: &Session, read_only: bool) -> firn_eval::Settings {
         let mut settings = session.eval_settings(read_only);
         // Without files and expressions there are only flakes, which are pure.
         let pure = self.given.value("file").is_none()
@@ -117,8 +112,29 @@ impl<'a> Call<'a> {
                 settings.features.push(feature.to_owned());
             }
         }
-        let bench = self.bench()?;
-        let io: Arc<dyn EvalIo> = Arc::new(bench.io());
+        settings
+    }
+
+    /// Evaluates on the store.
+    pub fn evaluate<T: Send>(
+        &mut self,
+        session: &Session,
+        read_only: bool,
+        work: impl FnOnce(&mut Vm, Set) -> Result<T, Stop> + Send,
+    ) -> Outcome<T> {
+        let settings = self.eval_settings(session, read_only);
+        let io: Arc<dyn EvalIo> = Arc::new(self.bench()?.io());
+        self.evaluate_in(session, settings, io, work)
+    }
+
+    /// Evaluates in this world.
+    pub fn evaluate_in<T: Send>(
+        &self,
+        session: &Session,
+        settings: firn_eval::Settings,
+        io: Arc<dyn EvalIo>,
+        work: impl FnOnce(&mut Vm, Set) -> Result<T, Stop> + Send,
+    ) -> Outcome<T> {
         let evaluator = session.evaluator(io, settings);
         let result = evaluator.run(|vm| {
             let args = session.auto_args(vm)?;

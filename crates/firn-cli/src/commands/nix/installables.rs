@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use firn_build::{DerivedPath, OutputsSpec};
@@ -16,6 +17,7 @@ use firn_store::{ClosureOptions, LocalStore, Store as _};
 use firn_syntax::source::Source;
 use firn_syntax::{Ast, Origin, Symbol};
 
+use super::cached::{parse_derived, print_derived};
 use super::call::{Call, Stop};
 use super::flakes::{self, Locking, Targets};
 use crate::common::eval::{Session, current_dir};
@@ -76,7 +78,7 @@ impl Call<'_> {
         if path.contains('/') && !path.contains('#') && !path.contains(':') {
             let store = self.store()?;
             let present = std::fs::symlink_metadata(path).is_ok()
-                || store.is_in_store(std::path::Path::new(path));
+                || store.is_in_store(Path::new(path));
             if let Ok(found) =
                 follow_links(&store, path).or_else(|e| if present { Err(e) } else { fail("") })
             {
@@ -87,7 +89,7 @@ impl Call<'_> {
                 return Ok(Installable::Store(wanted));
             }
         }
-        let (reference, fragment) = firn_flake::reference::parse(path, &current_dir())
+        let (reference, fragment) = firn_flake::reference::parse(path, &self.given.base())
             .map_err(|e| Failure::Message(e.message().to_owned()))?;
         Ok(Installable::Flake { reference, fragment, outputs })
     }
@@ -120,26 +122,36 @@ impl Call<'_> {
         }
         let session = self.session()?;
         let root = self.root(&session)?;
-        self.evaluate(&session, false, |vm, args| {
+        let store = self.store()?;
+        let dir = store.store_dir();
+        let question = format!("paths {items:?} {:?}", self.targets);
+        let texts = self.evaluate_cached(&session, false, &question, |vm, args| {
             let mut values = root.values(args);
             let mut all = Vec::new();
             for item in items {
-                all.push(match item {
+                let paths = match item {
                     Installable::Store(path) => vec![path.clone()],
                     Installable::Attr { outputs, .. } | Installable::Flake { outputs, .. } => {
                         let found = values.get(vm, item)?;
                         of_value(vm, found.value, args, outputs.as_ref())?
                     }
-                });
+                };
+                let dir = vm.store_dir();
+                all.push(paths.iter().map(|path| print_derived(dir, path)).collect::<Vec<_>>());
             }
             Ok(all)
-        })
+        })?;
+        texts
+            .iter()
+            .map(|paths| paths.iter().map(|text| parse_derived(dir, text)).collect())
+            .collect()
     }
 
     /// What values of installables come from.
     pub fn root(&mut self, session: &Session) -> Outcome<Root> {
         Ok(Root {
             source: self.source()?,
+            base: self.given.base(),
             locking: self.locking(session)?,
             targets: self.targets,
             system: session.eval_settings(true).system,
@@ -212,6 +224,7 @@ impl Call<'_> {
 /// What values of installables come from.
 pub struct Root {
     source: SourceText,
+    base: PathBuf,
     /// How flakes are locked.
     pub locking: Locking,
     targets: Targets,
@@ -256,7 +269,7 @@ impl Values<'_> {
             Installable::Attr { path, .. } => {
                 let root = match self.file {
                     Some(value) => value,
-                    None => self.root.source.root(vm)?,
+                    None => self.root.source.root(vm, &self.root.base)?,
                 };
                 self.file = Some(root);
                 let (value, pos) = packages::select(vm, path, self.args, root)?;
@@ -292,15 +305,22 @@ pub enum SourceText {
 
 impl SourceText {
     /// The value, not yet called with arguments.
-    pub fn root(&self, vm: &mut Vm) -> Result<Value, Stop> {
+    pub fn root(&self, vm: &mut Vm, base: &Path) -> Result<Value, Stop> {
         let ast: Arc<Ast> = match self {
             Self::Expr(text) => {
-                vm.parse(Source::new(Origin::String, text.as_bytes()), &current_dir())?
+                vm.parse(Source::new(Origin::String, text.as_bytes()), base)?
             }
             Self::Stdin(text) => {
-                vm.parse(Source::new(Origin::Stdin, text.clone()), &current_dir())?
+                vm.parse(Source::new(Origin::Stdin, text.clone()), base)?
             }
-            Self::File(file) => crate::commands::nix_build::parse(vm, file, false)?,
+            Self::File(file) => {
+                // relative to the present folder, unless a script says otherwise
+                let file = match base == current_dir() || file.starts_with('<') || file.contains(':') {
+                    true => file.clone(),
+                    false => base.join(file).to_string_lossy().into_owned(),
+                };
+                crate::commands::nix_build::parse(vm, &file, false)?
+            }
             Self::None => {
                 return Err(Failure::Usage("no file or expression is given".into()).into());
             }
@@ -310,7 +330,7 @@ impl SourceText {
 }
 
 /// What a value says is to be built: its derivations, or the one path that it names.
-fn of_value(
+pub fn of_value(
     vm: &mut Vm,
     value: Value,
     args: Set,

@@ -13,56 +13,19 @@ use firn_store::{LocalStore, Store as _};
 use firn_syntax::Symbol;
 
 use super::call::{Call, Stop};
-use super::flags::{Flag, REST, flag, option};
+use super::environment::environment;
+use super::flags::{Flag, REST, option};
 use super::flakes::Targets;
+use super::cached::{parse_derived, print_derived};
 use super::installables::Installable;
 use crate::common::legacy::{Failure, Outcome, fail, usage};
-
-/// How the environment of the program is made.
-#[rustfmt::skip]
-pub const ENVIRONMENT: &[Flag] = &[
-    flag("ignore-env", Some('i'), "clear the environment, but for what '--keep-env-var' names"),
-    flag("ignore-environment", None, "the same"),
-    option("keep-env-var", Some('k'), &["name"], "keep this variable"),
-    option("keep", None, &["name"], "the same"),
-    option("set-env-var", Some('s'), &["name", "value"], "set this variable"),
-    option("unset-env-var", Some('u'), &["name"], "remove this variable"),
-    option("unset", None, &["name"], "the same"),
-];
 
 /// What `nix shell` runs.
 pub const COMMAND: &[Flag] =
     &[option("command", Some('c'), &[REST], "the command to run instead of $SHELL")];
 
-/// The environment that flags ask for.
-fn environment(call: &Call<'_>) -> Outcome<BTreeMap<OsString, OsString>> {
-    let given = &call.given;
-    let ignore = given.has("ignore-env") || given.has("ignore-environment");
-    let keep: Vec<&String> = given.all("keep-env-var").chain(given.all("keep")).flatten().collect();
-    let unset: Vec<&String> =
-        given.all("unset-env-var").chain(given.all("unset")).flatten().collect();
-    if !keep.is_empty() && !ignore {
-        return usage("--keep-env-var does not make sense without --ignore-env");
-    }
-    let mut env: BTreeMap<OsString, OsString> = std::env::vars_os()
-        .filter(|(name, _)| !ignore || keep.iter().any(|k| name == k.as_str()))
-        .collect();
-    for values in given.all("set-env-var") {
-        if let [name, value] = values {
-            if unset.contains(&name) {
-                return usage(format!("cannot both set and unset '{name}'"));
-            }
-            env.insert(name.into(), value.into());
-        }
-    }
-    for name in unset {
-        env.remove(&OsString::from(name));
-    }
-    Ok(env)
-}
-
 /// Becomes another program; in a store below a root, with that store at its usual place.
-fn execute(
+pub fn execute(
     call: &mut Call<'_>,
     program: &str,
     args: &[String],
@@ -91,7 +54,7 @@ pub fn run(call: &mut Call<'_>) -> Outcome {
 /// Runs the program that an installable stands for.
 pub fn run_installable(call: &mut Call<'_>, first: &str, args: &[String]) -> Outcome {
     let item = call.installable(first)?;
-    let env = environment(call)?;
+    let env = environment(&call.given)?;
     if matches!(item, Installable::Store(_)) {
         return fail(format!(
             "'{first}' is a store path and not an application; use 'nix shell {first} -c PROGRAM'"
@@ -99,19 +62,25 @@ pub fn run_installable(call: &mut Call<'_>, first: &str, args: &[String]) -> Out
     }
     let session = call.session()?;
     let source = call.root(&session)?;
-    let app = call.evaluate(&session, false, |vm, args| {
+    let store = call.store()?;
+    let dir = store.store_dir().clone();
+    let question = format!("run {item:?} {:?}", call.targets);
+    let app = call.evaluate_cached(&session, false, &question, |vm, args| {
         let found = source.values(args).get(vm, &item)?;
         application(vm, found.value, &found.attr)
     })?;
+    let build = app.build.iter().map(|text| parse_derived(&dir, text)).collect::<Outcome<Vec<_>>>()?;
     let bench = call.bench()?;
-    bench.build(&app.build).map_err(|e| super::realise::failure(&e))?;
+    bench.build(&build).map_err(|e| super::realise::failure(&e))?;
     drop(bench);
     execute(call, &app.program, args, env)
 }
 
 /// Something to run.
+#[derive(serde::Serialize, serde::Deserialize)]
 struct Application {
-    build: Vec<DerivedPath>,
+    /// What has to be there, in text form.
+    build: Vec<String>,
     program: String,
 }
 
@@ -141,6 +110,7 @@ fn application(vm: &mut Vm, value: Value, shown: &str) -> Result<Application, St
         if !vm.store_dir().contains(&program) && !program.starts_with(vm.store_dir().as_str()) {
             return Err(message(format!("app program '{program}' is not in the Nix store")));
         }
+        let build = build.iter().map(|path| print_derived(vm.store_dir(), path)).collect();
         return Ok(Application { build, program });
     }
     if kind.as_deref() != Some(b"derivation") {
@@ -170,7 +140,8 @@ fn application(vm: &mut Vm, value: Value, shown: &str) -> Result<Application, St
     };
     let output = if output.is_empty() { "out" } else { &output };
     let program = format!("{}/bin/{name}", vm.store_dir().print(&out));
-    Ok(Application { build: vec![DerivedPath::output(drv, output)], program })
+    let build = vec![print_derived(vm.store_dir(), &DerivedPath::output(drv, output))];
+    Ok(Application { build, program })
 }
 
 fn derived(element: &firn_eval::context::Element) -> Option<DerivedPath> {
@@ -187,7 +158,7 @@ fn derived(element: &firn_eval::context::Element) -> Option<DerivedPath> {
 
 /// `nix shell`.
 pub fn shell(call: &mut Call<'_>) -> Outcome {
-    let env = environment(call)?;
+    let env = environment(&call.given)?;
     let items = call.installables()?;
     let wanted: Vec<DerivedPath> = call.derived_paths(&items)?.into_iter().flatten().collect();
     let bench = call.bench()?;
