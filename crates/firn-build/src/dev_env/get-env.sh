@@ -72,7 +72,7 @@ __firn_variables() {
         # where a script is says nothing about the environment; this is what C++ Nix's prints
         if [ "$__firn_name" = LINENO ]; then __firn_flags=line; fi
         case "$__firn_flags" in
-            line) printf ': {"type": "var", "value": "78"' ;;
+            line) printf ': {"type": "var", "value": "79"' ;;
             x) printf ': {"type": "exported", "value": '; __firn_string "${!__firn_name}" ;;
             -) printf ': {"type": "var", "value": '; __firn_string "${!__firn_name}" ;;
             a) printf ': {"type": "array", "value": ['; __firn_elements "$__firn_name" a; printf ']' ;;

@@ -58,6 +58,12 @@ pub fn quote(text: &str) -> String {
 }
 
 impl Script {
+    /// The code with everything where a build has it.
+    #[must_use]
+    pub fn unplaced(env: &DevEnvironment) -> String {
+        plain(env)
+    }
+
     /// The code for an environment.
     ///
     /// # Errors
@@ -95,7 +101,7 @@ impl Script {
 }
 
 /// The code before anything is replaced in it.
-pub(super) fn plain(env: &DevEnvironment) -> String {
+fn plain(env: &DevEnvironment) -> String {
     let mut out = String::from("unset shellHook\n");
     let mut line = |text: std::fmt::Arguments<'_>| {
         // a string takes everything

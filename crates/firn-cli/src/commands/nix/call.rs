@@ -77,7 +77,11 @@ impl<'a> Call<'a> {
 
     /// The session for evaluation.
     pub fn session(&self) -> Outcome<Session> {
-        let mut args = EvalArgs { impure: self.given.has("impure"), ..EvalArgs::default() };
+        let mut args = EvalArgs {
+            impure: self.given.has("impure"),
+            base: self.given.base.clone(),
+            ..EvalArgs::default()
+        };
         for (flag, make) in [
             ("arg", AutoArg::Expr as fn(String) -> AutoArg),
             ("argstr", AutoArg::Text),

@@ -121,11 +121,21 @@ impl Call<'_> {
                 .collect());
         }
         let session = self.session()?;
-        let root = self.root(&session)?;
+        self.derived_paths_for(&session, items, self.targets)
+    }
+
+    /// As [`Call::derived_paths`], with other outputs of flakes where nobody says which.
+    pub fn derived_paths_for(
+        &mut self,
+        session: &Session,
+        items: &[Installable],
+        targets: Targets,
+    ) -> Outcome<Vec<Vec<DerivedPath>>> {
+        let root = Root { targets, ..self.root(session)? };
         let store = self.store()?;
         let dir = store.store_dir();
-        let question = format!("paths {items:?} {:?}", self.targets);
-        let texts = self.evaluate_cached(&session, false, &question, |vm, args| {
+        let question = format!("paths {items:?} {targets:?}");
+        let texts = self.evaluate_cached(session, false, &question, |vm, args| {
             let mut values = root.values(args);
             let mut all = Vec::new();
             for item in items {

@@ -1,9 +1,9 @@
 //! `nix run` and `nix shell`: programs of packages in the user's environment.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use firn_build::DerivedPath;
 use firn_eval::position::PosId;
@@ -166,16 +166,21 @@ pub fn shell(call: &mut Call<'_>) -> Outcome {
     drop(bench);
     let store = call.store()?;
     let mut folders = Vec::new();
-    let mut seen = std::collections::BTreeSet::new();
-    let mut queue: Vec<StorePath> =
+    let mut seen = BTreeSet::new();
+    let mut queue: VecDeque<StorePath> =
         results.outputs.iter().flat_map(|(_, outputs)| outputs.values().cloned()).collect();
-    queue.reverse();
-    while let Some(path) = queue.pop() {
+    while let Some(path) = queue.pop_front() {
         if !seen.insert(path.clone()) {
             continue;
         }
-        folders.push(PathBuf::from(store.store_dir().print(&path)).join("bin"));
-        queue.extend(propagated(&store, &path)?);
+        let root = PathBuf::from(store.store_dir().print(&path));
+        let bin = resolve(&store, &root.join("bin"));
+        if !store.is_in_store(&bin) {
+            return fail(format!("path '{}' is not in the Nix store", bin.display()));
+        }
+        folders.push(bin);
+        let list = resolve(&store, &root.join("nix-support/propagated-user-env-packages"));
+        queue.extend(propagated(&store, &list)?);
     }
     let mut env = env;
     let old = env.get(&OsString::from("PATH")).cloned().unwrap_or_default();
@@ -190,14 +195,48 @@ pub fn shell(call: &mut Call<'_>) -> Outcome {
     execute(call, program, args, env)
 }
 
+/// Where a path in the store leads through symlinks, whether or not something is there.
+fn resolve(store: &LocalStore, path: &Path) -> PathBuf {
+    // as many links as the kernel would follow
+    const MOST_LINKS: usize = 40;
+    let mut rest: VecDeque<OsString> = path.iter().map(OsString::from).collect();
+    let mut done = PathBuf::from("/");
+    let mut links = 0;
+    while let Some(name) = rest.pop_front() {
+        match name.as_encoded_bytes() {
+            b"/" => done = PathBuf::from("/"),
+            b"." => {}
+            b".." => {
+                done.pop();
+            }
+            _ => {
+                let next = done.join(&name);
+                match std::fs::read_link(in_place(store, &next)) {
+                    Ok(target) if links < MOST_LINKS => {
+                        links += 1;
+                        for part in target.iter().rev() {
+                            rest.push_front(part.to_owned());
+                        }
+                    }
+                    _ => done = next,
+                }
+            }
+        }
+    }
+    done
+}
+
+/// Where a path really is.
+fn in_place(store: &LocalStore, path: &Path) -> PathBuf {
+    match path.strip_prefix(store.store_dir().as_str()) {
+        Ok(rest) => store.layout().real_store_dir.join(rest),
+        Err(_) => path.to_owned(),
+    }
+}
+
 /// What a package wants to be in the environment with it.
-fn propagated(store: &LocalStore, path: &StorePath) -> Outcome<Vec<StorePath>> {
-    let file = store.real_path(path).join("nix-support/propagated-user-env-packages");
-    let text = match std::fs::read_to_string(&file) {
-        Ok(text) => text,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(_) => return Ok(Vec::new()),
-    };
+fn propagated(store: &LocalStore, list: &Path) -> Outcome<Vec<StorePath>> {
+    let Ok(text) = std::fs::read_to_string(in_place(store, list)) else { return Ok(Vec::new()) };
     text.split_ascii_whitespace()
         .map(|p| store.store_dir().parse(p).map_err(|e| Failure::Message(e.to_string())))
         .collect()
