@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use firn_eval::io::Fetch;
+use firn_eval::io::{Fetch, Outside};
 use firn_eval::{Error, Result, Vm};
 use firn_model::input::{FlakeRef, Input};
 use serde_json::{Value, json};
@@ -156,7 +156,7 @@ impl Registries {
     /// global one may have to be downloaded.
     pub fn each(&self, vm: &Vm) -> impl Iterator<Item = (Origin, Result<Registry>)> {
         let file = |path: &Option<PathBuf>| match path {
-            Some(path) => Registry::read(path),
+            Some(path) => read_noted(vm, path),
             None => Ok(Registry::default()),
         };
         (0..6).map(move |number| match number {
@@ -174,7 +174,7 @@ impl Registries {
             return Ok(Registry::default());
         }
         if self.global.starts_with('/') {
-            return Registry::read(Path::new(&self.global));
+            return read_noted(vm, Path::new(&self.global));
         }
         let what =
             Fetch { url: &self.global, name: "flake-registry.json", unpack: false, hash: None };
@@ -246,6 +246,12 @@ impl Registries {
         }
         Err(Error::other(format!("cycle detected in flake registry for '{}'", input.shown())))
     }
+}
+
+/// Reads a registry's file for an evaluation that depends on it.
+fn read_noted(vm: &Vm, file: &Path) -> Result<Registry> {
+    vm.shared.io.note(Outside::File(file));
+    Registry::read(file)
 }
 
 /// What an entry makes of an input that it fits.

@@ -47,7 +47,8 @@ fn main() {
                     let line = match firn_format::format(&text, &Origin::Path(path.clone())) {
                         Err(error) => format!("failed {name}: {error}"),
                         Ok(new) => {
-                            let again = firn_format::format(new.as_bytes(), &Origin::Path(path.clone()));
+                            let again =
+                                firn_format::format(new.as_bytes(), &Origin::Path(path.clone()));
                             if !again.is_ok_and(|again| again == new) {
                                 counts[1].fetch_add(1, Ordering::Relaxed);
                                 report.lock().expect("lock").push(format!("unstable {name}"));

@@ -40,7 +40,9 @@ pub enum FormatError {
         at: usize,
     },
     /// It has a NUL byte, which ends the expression for the language.
-    #[error("{origin} has a NUL byte (byte {at}), behind which the language reads nothing; it is not formatted")]
+    #[error(
+        "{origin} has a NUL byte (byte {at}), behind which the language reads nothing; it is not formatted"
+    )]
     Nul {
         /// The text.
         origin: String,
@@ -48,7 +50,9 @@ pub enum FormatError {
         at: usize,
     },
     /// It is nested too deeply.
-    #[error("{place}: expressions are nested more than {MAX_DEPTH} deep here, which is not formatted")]
+    #[error(
+        "{place}: expressions are nested more than {MAX_DEPTH} deep here, which is not formatted"
+    )]
     TooDeep {
         /// Where.
         place: String,
@@ -105,7 +109,10 @@ pub fn format(text: &[u8], origin: &Origin) -> Result<String, FormatError> {
         &options,
     );
     if !after.is_ok_and(|after| same::same(&before, &after)) {
-        return Err(FormatError::Fault { place: named(), problem: "the result would mean something else" });
+        return Err(FormatError::Fault {
+            place: named(),
+            problem: "the result would mean something else",
+        });
     }
     Ok(formatted)
 }

@@ -80,10 +80,9 @@ impl Pairs<'_> {
                 };
                 formals && x.arg == y.arg && self.push(x.body, y.body)
             }
-            (
-                Expr::Call { function: x, args: p },
-                Expr::Call { function: y, args: q },
-            ) => self.all(a.exprs(p), b.exprs(q)) && self.push(x, y),
+            (Expr::Call { function: x, args: p }, Expr::Call { function: y, args: q }) => {
+                self.all(a.exprs(p), b.exprs(q)) && self.push(x, y)
+            }
             (Expr::Let { attrs: p, body: x }, Expr::Let { attrs: q, body: y }) => {
                 self.attrs(a.attrs(p), b.attrs(q)) && self.push(x, y)
             }
@@ -96,10 +95,9 @@ impl Pairs<'_> {
                 Expr::If { cond: d, then_expr: u, else_expr: f },
             ) => self.push(c, d) && self.push(t, u) && self.push(e, f),
             (Expr::Not(x), Expr::Not(y)) => self.push(x, y),
-            (
-                Expr::Binary { op: o, lhs: l, rhs: r },
-                Expr::Binary { op: p, lhs: m, rhs: s },
-            ) => o == p && self.push(l, m) && self.push(r, s),
+            (Expr::Binary { op: o, lhs: l, rhs: r }, Expr::Binary { op: p, lhs: m, rhs: s }) => {
+                o == p && self.push(l, m) && self.push(r, s)
+            }
             (
                 Expr::ConcatStrings { force_string: false, parts: x },
                 Expr::ConcatStrings { force_string: false, parts: y },

@@ -90,7 +90,9 @@ fn comments_to_next(formals: &mut [Formal<'_>]) {
     for i in 0..formals.len() {
         let (done, rest) = formals.split_at_mut(i + 1);
         match (&mut done[i], rest) {
-            (Formal::Named { comma: Some(comma), .. }, [next, ..]) if comma.around.after.is_none() => {
+            (Formal::Named { comma: Some(comma), .. }, [next, ..])
+                if comma.around.after.is_none() =>
+            {
                 let moved = std::mem::take(&mut comma.around.before);
                 match next {
                     Formal::Named { name, .. } => name.around.prepend(moved),

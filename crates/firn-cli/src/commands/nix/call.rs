@@ -1,7 +1,6 @@
 //! What a `nix` command gets: settings, flags, arguments, and from them the store and an evaluator.
 
 use std::io::Write;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use firn_eval::error::render;
@@ -16,7 +15,7 @@ use super::flags::Given;
 use super::flake_settings::Wanted;
 use super::flakes::Targets;
 use crate::common::build::Workbench;
-use crate::common::eval::{AutoArg, EvalArgs, Session, current_dir};
+use crate::common::eval::{AutoArg, EvalArgs, Session};
 use crate::common::legacy::{Common, Failure, Outcome, stderr_logger, usage};
 
 /// One run of a command.
@@ -29,8 +28,6 @@ pub struct Call<'a> {
     pub out: &'a mut dyn Write,
     /// Which outputs of flakes are meant if nobody says.
     pub targets: Targets,
-    /// The folder that paths of installables are relative to.
-    pub base: PathBuf,
     /// Settings that flakes want and that are allowed.
     pub wanted: Wanted,
     store: Option<Arc<LocalStore>>,
@@ -56,7 +53,6 @@ impl<'a> Call<'a> {
             given,
             out,
             targets: Targets::Packages,
-            base: current_dir(),
             wanted: Wanted::default(),
             store: None,
         })
@@ -91,7 +87,11 @@ impl<'a> Call<'a> {
 
     /// The session for evaluation.
     pub fn session(&self) -> Outcome<Session> {
-        let mut args = EvalArgs { impure: self.given.has("impure"), ..EvalArgs::default() };
+        let mut args = EvalArgs {
+            impure: self.given.has("impure"),
+            base: self.given.base.clone(),
+            ..EvalArgs::default()
+        };
         for (flag, make) in [
             ("arg", AutoArg::Expr as fn(String) -> AutoArg),
             ("argstr", AutoArg::Text),
@@ -112,13 +112,8 @@ impl<'a> Call<'a> {
         Ok(Session::with(self.common.settings.clone(), self.common.env.clone(), args))
     }
 
-    /// Evaluates on the store.
-    pub fn evaluate<T: Send>(
-        &mut self,
-        session: &Session,
-        read_only: bool,
-        work: impl FnOnce(&mut Vm, Set) -> Result<T, Stop> + Send,
-    ) -> Outcome<T> {
+    /// The evaluator's settings for this call.
+    pub fn eval_settings(&self, session: &Session, read_only: bool) -> firn_eval::Settings {
         let mut settings = session.eval_settings(read_only);
         // What is in a file may read other files; expressions and flakes are pure.
         let from_file = self.given.value("file").is_some();
@@ -136,8 +131,29 @@ impl<'a> Call<'a> {
                 settings.features.push(feature.to_owned());
             }
         }
-        let bench = self.bench()?;
-        let io: Arc<dyn EvalIo> = Arc::new(bench.io());
+        settings
+    }
+
+    /// Evaluates on the store.
+    pub fn evaluate<T: Send>(
+        &mut self,
+        session: &Session,
+        read_only: bool,
+        work: impl FnOnce(&mut Vm, Set) -> Result<T, Stop> + Send,
+    ) -> Outcome<T> {
+        let settings = self.eval_settings(session, read_only);
+        let io: Arc<dyn EvalIo> = Arc::new(self.bench()?.io());
+        self.evaluate_in(session, settings, io, work)
+    }
+
+    /// Evaluates in this world.
+    pub fn evaluate_in<T: Send>(
+        &self,
+        session: &Session,
+        settings: firn_eval::Settings,
+        io: Arc<dyn EvalIo>,
+        work: impl FnOnce(&mut Vm, Set) -> Result<T, Stop> + Send,
+    ) -> Outcome<T> {
         let evaluator = session.evaluator(io, settings);
         let result = evaluator.run(|vm| {
             let args = session.auto_args(vm)?;

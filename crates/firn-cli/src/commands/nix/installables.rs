@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use firn_build::{DerivedPath, OutputsSpec};
@@ -16,6 +17,7 @@ use firn_store::{ClosureOptions, LocalStore, Store as _};
 use firn_syntax::source::Source;
 use firn_syntax::{Ast, Origin, Symbol};
 
+use super::cached::{parse_derived, print_derived};
 use super::call::{Call, Stop};
 use super::flakes::{self, Locking, Targets};
 use crate::common::eval::{Session, current_dir};
@@ -86,8 +88,8 @@ impl Call<'_> {
         }
         if path.contains('/') && !path.contains('#') && !path.contains(':') {
             let store = self.store()?;
-            let present = std::fs::symlink_metadata(path).is_ok()
-                || store.is_in_store(std::path::Path::new(path));
+            let present =
+                std::fs::symlink_metadata(path).is_ok() || store.is_in_store(Path::new(path));
             if let Ok(found) =
                 follow_links(&store, path).or_else(|e| if present { Err(e) } else { fail("") })
             {
@@ -98,7 +100,7 @@ impl Call<'_> {
                 return Ok(Installable::Store(wanted));
             }
         }
-        let (reference, fragment) = firn_flake::reference::parse(path, &self.base)
+        let (reference, fragment) = firn_flake::reference::parse(path, &self.given.base())
             .map_err(|e| Failure::Message(e.message().to_owned()))?;
         Ok(Installable::Flake { reference, fragment, outputs })
     }
@@ -144,27 +146,47 @@ impl Call<'_> {
                 .collect());
         }
         let session = self.session()?;
-        let root = self.root(&session)?;
-        self.evaluate(&session, false, |vm, args| {
+        self.derived_paths_for(&session, items, self.targets)
+    }
+
+    /// As [`Call::derived_paths`], with other outputs of flakes where nobody says which.
+    pub fn derived_paths_for(
+        &mut self,
+        session: &Session,
+        items: &[Installable],
+        targets: Targets,
+    ) -> Outcome<Vec<Vec<DerivedPath>>> {
+        let root = Root { targets, ..self.root(session)? };
+        let store = self.store()?;
+        let dir = store.store_dir();
+        let question = format!("paths {items:?} {targets:?}");
+        let texts = self.evaluate_cached(session, false, &question, |vm, args| {
             let mut values = root.values(args);
             let mut all = Vec::new();
             for item in items {
-                all.push(match item {
+                let paths = match item {
                     Installable::Store(path) => vec![path.clone()],
                     Installable::Attr { outputs, .. } | Installable::Flake { outputs, .. } => {
                         let found = values.get(vm, item)?;
                         of_value(vm, found.value, args, outputs.as_ref())?
                     }
-                });
+                };
+                let dir = vm.store_dir();
+                all.push(paths.iter().map(|path| print_derived(dir, path)).collect::<Vec<_>>());
             }
             Ok(all)
-        })
+        })?;
+        texts
+            .iter()
+            .map(|paths| paths.iter().map(|text| parse_derived(dir, text)).collect())
+            .collect()
     }
 
     /// What values of installables come from.
     pub fn root(&mut self, session: &Session) -> Outcome<Root> {
         Ok(Root {
             source: self.source()?,
+            base: self.given.base(),
             locking: {
                 let mut locking = self.locking(session)?;
                 locking.apply_settings = true;
@@ -222,7 +244,7 @@ impl Call<'_> {
     /// The file or expression that flags name.
     pub fn source(&self) -> Outcome<SourceText> {
         if let Some(text) = self.given.value("expr") {
-            return Ok(SourceText::Expr(text.to_owned(), self.base.clone()));
+            return Ok(SourceText::Expr(text.to_owned()));
         }
         match self.given.value("file") {
             Some("-") => {
@@ -231,9 +253,6 @@ impl Call<'_> {
                     .read_to_end(&mut text)
                     .map_err(|e| Failure::Message(format!("reading standard input: {e}")))?;
                 Ok(SourceText::Stdin(text))
-            }
-            Some(file) if self.base.join(file).exists() => {
-                Ok(SourceText::File(self.base.join(file).to_string_lossy().into_owned()))
             }
             Some(file) => Ok(SourceText::File(file.to_owned())),
             None => Ok(SourceText::None),
@@ -244,6 +263,7 @@ impl Call<'_> {
 /// What values of installables come from.
 pub struct Root {
     source: SourceText,
+    base: PathBuf,
     /// How flakes are locked.
     pub locking: Locking,
     targets: Targets,
@@ -281,7 +301,7 @@ impl Root {
     /// The same flakes, of which other outputs are taken if nobody says which.
     pub fn for_targets(&self, targets: Targets) -> Root {
         let (locking, system) = (self.locking.clone(), self.system.clone());
-        Root { source: SourceText::None, locking, targets, system }
+        Root { source: SourceText::None, base: current_dir(), locking, targets, system }
     }
 }
 
@@ -297,7 +317,7 @@ impl Values<'_> {
             Installable::Attr { path, .. } => {
                 let root = match self.file {
                     Some(value) => value,
-                    None => self.root.source.root(vm)?,
+                    None => self.root.source.root(vm, &self.root.base)?,
                 };
                 self.file = Some(root);
                 let (value, pos) = packages::select(vm, path, self.args, root)?;
@@ -327,7 +347,7 @@ impl Values<'_> {
 /// Where attributes are.
 pub enum SourceText {
     /// An expression, and the folder that its paths are relative to.
-    Expr(String, std::path::PathBuf),
+    Expr(String),
     Stdin(Vec<u8>),
     File(String),
     None,
@@ -335,15 +355,19 @@ pub enum SourceText {
 
 impl SourceText {
     /// The value, not yet called with arguments.
-    pub fn root(&self, vm: &mut Vm) -> Result<Value, Stop> {
+    pub fn root(&self, vm: &mut Vm, base: &Path) -> Result<Value, Stop> {
         let ast: Arc<Ast> = match self {
-            Self::Expr(text, base) => {
-                vm.parse(Source::new(Origin::String, text.as_bytes()), base)?
+            Self::Expr(text) => vm.parse(Source::new(Origin::String, text.as_bytes()), base)?,
+            Self::Stdin(text) => vm.parse(Source::new(Origin::Stdin, text.clone()), base)?,
+            Self::File(file) => {
+                // relative to the present folder, unless a script says otherwise
+                let file =
+                    match base == current_dir() || file.starts_with('<') || file.contains(':') {
+                        true => file.clone(),
+                        false => base.join(file).to_string_lossy().into_owned(),
+                    };
+                crate::commands::nix_build::parse(vm, &file, false)?
             }
-            Self::Stdin(text) => {
-                vm.parse(Source::new(Origin::Stdin, text.clone()), &current_dir())?
-            }
-            Self::File(file) => crate::commands::nix_build::parse(vm, file, false)?,
             Self::None => {
                 return Err(Failure::Usage("no file or expression is given".into()).into());
             }

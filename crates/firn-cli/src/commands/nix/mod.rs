@@ -1,6 +1,7 @@
 //! `nix`: the table of its commands; each command or family of commands is a file of its own.
 
 mod bundle;
+mod cached;
 mod call;
 mod complete;
 mod config;
@@ -8,6 +9,7 @@ mod copy;
 mod derivation;
 mod develop;
 mod edit;
+mod environment;
 mod eval;
 mod examples;
 mod flags;
@@ -39,9 +41,9 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use call::Call;
+use environment::ENVIRONMENT;
 use flags::{EVALUATION, Flag, Given, INSTALLABLES, LOCKING, PATHS, flag, option};
 
-use crate::common::eval::current_dir;
 use crate::common::legacy::{self, Common, Outcome, Taken};
 
 /// A command of `nix`.
@@ -60,6 +62,7 @@ pub struct Command {
 /// Words that begin several commands, with what they have in common.
 const FAMILIES: &[(&str, &str)] = &[
     ("config", "manipulate the Nix configuration"),
+    ("env", "manipulate the process environment"),
     ("flake", "manage Nix flakes"),
     ("derivation", "work with derivations, Nix's notion of a build plan"),
     ("formatter", "build or run the formatter"),
@@ -81,8 +84,9 @@ const COMMANDS: &[Command] = &[
     Command { path: "copy", about: "copy paths between Nix stores", arguments: "[installables]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, PATHS, copy::FLAGS], run: copy::run },
     Command { path: "derivation add", about: "add a store derivation", arguments: "", flags: &[], run: derivation::add },
     Command { path: "derivation show", about: "show the contents of a store derivation", arguments: "[installables]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, RECURSIVE], run: derivation::show },
-    Command { path: "develop", about: "run a bash shell that provides the build environment of a derivation", arguments: "[installable]", flags: &[INSTALLABLES, EVALUATION, LOCKING, develop::FLAGS], run: develop::develop },
+    Command { path: "develop", about: "run a bash shell that provides the build environment of a derivation", arguments: "[installable]", flags: &[INSTALLABLES, EVALUATION, LOCKING, ENVIRONMENT, develop::SHELLS, develop::FLAGS], run: develop::develop },
     Command { path: "edit", about: "open the Nix expression of a Nix package in $EDITOR", arguments: "installable", flags: &[INSTALLABLES, EVALUATION, LOCKING], run: edit::run },
+    Command { path: "env shell", about: "run a shell in which the specified packages are available", arguments: "[installables]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, ENVIRONMENT, run::COMMAND], run: run::shell },
     Command { path: "eval", about: "evaluate a Nix expression", arguments: "[installable]", flags: &[INSTALLABLES, EVALUATION, LOCKING, JSON, eval::FLAGS], run: eval::run },
     Command { path: "flake archive", about: "copy a flake and all its inputs to a store", arguments: "[flake-url]", flags: &[EVALUATION, LOCKING, JSON, flake::copy::ARCHIVE], run: flake::copy::archive },
     Command { path: "flake check", about: "check whether the flake evaluates and run its tests", arguments: "[flake-url]", flags: &[EVALUATION, LOCKING, flake::CHECK], run: flake::check::run },
@@ -121,14 +125,15 @@ const COMMANDS: &[Command] = &[
     Command { path: "profile rollback", about: "roll back to the previous version or a specified version of a profile", arguments: "", flags: &[profile::PROFILE, profile::DRY, profile::ROLLBACK], run: profile::rollback },
     Command { path: "profile upgrade", about: "upgrade packages using their most recent flake", arguments: "[elements]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, profile::PROFILE, profile::MATCH], run: profile::upgrade },
     Command { path: "profile wipe-history", about: "delete non-current versions of a profile", arguments: "", flags: &[profile::PROFILE, profile::DRY, profile::WIPE], run: profile::wipe_history },
+    Command { path: "print-dev-env", about: "print shell code that can be sourced by bash to reproduce the build environment of a derivation", arguments: "[installable]", flags: &[INSTALLABLES, EVALUATION, LOCKING, JSON, develop::SHELLS], run: develop::print_dev_env },
     Command { path: "registry add", about: "add/replace flake in user flake registry", arguments: "from-url to-url", flags: &[EVALUATION, registry::FLAGS], run: registry::add },
     Command { path: "registry list", about: "list available Nix flakes", arguments: "", flags: &[EVALUATION], run: registry::list },
     Command { path: "registry pin", about: "pin a flake to its current version or to the current version of a flake URL", arguments: "url [locked]", flags: &[EVALUATION, registry::FLAGS], run: registry::pin },
     Command { path: "registry remove", about: "remove flake from user flake registry", arguments: "url", flags: &[EVALUATION, registry::FLAGS], run: registry::remove },
     Command { path: "registry resolve", about: "resolve flake references using the registry", arguments: "url…", flags: &[EVALUATION], run: registry::resolve },
-    Command { path: "run", about: "run a Nix application", arguments: "[installable] [args]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, run::ENVIRONMENT], run: run::run },
+    Command { path: "run", about: "run a Nix application", arguments: "[installable] [args]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, ENVIRONMENT], run: run::run },
     Command { path: "search", about: "search for packages", arguments: "installable regex…", flags: &[INSTALLABLES, EVALUATION, LOCKING, JSON, search::FLAGS], run: search::run },
-    Command { path: "shell", about: "run a shell in which the specified packages are available", arguments: "[installables]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, run::ENVIRONMENT, run::COMMAND], run: run::shell },
+    Command { path: "shell", about: "run a shell in which the specified packages are available", arguments: "[installables]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, ENVIRONMENT, run::COMMAND], run: run::shell },
     Command { path: "store add", about: "add a file or directory to the Nix store", arguments: "path", flags: &[store::add::FLAGS, store::add::MODE], run: store::add::add },
     Command { path: "store add-file", about: "deprecated alias for nix store add --mode flat", arguments: "path", flags: &[store::add::FLAGS], run: store::add::add_file },
     Command { path: "store add-path", about: "deprecated alias for nix store add", arguments: "path", flags: &[store::add::FLAGS, store::add::MODE], run: store::add::add },
@@ -203,7 +208,13 @@ pub fn run(_name: &str, args: Vec<OsString>) -> ExitCode {
         }
         let mut chosen = Chosen::default();
         let mut given = Given::default();
-        let (args, base) = shebang::expand(args)?;
+        let args = match shebang::expand(&args)? {
+            Some((args, dir)) => {
+                given.base = Some(dir);
+                args
+            }
+            None => args,
+        };
         let common = Common::parse("nix", args, |_, arg, rest| {
             if arg.starts_with('-') && arg != "-" && !rest.only_arguments() {
                 let mut groups: Vec<&'static [Flag]> = Vec::new();
@@ -232,7 +243,6 @@ pub fn run(_name: &str, args: Vec<OsString>) -> ExitCode {
             return help::print(out, chosen.command, &words, asked);
         };
         let mut call = Call::new(common, given, out)?;
-        call.base = base.map_or_else(current_dir, |dir| current_dir().join(dir));
         (command.run)(&mut call)
     })
 }

@@ -56,8 +56,9 @@ pub fn run(call: &mut Call<'_>) -> Outcome {
 pub fn build(call: &mut Call<'_>) -> Outcome {
     call.no_arguments()?;
     let (app, _) = named_formatter(call)?;
+    let build = app.wanted(call.store()?.store_dir())?;
     let bench = call.bench()?;
-    let results = bench.build(&app.build).map_err(|e| super::realise::failure(&e))?;
+    let results = bench.build(&build).map_err(|e| super::realise::failure(&e))?;
     drop(bench);
     super::realise::link_results(call, &results)?;
     Ok(writeln!(call.out, "{}", app.program)?)
@@ -107,7 +108,8 @@ fn formatter_of(call: &mut Call<'_>, reference: &FlakeRef) -> Outcome<Option<App
 fn names_formatter(vm: &mut Vm, outputs: Value, system: &str) -> Result<bool, Stop> {
     let mut at = outputs;
     for name in ["formatter", system] {
-        let Some(next) = at.as_set().and_then(|set| set.get(Symbol::intern(name.as_bytes()))) else {
+        let Some(next) = at.as_set().and_then(|set| set.get(Symbol::intern(name.as_bytes())))
+        else {
             return Ok(false);
         };
         at = vm.force(next, PosId::NONE)?;
@@ -116,10 +118,15 @@ fn names_formatter(vm: &mut Vm, outputs: Value, system: &str) -> Result<bool, St
 }
 
 /// Builds a formatter and becomes it; it is told the folder of the flake.
-fn start(call: &mut Call<'_>, app: Application, args: &[String], folder: Option<PathBuf>) -> Outcome {
-    let build: &[DerivedPath] = &app.build;
+fn start(
+    call: &mut Call<'_>,
+    app: Application,
+    args: &[String],
+    folder: Option<PathBuf>,
+) -> Outcome {
+    let build = app.wanted(call.store()?.store_dir())?;
     let bench = call.bench()?;
-    bench.build(build).map_err(|e| super::realise::failure(&e))?;
+    bench.build(&build).map_err(|e| super::realise::failure(&e))?;
     drop(bench);
     let mut env: std::collections::BTreeMap<_, _> = std::env::vars_os().collect();
     if let Some(folder) = folder {
