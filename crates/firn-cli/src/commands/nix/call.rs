@@ -1,7 +1,6 @@
 //! What a `nix` command gets: settings, flags, arguments, and from them the store and an evaluator.
 
 use std::io::Write;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use firn_eval::error::render;
@@ -16,7 +15,7 @@ use super::flags::Given;
 use super::flake_settings::Wanted;
 use super::flakes::Targets;
 use crate::common::build::Workbench;
-use crate::common::eval::{AutoArg, EvalArgs, Session, current_dir};
+use crate::common::eval::{AutoArg, EvalArgs, Session};
 use crate::common::legacy::{Common, Failure, Outcome, stderr_logger, usage};
 
 /// One run of a command.
@@ -29,8 +28,6 @@ pub struct Call<'a> {
     pub out: &'a mut dyn Write,
     /// Which outputs of flakes are meant if nobody says.
     pub targets: Targets,
-    /// The folder that paths of installables are relative to.
-    pub base: PathBuf,
     /// Settings that flakes want and that are allowed.
     pub wanted: Wanted,
     store: Option<Arc<LocalStore>>,
@@ -56,7 +53,6 @@ impl<'a> Call<'a> {
             given,
             out,
             targets: Targets::Packages,
-            base: current_dir(),
             wanted: Wanted::default(),
             store: None,
         })

@@ -85,9 +85,16 @@ pub struct Given {
     flags: Vec<(&'static str, Vec<String>)>,
     /// Arguments that are no flags.
     pub args: Vec<String>,
+    /// What relative paths in arguments start from, if it is not the present folder.
+    pub base: Option<std::path::PathBuf>,
 }
 
 impl Given {
+    /// The folder that relative paths in arguments start from.
+    pub fn base(&self) -> std::path::PathBuf {
+        self.base.clone().unwrap_or_else(crate::common::eval::current_dir)
+    }
+
     /// Whether a flag was given.
     pub fn has(&self, long: &str) -> bool {
         self.flags.iter().any(|(name, _)| *name == long)

@@ -107,7 +107,7 @@ impl Call<'_> {
     /// What flags and settings say about locking.
     pub fn locking(&mut self, session: &Session) -> Outcome<Locking> {
         let message = |e: Error| Failure::Message(e.message().to_owned());
-        let cwd = current_dir();
+        let cwd = self.given.base();
         let mut registries = session.registries();
         for values in self.given.all("override-flake") {
             if let [from, to] = values {

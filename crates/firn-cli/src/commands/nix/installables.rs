@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use firn_build::{DerivedPath, OutputsSpec};
@@ -86,8 +87,8 @@ impl Call<'_> {
         }
         if path.contains('/') && !path.contains('#') && !path.contains(':') {
             let store = self.store()?;
-            let present = std::fs::symlink_metadata(path).is_ok()
-                || store.is_in_store(std::path::Path::new(path));
+            let present =
+                std::fs::symlink_metadata(path).is_ok() || store.is_in_store(Path::new(path));
             if let Ok(found) =
                 follow_links(&store, path).or_else(|e| if present { Err(e) } else { fail("") })
             {
@@ -98,7 +99,7 @@ impl Call<'_> {
                 return Ok(Installable::Store(wanted));
             }
         }
-        let (reference, fragment) = firn_flake::reference::parse(path, &self.base)
+        let (reference, fragment) = firn_flake::reference::parse(path, &self.given.base())
             .map_err(|e| Failure::Message(e.message().to_owned()))?;
         Ok(Installable::Flake { reference, fragment, outputs })
     }
@@ -165,6 +166,7 @@ impl Call<'_> {
     pub fn root(&mut self, session: &Session) -> Outcome<Root> {
         Ok(Root {
             source: self.source()?,
+            base: self.given.base(),
             locking: {
                 let mut locking = self.locking(session)?;
                 locking.apply_settings = true;
@@ -222,7 +224,7 @@ impl Call<'_> {
     /// The file or expression that flags name.
     pub fn source(&self) -> Outcome<SourceText> {
         if let Some(text) = self.given.value("expr") {
-            return Ok(SourceText::Expr(text.to_owned(), self.base.clone()));
+            return Ok(SourceText::Expr(text.to_owned()));
         }
         match self.given.value("file") {
             Some("-") => {
@@ -231,9 +233,6 @@ impl Call<'_> {
                     .read_to_end(&mut text)
                     .map_err(|e| Failure::Message(format!("reading standard input: {e}")))?;
                 Ok(SourceText::Stdin(text))
-            }
-            Some(file) if self.base.join(file).exists() => {
-                Ok(SourceText::File(self.base.join(file).to_string_lossy().into_owned()))
             }
             Some(file) => Ok(SourceText::File(file.to_owned())),
             None => Ok(SourceText::None),
@@ -244,6 +243,7 @@ impl Call<'_> {
 /// What values of installables come from.
 pub struct Root {
     source: SourceText,
+    base: PathBuf,
     /// How flakes are locked.
     pub locking: Locking,
     targets: Targets,
@@ -281,7 +281,7 @@ impl Root {
     /// The same flakes, of which other outputs are taken if nobody says which.
     pub fn for_targets(&self, targets: Targets) -> Root {
         let (locking, system) = (self.locking.clone(), self.system.clone());
-        Root { source: SourceText::None, locking, targets, system }
+        Root { source: SourceText::None, base: self.base.clone(), locking, targets, system }
     }
 }
 
@@ -297,7 +297,7 @@ impl Values<'_> {
             Installable::Attr { path, .. } => {
                 let root = match self.file {
                     Some(value) => value,
-                    None => self.root.source.root(vm)?,
+                    None => self.root.source.root(vm, &self.root.base)?,
                 };
                 self.file = Some(root);
                 let (value, pos) = packages::select(vm, path, self.args, root)?;
@@ -326,8 +326,7 @@ impl Values<'_> {
 
 /// Where attributes are.
 pub enum SourceText {
-    /// An expression, and the folder that its paths are relative to.
-    Expr(String, std::path::PathBuf),
+    Expr(String),
     Stdin(Vec<u8>),
     File(String),
     None,
@@ -335,15 +334,19 @@ pub enum SourceText {
 
 impl SourceText {
     /// The value, not yet called with arguments.
-    pub fn root(&self, vm: &mut Vm) -> Result<Value, Stop> {
+    pub fn root(&self, vm: &mut Vm, base: &Path) -> Result<Value, Stop> {
         let ast: Arc<Ast> = match self {
-            Self::Expr(text, base) => {
-                vm.parse(Source::new(Origin::String, text.as_bytes()), base)?
+            Self::Expr(text) => vm.parse(Source::new(Origin::String, text.as_bytes()), base)?,
+            Self::Stdin(text) => vm.parse(Source::new(Origin::Stdin, text.clone()), base)?,
+            Self::File(file) => {
+                // relative to the present folder, unless a script says otherwise
+                let file =
+                    match base == current_dir() || file.starts_with('<') || file.contains(':') {
+                        true => file.clone(),
+                        false => base.join(file).to_string_lossy().into_owned(),
+                    };
+                crate::commands::nix_build::parse(vm, &file, false)?
             }
-            Self::Stdin(text) => {
-                vm.parse(Source::new(Origin::Stdin, text.clone()), &current_dir())?
-            }
-            Self::File(file) => crate::commands::nix_build::parse(vm, file, false)?,
             Self::None => {
                 return Err(Failure::Usage("no file or expression is given".into()).into());
             }

@@ -37,7 +37,6 @@ use std::process::ExitCode;
 use call::Call;
 use flags::{EVALUATION, Flag, Given, INSTALLABLES, LOCKING, PATHS, flag, option};
 
-use crate::common::eval::current_dir;
 use crate::common::legacy::{self, Common, Outcome, Taken};
 
 /// A command of `nix`.
@@ -191,7 +190,13 @@ pub fn run(_name: &str, args: Vec<OsString>) -> ExitCode {
     legacy::run("nix", |out| {
         let mut chosen = Chosen::default();
         let mut given = Given::default();
-        let (args, base) = shebang::expand(args)?;
+        let args = match shebang::expand(&args)? {
+            Some((args, dir)) => {
+                given.base = Some(dir);
+                args
+            }
+            None => args,
+        };
         let common = Common::parse("nix", args, |_, arg, rest| {
             if arg.starts_with('-') && !rest.only_arguments() {
                 let mut groups: Vec<&'static [Flag]> = Vec::new();
@@ -217,7 +222,6 @@ pub fn run(_name: &str, args: Vec<OsString>) -> ExitCode {
             return help::print(out, chosen.command, &words, asked);
         };
         let mut call = Call::new(common, given, out)?;
-        call.base = base.map_or_else(current_dir, |dir| current_dir().join(dir));
         (command.run)(&mut call)
     })
 }

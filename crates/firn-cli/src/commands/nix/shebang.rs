@@ -1,104 +1,123 @@
-//! Scripts whose first line starts `nix`: the lines `#! nix …` that follow are its command line. Defined in the
-//! Nix manual, "nix", "Shebang interpreter".
+//! Scripts whose first line names `nix` as their interpreter: the lines `#! nix …` that follow have its arguments.
+//! Defined in the Nix manual, "nix", "Shebang interpreter".
 
 use std::ffi::OsString;
+use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 
-use crate::common::legacy::{Outcome, fail};
+use crate::common::legacy::{Failure, Outcome};
 
-/// A command line, and the folder that paths in it are relative to if it is from a script.
-pub type CommandLine = (Vec<OsString>, Option<PathBuf>);
-
-/// If the first argument is a script, the command line that it contains; else the arguments as they are.
-///
-/// # Errors
-/// If the script's lines are not well-formed.
-pub fn expand(args: Vec<OsString>) -> Outcome<CommandLine> {
-    let Some(script) = args.first().filter(|a| !a.is_empty()) else { return Ok((args, None)) };
-    let Ok(text) = std::fs::read(script) else { return Ok((args, None)) };
-    let Some(text) = text.strip_prefix(b"#!") else { return Ok((args, None)) };
-    let words = words(&contents(&String::from_utf8_lossy(text)))?;
-    let base = PathBuf::from(script)
-        .parent()
-        .map(|dir| if dir.as_os_str().is_empty() { PathBuf::from(".") } else { dir.to_owned() });
-    let all = words.into_iter().map(OsString::from).chain(args).collect();
-    Ok((all, base))
+/// The arguments that a script has in it, with its own name and arguments behind them, and the folder that relative
+/// paths in it start from. `None` if the first argument is no script.
+pub fn expand(args: &[OsString]) -> Outcome<Option<(Vec<OsString>, PathBuf)>> {
+    let Some((script, rest)) = args.split_first() else { return Ok(None) };
+    let Some(text) = script_lines(script) else { return Ok(None) };
+    let mut all: Vec<OsString> = words(&text)?.into_iter().map(OsString::from).collect();
+    all.push(script.clone());
+    all.extend_from_slice(rest);
+    let dir = PathBuf::from(script).parent().map(std::path::Path::to_owned).unwrap_or_default();
+    let dir = std::path::absolute(if dir.as_os_str().is_empty() { ".".into() } else { dir })
+        .map_err(|e| Failure::Message(format!("cannot get the current directory: {e}")))?;
+    Ok(Some((all, dir)))
 }
 
-/// What follows `#! nix` in the lines below the first one, as far as they are comments of some language.
-fn contents(text: &str) -> String {
-    let mut out = String::new();
-    for line in text.lines().skip(1) {
-        if !line.starts_with(['#', '/', '\\', '%', '@', '*', '-', '(']) {
+/// What follows `#! nix` in the comments at the start of a script.
+fn script_lines(script: &OsString) -> Option<String> {
+    let mut lines = BufReader::new(std::fs::File::open(script).ok()?).split(b'\n');
+    if !lines.next()?.ok()?.starts_with(b"#!") {
+        return None;
+    }
+    let mut text = String::new();
+    for line in lines.map_while(Result::ok) {
+        if !line.first().is_some_and(|c| b"#/\\%@*-(".contains(c)) {
             break;
         }
-        let Some(rest) = line.strip_prefix("#!") else { continue };
+        let line = String::from_utf8_lossy(&line).into_owned();
+        let Some(rest) = line.trim_end().strip_prefix("#!") else { continue };
         let Some(rest) = rest.trim_start().strip_prefix("nix") else { continue };
-        if let Some(rest) = rest.strip_prefix(' ').or_else(|| rest.is_empty().then_some("")) {
-            out.push_str(rest);
-            out.push('\n');
+        // one space goes, further ones are indentation
+        match rest.strip_prefix(' ') {
+            Some(rest) => text.push_str(rest),
+            None if rest.is_empty() => {}
+            None => continue,
         }
+        text.push('\n');
     }
-    out
+    Some(text)
 }
 
-/// Words between white space; what is between two backticks each is one word.
+/// Divides a text at white space. What is between double backticks is one word.
 fn words(text: &str) -> Outcome<Vec<String>> {
-    let mut found = Vec::new();
-    let mut rest = text;
-    loop {
-        rest = rest.trim_start();
-        let Some(first) = rest.chars().next() else { return Ok(found) };
-        if rest.starts_with("``") && !rest.starts_with("```") {
-            let (word, after) = quoted(&rest[2..])?;
-            found.push(word);
-            rest = after;
-            continue;
+    let fail = |text: &str| Err(Failure::Message(text.to_owned()));
+    let chars: Vec<char> = text.chars().collect();
+    let mut words = Vec::new();
+    let mut word = String::new();
+    let mut at = 0;
+    while let Some(c) = chars.get(at) {
+        match c {
+            ' ' | '\t' | '\n' | '\r' => {
+                if !word.is_empty() {
+                    words.push(std::mem::take(&mut word));
+                }
+                at += 1;
+            }
+            '`' if ticks(&chars, at) >= 2 => {
+                let (quoted, end) = quoted(&chars, at + 2).ok_or_else(|| {
+                    Failure::Message("unterminated quoted string in nix shebang".into())
+                })?;
+                words.push(std::mem::take(&mut word) + &quoted);
+                at = end;
+            }
+            '`' => return fail("single backtick is not a supported syntax in the nix shebang."),
+            '$' | '*' | '~' | '<' | '>' | '|' | ';' | '(' | ')' | '[' | ']' | '{' | '}' | '\''
+            | '"' | '\\' => {
+                return fail(&format!(
+                    "unsupported unquoted character in nix shebang: {c}. Use double backticks to escape?"
+                ));
+            }
+            '#' if word.is_empty() => {
+                return fail(
+                    "unquoted nix shebang argument cannot start with #. Use double backticks to escape?",
+                );
+            }
+            c => {
+                word.push(*c);
+                at += 1;
+            }
         }
-        if first == '#' {
-            return fail(
-                "unquoted nix shebang argument cannot start with #. Use double backticks to escape?",
-            );
-        }
-        let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
-        let (word, after) = rest.split_at(end);
-        if word.contains('`') {
-            return fail("single backtick is not a supported syntax in the nix shebang.");
-        }
-        if let Some(c) = word.chars().find(|c| "$*~<>|;()[]{}'\"\\".contains(*c)) {
-            return fail(format!(
-                "unsupported unquoted character in nix shebang: {c}. Use double backticks to escape?"
-            ));
-        }
-        found.push(word.to_owned());
-        rest = after;
     }
+    if !word.is_empty() {
+        words.push(word);
+    }
+    Ok(words)
 }
 
-/// A quoted word up to its closing backticks, and what follows. A space before them is not part of it; of more
-/// backticks than two in a row one is dropped.
-fn quoted(text: &str) -> Outcome<(String, &str)> {
+/// How many backticks there are.
+fn ticks(chars: &[char], at: usize) -> usize {
+    chars[at..].iter().take_while(|c| **c == '`').count()
+}
+
+/// A quoted word that begins at `at`, and where it has ended. A space before the end does not belong to it; of three
+/// or more backticks the first is not one.
+fn quoted(chars: &[char], mut at: usize) -> Option<(String, usize)> {
     let mut word = String::new();
-    let mut rest = text;
     loop {
-        let ticks = |s: &str| s.len() - s.trim_start_matches('`').len();
-        if let Some(after) = rest.strip_prefix(' ')
-            && ticks(after) == 2
-        {
-            return Ok((word, &after[2..]));
-        }
-        match ticks(rest) {
-            0 | 1 => {
-                let Some(c) = rest.chars().next() else {
-                    return fail("unterminated quoted string in nix shebang");
-                };
-                word.push(c);
-                rest = &rest[c.len_utf8()..];
-            }
-            2 => return Ok((word, &rest[2..])),
-            n => {
-                word.extend(std::iter::repeat_n('`', n - 1));
-                rest = &rest[n..];
+        match chars.get(at)? {
+            ' ' if ticks(chars, at + 1) == 2 => return Some((word, at + 3)),
+            '`' => match ticks(chars, at) {
+                2 => return Some((word, at + 2)),
+                1 => {
+                    word.push('`');
+                    at += 1;
+                }
+                n => {
+                    word.extend(std::iter::repeat_n('`', n - 1));
+                    at += n;
+                }
+            },
+            c => {
+                word.push(*c);
+                at += 1;
             }
         }
     }
@@ -109,17 +128,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_become_words() {
-        let script = "/usr/bin/env nix\n# a comment\n#! nix shell a#b\n#! nix --expr ``\n\
-            #! nix  let x = 1;\n#! nix in x\n#! nix ``\n#! nix -c bash\necho\n#! nix no\n";
-        let words = words(&contents(script)).unwrap();
-        assert_eq!(words, ["shell", "a#b", "--expr", "\n let x = 1;\nin x\n", "-c", "bash"]);
+    fn words_are_divided_at_white_space() {
+        let good = |text: &str| words(text).unwrap();
+        assert_eq!(good("--offline shell\na#b  c\n"), ["--offline", "shell", "a#b", "c"]);
+        assert_eq!(good("--expr ``\n { a }: \"x\"\n``\n"), ["--expr", "\n { a }: \"x\"\n"]);
+        assert_eq!(good("`` a ``"), [" a"]);
+        assert_eq!(good("``a ``` b``"), ["a `` b"]);
+        assert_eq!(good("``a`b``"), ["a`b"]);
+        for bad in ["a `b`", "*", "#a", "``x", "a \"b\""] {
+            assert!(words(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]
-    fn backticks_quote() {
-        assert_eq!(words("``a b`` `` c ``").unwrap(), ["a b", " c"]);
-        assert_eq!(words("``a```b``").unwrap(), ["a``b"]);
-        assert!(words("``a").is_err() && words("a *").is_err() && words("#").is_err());
+    fn only_the_comments_at_the_start_count() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("script");
+        std::fs::write(
+            &file,
+            "#! /usr/bin/env nix\n# words\n// more\n#! nix shell\n#!nix: x\n#! nixos y\n\n#! nix no\n",
+        )
+        .unwrap();
+        let (args, folder) = expand(&[file.clone().into(), "arg".into()]).unwrap().unwrap();
+        assert_eq!(args, ["shell".into(), file.into_os_string(), OsString::from("arg")]);
+        assert_eq!(folder, dir.path());
+        assert!(expand(&["build".into()]).unwrap().is_none());
+        assert!(expand(&[]).unwrap().is_none());
     }
 }
