@@ -65,6 +65,9 @@ pub enum Use {
     All,
 }
 
+/// The place of the registry that is asked just before the global one.
+const BEFORE_GLOBAL: usize = 3;
+
 /// Where registries are.
 #[derive(Debug, Clone, Default)]
 pub struct Registries {
@@ -76,6 +79,11 @@ pub struct Registries {
     pub system: Option<PathBuf>,
     /// The URL or path of the global one; empty for none.
     pub global: String,
+    /// The program's own names, which count as global ones and are asked first of these: the file is not needed
+    /// for them.
+    pub built_in: Registry,
+    /// The program's own names that count only where the global registry has none such.
+    pub fallback: Registry,
 }
 
 impl Registry {
@@ -144,21 +152,21 @@ impl Registry {
 }
 
 impl Registries {
-    /// All registries with their origins, the first to be asked first.
-    ///
-    /// # Errors
-    /// If one cannot be had.
-    pub fn all(&self, vm: &Vm) -> Result<Vec<(Origin, Registry)>> {
+    /// All registries with their origins, the first to be asked first. Each is read when it is asked for, since the
+    /// global one may have to be downloaded.
+    pub fn each(&self, vm: &Vm) -> impl Iterator<Item = (Origin, Result<Registry>)> {
         let file = |path: &Option<PathBuf>| match path {
             Some(path) => Registry::read(path),
             None => Ok(Registry::default()),
         };
-        Ok(vec![
-            (Origin::Flag, self.flags.clone()),
-            (Origin::User, file(&self.user)?),
-            (Origin::System, file(&self.system)?),
-            (Origin::Global, self.global(vm)?),
-        ])
+        (0..6).map(move |number| match number {
+            0 => (Origin::Flag, Ok(self.flags.clone())),
+            1 => (Origin::User, file(&self.user)),
+            2 => (Origin::System, file(&self.system)),
+            BEFORE_GLOBAL => (Origin::Global, Ok(self.built_in.clone())),
+            4 => (Origin::Global, self.global(vm)),
+            _ => (Origin::Global, Ok(self.fallback.clone())),
+        })
     }
 
     fn global(&self, vm: &Vm) -> Result<Registry> {
@@ -183,22 +191,32 @@ impl Registries {
         /// More steps are a circle.
         const MOST_STEPS: usize = 100;
         let (mut input, mut dir) = (input.clone(), None);
-        let mut registries: Option<Vec<(Origin, Registry)>> = None;
+        let mut asked: Vec<(Origin, Registry)> = Vec::new();
+        let mut others = self.each(vm);
         'again: for _ in 0..=MOST_STEPS {
             if input.is_direct() && which == Use::No {
                 return Ok((input, dir));
             }
             // a direct input can only be replaced by the command line or the user
-            if input.is_direct() && self.flags.entries.is_empty() && registries.is_none() {
+            if input.is_direct() && self.flags.entries.is_empty() && asked.is_empty() {
                 return Ok((input, dir));
             }
             if which == Use::No {
                 break;
             }
-            if registries.is_none() {
-                registries = Some(self.all(vm)?);
-            }
-            for (origin, registry) in registries.iter().flatten() {
+            for number in 0.. {
+                if number == asked.len() {
+                    // nothing is downloaded to learn whether something that is no name stands for something else
+                    if input.is_direct() && number > BEFORE_GLOBAL && !self.global.starts_with('/')
+                    {
+                        break;
+                    }
+                    match others.next() {
+                        Some((origin, registry)) => asked.push((origin, registry?)),
+                        None => break,
+                    }
+                }
+                let (origin, registry) = &asked[number];
                 if which == Use::Limited && matches!(origin, Origin::User | Origin::System) {
                     continue;
                 }
