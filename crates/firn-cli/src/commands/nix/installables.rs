@@ -301,7 +301,7 @@ impl Root {
     /// The same flakes, of which other outputs are taken if nobody says which.
     pub fn for_targets(&self, targets: Targets) -> Root {
         let (locking, system) = (self.locking.clone(), self.system.clone());
-        Root { source: SourceText::None, base: current_dir(), locking, targets, system }
+        Root { source: SourceText::None, base: self.given.base(), locking, targets, system }
     }
 }
 
@@ -346,7 +346,6 @@ impl Values<'_> {
 
 /// Where attributes are.
 pub enum SourceText {
-    /// An expression, and the folder that its paths are relative to.
     Expr(String),
     Stdin(Vec<u8>),
     File(String),
