@@ -38,7 +38,7 @@ impl Call<'_> {
         question: &str,
         work: impl FnOnce(&mut Vm, Set) -> Result<T, Stop> + Send,
     ) -> Outcome<T> {
-        let settings = self.eval_settings(session, read_only);
+        let settings = self.eval_settings(session, read_only)?;
         let store = self.store()?;
         let Some(cache) = self.eval_cache(session) else {
             return self.evaluate(session, read_only, work);
@@ -54,6 +54,8 @@ impl Call<'_> {
         match recorder.finish() {
             // an expression on the command line is read by nobody
             Ok(_) if self.given.value("expr").is_some_and(|e| e.contains("currentTime")) => {}
+            // what the flake's settings change is not part of the answer
+            Ok(_) if self.took_settings => {}
             Ok(record) => keep(&cache, &store, &question, &answer, record),
             Err(why) => {
                 self.say(

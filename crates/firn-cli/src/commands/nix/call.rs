@@ -30,6 +30,8 @@ pub struct Call<'a> {
     pub targets: Targets,
     /// Settings that flakes want and that are allowed.
     pub wanted: Wanted,
+    /// Whether there were such settings.
+    pub took_settings: bool,
     store: Option<Arc<LocalStore>>,
 }
 
@@ -54,6 +56,7 @@ impl<'a> Call<'a> {
             out,
             targets: Targets::Packages,
             wanted: Wanted::default(),
+            took_settings: false,
             store: None,
         })
     }
@@ -113,7 +116,7 @@ impl<'a> Call<'a> {
     }
 
     /// The evaluator's settings for this call.
-    pub fn eval_settings(&self, session: &Session, read_only: bool) -> firn_eval::Settings {
+    pub fn eval_settings(&self, session: &Session, read_only: bool) -> Outcome<firn_eval::Settings> {
         let mut settings = session.eval_settings(read_only);
         // What is in a file may read other files; expressions and flakes are pure.
         let from_file = self.given.value("file").is_some();
@@ -131,7 +134,7 @@ impl<'a> Call<'a> {
                 settings.features.push(feature.to_owned());
             }
         }
-        settings
+        Ok(settings)
     }
 
     /// Evaluates on the store.
@@ -141,14 +144,14 @@ impl<'a> Call<'a> {
         read_only: bool,
         work: impl FnOnce(&mut Vm, Set) -> Result<T, Stop> + Send,
     ) -> Outcome<T> {
-        let settings = self.eval_settings(session, read_only);
+        let settings = self.eval_settings(session, read_only)?;
         let io: Arc<dyn EvalIo> = Arc::new(self.bench()?.io());
         self.evaluate_in(session, settings, io, work)
     }
 
     /// Evaluates in this world.
     pub fn evaluate_in<T: Send>(
-        &self,
+        &mut self,
         session: &Session,
         settings: firn_eval::Settings,
         io: Arc<dyn EvalIo>,
@@ -163,6 +166,7 @@ impl<'a> Call<'a> {
         std::mem::forget(evaluator);
         for (name, value) in self.wanted.allowed() {
             self.common.settings.set(&name, &value)?;
+            self.took_settings = true;
         }
         result.map_err(|stop| match stop {
             Stop::Eval(error) => {

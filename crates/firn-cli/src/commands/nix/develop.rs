@@ -411,7 +411,7 @@ fn bash_package(call: &mut Call<'_>, session: &Session, found: &Found) -> Outcom
     let mut locking = call.locking(session)?;
     locking.flags.overrides.clear();
     locking.flags.updates.clear();
-    let system = call.eval_settings(session, true).system;
+    let system = session.eval_settings(true).system;
     let question = format!("bash {reference:?}");
     let paths = call.evaluate_cached(session, false, &question, |vm, args| -> Result<_, Stop> {
         let locked = locking.lock(vm, &reference)?;

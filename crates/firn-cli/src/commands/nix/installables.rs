@@ -301,7 +301,7 @@ impl Root {
     /// The same flakes, of which other outputs are taken if nobody says which.
     pub fn for_targets(&self, targets: Targets) -> Root {
         let (locking, system) = (self.locking.clone(), self.system.clone());
-        Root { source: SourceText::None, base: self.given.base(), locking, targets, system }
+        Root { source: SourceText::None, base: self.base.clone(), locking, targets, system }
     }
 }
 
