@@ -198,7 +198,7 @@ fn values_and_errors_are_those_of_cpp_nix() {
 
 #[test]
 fn failed_thunks_are_not_evaluated_again() {
-    use firn_eval::io::{AddPath, DryIo, EvalIo, Fetch, Filter};
+    use firn_eval::io::{AddPath, Contents, DryIo, EvalIo, Fetch, Filter};
     use firn_eval::{Evaluator, Result, Settings};
     use firn_model::{Derivation, StoreDir, StorePath};
     use std::collections::BTreeSet;
@@ -223,8 +223,13 @@ fn failed_thunks_are_not_evaluated_again() {
         ) -> Result<StorePath> {
             self.0.add_text(name, text, references, dry)
         }
-        fn write_derivation(&self, derivation: &Derivation, path: &StorePath) -> Result<()> {
-            self.0.write_derivation(derivation, path)
+        fn write_derivation(
+            &self,
+            derivation: &Derivation,
+            path: &StorePath,
+            contents: Contents,
+        ) -> Result<()> {
+            self.0.write_derivation(derivation, path, contents)
         }
         fn read_derivation(&self, path: &StorePath) -> Result<Derivation> {
             self.0.read_derivation(path)

@@ -77,6 +77,10 @@ pub fn check_name(name: &str) -> Result<(), Error> {
         }
     }
     let allowed = |c: char| c.is_ascii_alphanumeric() || "+-._?=".contains(c);
+    // Allowed characters are single bytes.
+    if name.bytes().all(|b| allowed(char::from(b))) {
+        return Ok(());
+    }
     match name.chars().find(|c| !allowed(*c)) {
         None => Ok(()),
         Some(character) => Err(Error::NameCharacter { name: name.to_owned(), character }),
@@ -215,7 +219,15 @@ impl StoreDir {
     /// The whole path of `path`.
     #[must_use]
     pub fn print(&self, path: &StorePath) -> String {
-        format!("{}/{path}", self.0)
+        let mut out = String::with_capacity(self.0.len() + 1 + path.0.len());
+        self.push(&mut out, path);
+        out
+    }
+
+    fn push(&self, out: &mut String, path: &StorePath) {
+        out.push_str(&self.0);
+        out.push('/');
+        out.push_str(&path.0);
     }
 
     /// Parses a whole store path; nothing may follow it.
@@ -282,6 +294,16 @@ impl StoreDir {
         hash: &Hash,
         references: &BTreeSet<StorePath>,
     ) -> Result<StorePath, Error> {
+        self.make_text_path_of(name, hash, references)
+    }
+
+    /// As [`StoreDir::make_text_path`], for references in their order.
+    pub(crate) fn make_text_path_of<'p>(
+        &self,
+        name: &str,
+        hash: &Hash,
+        references: impl IntoIterator<Item = &'p StorePath>,
+    ) -> Result<StorePath, Error> {
         if hash.algo() != HashAlgo::Sha256 {
             return Err(Error::TextAlgo(hash.algo()));
         }
@@ -326,16 +348,16 @@ impl StoreDir {
         }
     }
 
-    fn kind_with_references(
+    fn kind_with_references<'p>(
         &self,
         kind: &str,
-        references: &BTreeSet<StorePath>,
+        references: impl IntoIterator<Item = &'p StorePath>,
         self_reference: bool,
     ) -> String {
         let mut out = kind.to_owned();
         for path in references {
             out.push(':');
-            out.push_str(&self.print(path));
+            self.push(&mut out, path);
         }
         if self_reference {
             out.push_str(":self");

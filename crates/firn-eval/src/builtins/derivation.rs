@@ -4,12 +4,15 @@ use super::Builtin;
 use super::strings::need_feature;
 use crate::context::{Context, ContextBuilder, DerivedPath, Element};
 use crate::error::{Error, Result};
+use crate::io::Contents;
 use crate::machine::{Ahead, Known, Text, Vm};
 use crate::position::PosId;
 use crate::print;
 use crate::value::{Set, SetBuilder, Value};
 use firn_model::content_address::ContentAddress;
-use firn_model::derivation::{DerivedOutputs, Output, STRUCTURED_ATTRS_VARIABLE, hash_modulo};
+use firn_model::derivation::{
+    Completed, DerivedOutputs, Output, STRUCTURED_ATTRS_VARIABLE, complete,
+};
 use firn_model::store_path::{self, References};
 use firn_model::{Derivation, Hash, HashAlgo, Method, StorePath, base32};
 use firn_syntax::{Symbol, sym};
@@ -446,9 +449,6 @@ impl Builder {
                 self.drv.env.insert(output.as_str().into(), "".into());
                 self.drv.outputs.insert(output.clone(), Output::Deferred);
             }
-            let masked = hash_modulo(&self.drv, &dir, true, &mut |input| vm.modulo(input))
-                .map_err(|e| Error::other(e.to_string()))?;
-            self.drv.fill_output_paths(&dir, &masked).map_err(|e| Error::other(e.to_string()))?;
         }
         Ok(())
     }
@@ -474,16 +474,16 @@ fn closure(vm: &Vm, path: &StorePath) -> Result<BTreeSet<StorePath>> {
     Ok(seen)
 }
 
-/// Writes the derivation and makes the set that `derivationStrict` gives.
-fn register(vm: &mut Vm, drv: Derivation) -> Result<Value> {
+/// Computes the paths of the outputs, writes the derivation, and makes the set that `derivationStrict` gives.
+fn register(vm: &mut Vm, mut drv: Derivation) -> Result<Value> {
     let dir = vm.store_dir().clone();
     let other = |e: String| Error::other(e);
-    let path = drv.store_path(&dir).map_err(|e| other(e.to_string()))?;
+    let Completed { text, hash, path, modulo } =
+        complete(&mut drv, &dir, &mut |input| vm.modulo(input))
+            .map_err(|e| other(e.to_string()))?;
     if !vm.shared.settings.read_only {
-        vm.shared.io.write_derivation(&drv, &path)?;
+        vm.shared.io.write_derivation(&drv, &path, Contents { text, hash })?;
     }
-    let modulo = hash_modulo(&drv, &dir, false, &mut |input| vm.modulo(input))
-        .map_err(|e| other(e.to_string()))?;
     // The rest is in the store, or was never wanted.
     let drv = Arc::new(Derivation {
         name: drv.name,

@@ -252,25 +252,24 @@ fn fold(vm: &mut Vm, args: &[Value], pos: PosId) -> Result<Value> {
 }
 
 fn any_or_all(vm: &mut Vm, args: &[Value], pos: PosId, any: bool) -> Result<Value> {
-    let name = if any { "any" } else { "all" };
-    let f = vm.force_function(
-        args[0],
-        pos,
-        &format!("while evaluating the first argument passed to builtins.{name}"),
-    )?;
-    let list = vm.force_list(
-        args[1],
-        pos,
-        &format!("while evaluating the second argument passed to builtins.{name}"),
-    )?;
-    let context = if any {
-        "while evaluating the return value of the function passed to builtins.any"
+    let [first, second, result] = if any {
+        [
+            "while evaluating the first argument passed to builtins.any",
+            "while evaluating the second argument passed to builtins.any",
+            "while evaluating the return value of the function passed to builtins.any",
+        ]
     } else {
-        "while evaluating the return value of the function passed to builtins.all"
+        [
+            "while evaluating the first argument passed to builtins.all",
+            "while evaluating the second argument passed to builtins.all",
+            "while evaluating the return value of the function passed to builtins.all",
+        ]
     };
+    let f = vm.force_function(args[0], pos, first)?;
+    let list = vm.force_list(args[1], pos, second)?;
     for v in list.iter() {
         let found = vm.apply1(f, v, pos)?;
-        if vm.force_bool(found, pos, context)? == any {
+        if vm.force_bool(found, pos, result)? == any {
             return Ok(Value::bool(any));
         }
     }

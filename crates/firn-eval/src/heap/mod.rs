@@ -12,6 +12,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// Size of the address range that is asked for at once. Pages that are never touched cost nothing.
 const CHUNK_BYTES: usize = 64 << 20;
 
+/// At most so much is asked to be backed by pages at a time: the kernel gives many at once for less than one by
+/// one as they are touched, and what it has zeroed is still in the cache when it is written.
+const MAX_STEP: usize = 512 << 10;
+
+/// The least that is asked for.
+const MIN_STEP: usize = 16 << 10;
+
 /// Frames with fewer words than this are used again.
 const FRAME_SIZES: usize = 32;
 
@@ -50,7 +57,9 @@ struct Limited {
 /// A bump allocator of 8-byte words.
 pub struct Heap {
     next: *mut u64,
+    /// The end of what may be used at once; the chunk goes on after it.
     end: *mut u64,
+    chunk_end: *mut u64,
     reserved: usize,
     /// For each number of words the frames that are free, each leading to the next by its first word.
     free: [*mut u64; FRAME_SIZES],
@@ -72,6 +81,7 @@ impl Heap {
         Heap {
             next: null_mut(),
             end: null_mut(),
+            chunk_end: null_mut(),
             reserved: 0,
             free: [null_mut(); FRAME_SIZES],
             limited: None,
@@ -143,7 +153,7 @@ impl Heap {
 
     /// How many bytes have been handed out or skipped.
     pub fn used(&self) -> usize {
-        self.reserved - (self.end as usize - self.next as usize)
+        self.reserved - (self.chunk_end as usize - self.next as usize)
     }
 
     #[cold]
@@ -156,6 +166,13 @@ impl Heap {
             self.count(size);
             return map(size);
         }
+        if self.chunk_end as usize - self.next as usize >= wanted && !self.next.is_null() {
+            let at = self.next;
+            // SAFETY: the comparison says that `n` more words are inside the chunk.
+            self.next = unsafe { at.add(n) };
+            self.back();
+            return at;
+        }
         // A chunk counts when it is full: most threads only ever touch a little of theirs.
         if self.reserved > 0 {
             self.count(CHUNK_BYTES);
@@ -165,9 +182,26 @@ impl Heap {
         // SAFETY: `chunk` has CHUNK_BYTES bytes, and `n` words are at most a quarter of them.
         unsafe {
             self.next = chunk.add(n);
-            self.end = chunk.add(CHUNK_BYTES / 8);
+            self.end = chunk;
+            self.chunk_end = chunk.add(CHUNK_BYTES / 8);
         }
+        self.back();
         chunk
+    }
+
+    /// Moves the end of what may be used behind `next` and a step further.
+    fn back(&mut self) {
+        // In small evaluations small steps.
+        let step = (self.used() / 8).clamp(MIN_STEP, MAX_STEP);
+        let to = (self.next as usize + step).next_multiple_of(MIN_STEP);
+        let bytes = to.min(self.chunk_end as usize) - self.end as usize;
+        // SAFETY: from one page boundary (a chunk's begin, or where this ended before) to another one in the
+        // same chunk; what is in these pages stays. A kernel that does not know the advice says so, and pages
+        // come when they are touched.
+        unsafe {
+            libc::madvise(self.end.cast(), bytes, libc::MADV_POPULATE_WRITE);
+            self.end = self.end.add(bytes / 8);
+        }
     }
 }
 

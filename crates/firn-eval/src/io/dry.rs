@@ -1,6 +1,6 @@
 //! The world without a store: paths are computed, nothing is written.
 
-use super::{AddPath, EvalIo, Fetch, Filter, tree};
+use super::{AddPath, Contents, EvalIo, Fetch, Filter, tree};
 use crate::context::DerivedPath;
 use crate::error::{Error, Kind, Result};
 use firn_model::content_address::ContentAddress;
@@ -79,7 +79,12 @@ impl EvalIo for DryIo {
         self.store_dir.make_text_path(name, &hash, references).map_err(store_error)
     }
 
-    fn write_derivation(&self, _derivation: &Derivation, _path: &StorePath) -> Result<()> {
+    fn write_derivation(
+        &self,
+        _derivation: &Derivation,
+        _path: &StorePath,
+        _contents: Contents,
+    ) -> Result<()> {
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 //! Allowed are the paths named at start, those of which they are below or above, and what evaluation itself
 //! puts into the store.
 
-use super::{AddPath, EvalIo, Fetch, FetchedTree, FileKind, Filter, Outside};
+use super::{AddPath, Contents, EvalIo, Fetch, FetchedTree, FileKind, Filter, Outside};
 use crate::context::DerivedPath;
 use crate::error::{Error, Kind, Result};
 use firn_model::input::Input;
@@ -121,8 +121,13 @@ impl EvalIo for GuardedIo {
         Ok(path)
     }
 
-    fn write_derivation(&self, derivation: &Derivation, path: &StorePath) -> Result<()> {
-        self.inner.write_derivation(derivation, path)
+    fn write_derivation(
+        &self,
+        derivation: &Derivation,
+        path: &StorePath,
+        contents: Contents,
+    ) -> Result<()> {
+        self.inner.write_derivation(derivation, path, contents)
     }
 
     fn flush(&self) -> Result<()> {

@@ -13,7 +13,7 @@ pub use guard::{Forbidden, GuardedIo};
 use crate::context::DerivedPath;
 use crate::error::Result;
 use firn_model::input::Input;
-use firn_model::{Derivation, HashAlgo, Method, StoreDir, StorePath};
+use firn_model::{Derivation, Hash, HashAlgo, Method, StoreDir, StorePath};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io;
@@ -109,6 +109,15 @@ pub enum Outside<'a> {
     Unrepeatable(&'static str),
 }
 
+/// What a derivation's file is to hold.
+#[derive(Debug)]
+pub struct Contents {
+    /// The derivation in the ATerm form.
+    pub text: Vec<u8>,
+    /// The SHA-256 of that.
+    pub hash: Hash,
+}
+
 /// The world, as evaluation sees it. File names are absolute.
 pub trait EvalIo: Send + Sync {
     /// The store's directory.
@@ -186,7 +195,12 @@ pub trait EvalIo: Send + Sync {
     ///
     /// # Errors
     /// What the store raises.
-    fn write_derivation(&self, derivation: &Derivation, path: &StorePath) -> Result<()>;
+    fn write_derivation(
+        &self,
+        derivation: &Derivation,
+        path: &StorePath,
+        contents: Contents,
+    ) -> Result<()>;
 
     /// Waits until all derivations are written.
     ///

@@ -48,133 +48,164 @@ fn lookup_slow(set: Set, name: Symbol, cache: &Cache) -> Option<(Value, Option<u
 
 impl Vm {
     /// The value of a node, evaluated.
+    #[inline(always)]
     pub(crate) fn eval(&mut self, node: &'static Node, env: Env) -> Result<Value> {
-        match node {
-            Node::Const(v) => self.force(*v, PosId::NONE),
-            Node::Local(slot, pos) => {
-                // SAFETY: the compiler gave the environment this slot.
-                let v = unsafe { env.get(*slot) };
-                if !v.is_thunk() {
-                    return Ok(v);
-                }
-                self.eval_slot(v, env, *slot, *pos)
-            }
-            Node::Outer(depth, slot, pos) => {
-                // SAFETY: the compiler counted the levels and gave the environment this slot.
-                let env = unsafe { env.up(u32::from(*depth)) };
-                // SAFETY: as above.
-                let v = unsafe { env.get(*slot) };
-                if !v.is_thunk() {
-                    return Ok(v);
-                }
-                self.eval_slot(v, env, *slot, *pos)
-            }
-            Node::Attr(a) => self.attr(a, env),
-            Node::Select(s) => self.select(s, env),
-            Node::Call(c) => self.call_node(c, env),
-            Node::If(n) => {
-                let branch = if self.eval_bool(
-                    &n.cond,
-                    env,
-                    n.pos,
-                    "while evaluating a branch condition",
-                )? {
-                    &n.then_node
-                } else {
-                    &n.else_node
-                };
-                self.eval(branch, env)
-            }
-            Node::Let(n) => {
-                for (slot, value) in n.bindings {
-                    let value = self.lazy(value, env);
+        // Most nodes are variables whose value is there, and take no call.
+        let v = match node {
+            // SAFETY: the compiler gave the environment this slot.
+            Node::Local(slot, _) => unsafe { env.get(*slot) },
+            // SAFETY: the compiler counted the levels and gave the environment this slot.
+            Node::Outer(depth, slot, _) => unsafe { env.up(u32::from(*depth)).get(*slot) },
+            _ => return self.eval_node(node, env),
+        };
+        if v.is_thunk() { self.eval_node(node, env) } else { Ok(v) }
+    }
+
+    /// As [`Vm::eval`], which is to be called. What is in tail position is a turn of the loop: it takes no
+    /// stack.
+    #[inline(never)]
+    fn eval_node(&mut self, node: &'static Node, env: Env) -> Result<Value> {
+        let (mut node, mut env) = (node, env);
+        loop {
+            return match node {
+                Node::Const(v) => self.force(*v, PosId::NONE),
+                Node::Local(slot, pos) => {
                     // SAFETY: the compiler gave the environment this slot.
-                    unsafe { env.set(*slot, value) };
+                    let v = unsafe { env.get(*slot) };
+                    if !v.is_thunk() {
+                        return Ok(v);
+                    }
+                    self.eval_slot(v, env, *slot, *pos)
                 }
-                self.eval(&n.body, env)
-            }
-            Node::Enter(slots, body) => {
-                let env = Env::new(&mut self.heap, env, *slots);
-                self.eval(body, env)
-            }
-            Node::Attrs(attrs) => self.attrs(attrs, env),
-            Node::List(list) => Ok(self.list(list, env)),
-            Node::Lambda(lambda) => Ok(Function::new(&mut self.heap, lambda, env).value()),
-            Node::HasAttr(h) => self.has_attr(h, env),
-            Node::With(var) => self.with_var(var, env),
-            Node::WithIn(n) => {
-                let attrs = self.lazy(&n.attrs, env);
-                // SAFETY: the compiler gave the environment this slot.
-                unsafe { env.set(n.slot, attrs) };
-                self.eval(&n.body, env)
-            }
-            Node::Not(e, pos) => {
-                let b = self.eval_bool(e, env, *pos, "in the argument of the not operator")?;
-                Ok(Value::bool(!b))
-            }
-            Node::And(b) => Ok(Value::bool(
-                self.eval_bool(&b.lhs, env, b.pos, "in the left operand of the AND (&&) operator")?
-                    && self.eval_bool(
+                Node::Outer(depth, slot, pos) => {
+                    // SAFETY: the compiler counted the levels and gave the environment this slot.
+                    let env = unsafe { env.up(u32::from(*depth)) };
+                    // SAFETY: as above.
+                    let v = unsafe { env.get(*slot) };
+                    if !v.is_thunk() {
+                        return Ok(v);
+                    }
+                    self.eval_slot(v, env, *slot, *pos)
+                }
+                Node::Attr(a) => self.attr(a, env),
+                Node::Select(s) => self.select(s, env),
+                Node::Call(c) => self.call_node(c, env),
+                Node::If(n) => {
+                    node = if self.eval_bool(
+                        &n.cond,
+                        env,
+                        n.pos,
+                        "while evaluating a branch condition",
+                    )? {
+                        &n.then_node
+                    } else {
+                        &n.else_node
+                    };
+                    continue;
+                }
+                Node::Let(n) => {
+                    for (slot, value) in n.bindings {
+                        let value = self.lazy(value, env);
+                        // SAFETY: the compiler gave the environment this slot.
+                        unsafe { env.set(*slot, value) };
+                    }
+                    node = &n.body;
+                    continue;
+                }
+                Node::Enter(slots, body) => {
+                    env = Env::new(&mut self.heap, env, *slots);
+                    node = body;
+                    continue;
+                }
+                Node::Attrs(attrs) => self.attrs(attrs, env),
+                Node::List(list) => Ok(self.list(list, env)),
+                Node::Lambda(lambda) => Ok(Function::new(&mut self.heap, lambda, env).value()),
+                Node::HasAttr(h) => self.has_attr(h, env),
+                Node::With(var) => self.with_var(var, env),
+                Node::WithIn(n) => {
+                    let attrs = self.lazy(&n.attrs, env);
+                    // SAFETY: the compiler gave the environment this slot.
+                    unsafe { env.set(n.slot, attrs) };
+                    node = &n.body;
+                    continue;
+                }
+                Node::Not(e, pos) => {
+                    let b = self.eval_bool(e, env, *pos, "in the argument of the not operator")?;
+                    Ok(Value::bool(!b))
+                }
+                Node::And(b) => Ok(Value::bool(
+                    self.eval_bool(
+                        &b.lhs,
+                        env,
+                        b.pos,
+                        "in the left operand of the AND (&&) operator",
+                    )? && self.eval_bool(
                         &b.rhs,
                         env,
                         b.pos,
                         "in the right operand of the AND (&&) operator",
                     )?,
-            )),
-            Node::Or(b) => Ok(Value::bool(
-                self.eval_bool(&b.lhs, env, b.pos, "in the left operand of the OR (||) operator")?
-                    || self.eval_bool(
+                )),
+                Node::Or(b) => Ok(Value::bool(
+                    self.eval_bool(
+                        &b.lhs,
+                        env,
+                        b.pos,
+                        "in the left operand of the OR (||) operator",
+                    )? || self.eval_bool(
                         &b.rhs,
                         env,
                         b.pos,
                         "in the right operand of the OR (||) operator",
                     )?,
-            )),
-            Node::Implies(b) => Ok(Value::bool(
-                !self.eval_bool(
-                    &b.lhs,
-                    env,
-                    b.pos,
-                    "in the left operand of the IMPL (->) operator",
-                )? || self.eval_bool(
-                    &b.rhs,
-                    env,
-                    b.pos,
-                    "in the right operand of the IMPL (->) operator",
-                )?,
-            )),
-            Node::Eq(b) => self.equality(b, env).map(Value::bool),
-            Node::NotEq(b) => self.equality(b, env).map(|eq| Value::bool(!eq)),
-            Node::Update(u) => self.update_node(u, env),
-            Node::Concat(b) => self.concat(b, env),
-            Node::Join(j) => self.join(j, env),
-            Node::Arith(a) => self.arith(a, env),
-            Node::Assert(a) => {
-                if !self.eval_bool(
-                    &a.cond,
-                    env,
-                    a.pos,
-                    "in the condition of the assert statement",
-                )? {
-                    return Err(self.assertion_failed(a, env));
+                )),
+                Node::Implies(b) => Ok(Value::bool(
+                    !self.eval_bool(
+                        &b.lhs,
+                        env,
+                        b.pos,
+                        "in the left operand of the IMPL (->) operator",
+                    )? || self.eval_bool(
+                        &b.rhs,
+                        env,
+                        b.pos,
+                        "in the right operand of the IMPL (->) operator",
+                    )?,
+                )),
+                Node::Eq(b) => self.equality(b, env).map(Value::bool),
+                Node::NotEq(b) => self.equality(b, env).map(|eq| Value::bool(!eq)),
+                Node::Update(u) => self.update_node(u, env),
+                Node::Concat(b) => self.concat(b, env),
+                Node::Join(j) => self.join(j, env),
+                Node::Arith(a) => self.arith(a, env),
+                Node::Assert(a) => {
+                    if !self.eval_bool(
+                        &a.cond,
+                        env,
+                        a.pos,
+                        "in the condition of the assert statement",
+                    )? {
+                        return Err(self.assertion_failed(a, env));
+                    }
+                    node = &a.body;
+                    continue;
                 }
-                self.eval(&a.body, env)
-            }
-            Node::Failed(e) => Err((*e).clone()),
-            Node::Watched(w) => self.watched(w, env),
-            Node::Scoped(s) => {
-                // SAFETY: as for `Outer`.
-                let set = unsafe { env.up(u32::from(s.depth)).get(s.slot) };
-                let set = self.force(set, s.pos)?;
-                match set.as_set().and_then(|set| set.get(s.name)) {
-                    Some(v) => self.force(v, s.pos),
-                    None => Err(Error::new(
-                        Kind::UndefinedVariable,
-                        format!("undefined variable '{}'", shown(s.name)),
-                    )
-                    .at(s.pos)),
+                Node::Failed(e) => Err((*e).clone()),
+                Node::Watched(w) => self.watched(w, env),
+                Node::Scoped(s) => {
+                    // SAFETY: as for `Outer`.
+                    let set = unsafe { env.up(u32::from(s.depth)).get(s.slot) };
+                    let set = self.force(set, s.pos)?;
+                    match set.as_set().and_then(|set| set.get(s.name)) {
+                        Some(v) => self.force(v, s.pos),
+                        None => Err(Error::new(
+                            Kind::UndefinedVariable,
+                            format!("undefined variable '{}'", shown(s.name)),
+                        )
+                        .at(s.pos)),
+                    }
                 }
-            }
+            };
         }
     }
 

@@ -21,15 +21,23 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// What directory entries are, remembered for the run.
-pub type FileKindCache = FxHashMap<PathBuf, Option<FileKind>>;
+pub type FileKindCache = ByPath<Option<FileKind>>;
+
+/// Values by paths. Hashing and comparing their bytes is several times faster than what `Path` does, and the
+/// paths of evaluation are normalised.
+type ByPath<T> = FxHashMap<Box<[u8]>, T>;
+
+fn key(path: &Path) -> &[u8] {
+    path.as_os_str().as_bytes()
+}
 
 /// What the run knows of files.
 #[derive(Default)]
 pub(crate) struct Files {
-    pub(super) values: RwLock<FxHashMap<PathBuf, Value>>,
+    pub(super) values: RwLock<ByPath<Value>>,
     pub(super) kinds: RwLock<FileKindCache>,
-    pub(super) resolved: RwLock<FxHashMap<PathBuf, PathBuf>>,
-    pub(super) sources: RwLock<FxHashMap<Box<[u8]>, StorePath>>,
+    pub(super) resolved: RwLock<ByPath<PathBuf>>,
+    pub(super) sources: RwLock<ByPath<StorePath>>,
     pub(super) lookups: Mutex<FxHashMap<String, Option<PathBuf>>>,
 }
 
@@ -40,14 +48,14 @@ fn as_path(bytes: &[u8]) -> &Path {
 impl Vm {
     /// What is at a path, without following a symlink in its last part.
     pub(crate) fn kind(&self, path: &Path) -> Result<Option<FileKind>> {
-        if let Some(kind) = self.shared.files.kinds.read().get(path) {
+        if let Some(kind) = self.shared.files.kinds.read().get(key(path)) {
             return Ok(*kind);
         }
         let kind =
             self.shared.io.kind(path).map_err(|e| file_error("getting status of", path, &e))?;
         // The store changes while building; the rest is taken to stand still.
         if !path.as_os_str().as_bytes().starts_with(self.store_dir().as_str().as_bytes()) {
-            self.shared.files.kinds.write().insert(path.to_owned(), kind);
+            self.shared.files.kinds.write().insert(key(path).into(), kind);
         }
         Ok(kind)
     }
@@ -62,12 +70,12 @@ impl Vm {
                 _ => path.to_owned(),
             });
         }
-        if let Some(found) = self.shared.files.resolved.read().get(path) {
+        if let Some(found) = self.shared.files.resolved.read().get(key(path)) {
             return Ok(found.clone());
         }
         let resolved = self.resolve_uncached(path)?;
         if !path.as_os_str().as_bytes().starts_with(self.store_dir().as_str().as_bytes()) {
-            self.shared.files.resolved.write().insert(path.to_owned(), resolved.clone());
+            self.shared.files.resolved.write().insert(key(path).into(), resolved.clone());
         }
         Ok(resolved)
     }
@@ -273,7 +281,7 @@ impl Vm {
     /// # Errors
     /// What reading, parsing and evaluating raise.
     pub fn eval_file(&mut self, path: &Path) -> Result<Value> {
-        let known = self.shared.files.values.read().get(path).copied();
+        let known = self.shared.files.values.read().get(key(path)).copied();
         if let Some(v) = known {
             return self.force(v, PosId::NONE);
         }
@@ -282,18 +290,18 @@ impl Vm {
             None => self.resolve_expr_path(path)?,
         };
         // Whoever comes first makes the thunk, whoever forces it first evaluates the file.
-        let known = self.shared.files.values.read().get(&file).copied();
+        let known = self.shared.files.values.read().get(key(&file)).copied();
         let value = match known {
             Some(v) => v,
             None => {
                 let thunk = crate::builtins::load_file(&mut self.heap, &file);
-                *self.shared.files.values.write().entry(file.clone()).or_insert(thunk)
+                *self.shared.files.values.write().entry(key(&file).into()).or_insert(thunk)
             }
         };
         let value = self.force(value, PosId::NONE)?;
         let mut values = self.shared.files.values.write();
-        values.insert(file, value);
-        values.insert(path.to_owned(), value);
+        values.insert(key(&file).into(), value);
+        values.insert(key(path).into(), value);
         Ok(value)
     }
 

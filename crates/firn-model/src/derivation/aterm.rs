@@ -1,6 +1,6 @@
 //! The ATerm form: what `.drv` files hold.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use bstr::BString;
 
@@ -12,25 +12,25 @@ use crate::store_path::{StoreDir, StorePath};
 /// How deep dynamic outputs may be nested in a file that is read.
 const MAX_NESTING: usize = 64;
 
-/// Inputs by the hash that stands for the input derivation's path when hashing modulo.
-pub(super) type HashedInputs = BTreeMap<String, BTreeSet<String>>;
-
-/// Prints `drv`; `inputs` stand for its input derivations if given, and `mask` empties the output
-/// paths, for computing them.
-pub(super) fn print(
-    drv: &Derivation,
-    dir: &StoreDir,
-    inputs: Option<&HashedInputs>,
-    mask: bool,
-) -> Vec<u8> {
-    let dynamic = drv.input_drvs.values().any(|o| !o.dynamic.is_empty());
+/// Prints `drv` as its `.drv` file has it.
+pub(super) fn print(drv: &Derivation, dir: &StoreDir) -> Vec<u8> {
     let mut out = Vec::with_capacity(4096);
-    out.extend_from_slice(if dynamic { b"DrvWithVersion(\"xp-dyn-drv\",[" } else { b"Derive([" });
+    head(&mut out, drv, dir, false);
+    input_drvs(&mut out, drv, dir);
+    rest(&mut out, drv, dir, false);
+    out
+}
+
+/// What comes before the inputs: the outputs. With `mask` their paths are empty, for computing them.
+pub(super) fn head(out: &mut Vec<u8>, drv: &Derivation, dir: &StoreDir, mask: bool) {
+    let start: &[u8] =
+        if is_dynamic(drv) { b"DrvWithVersion(\"xp-dyn-drv\",[" } else { b"Derive([" };
+    out.extend_from_slice(start);
     let mut first = true;
     for (name, output) in &drv.outputs {
-        separate(&mut out, &mut first);
+        separate(out, &mut first);
         out.push(b'(');
-        unescaped(&mut out, name.as_bytes());
+        unescaped(out, name.as_bytes());
         let (path, algo, hash) = match output {
             Output::InputAddressed(path) => {
                 (if mask { String::new() } else { dir.print(path) }, String::new(), String::new())
@@ -59,61 +59,103 @@ pub(super) fn print(
         };
         for text in [path, algo, hash] {
             out.push(b',');
-            quoted(&mut out, text.as_bytes());
+            quoted(out, text.as_bytes());
         }
         out.push(b')');
     }
     out.extend_from_slice(b"],[");
-    first = true;
-    if let Some(inputs) = inputs {
-        for (hash, outputs) in inputs {
-            separate(&mut out, &mut first);
-            out.push(b'(');
-            quoted(&mut out, hash.as_bytes());
-            out.push(b',');
-            names(&mut out, outputs);
-            out.push(b')');
-        }
-    } else {
-        for (path, outputs) in &drv.input_drvs {
-            separate(&mut out, &mut first);
-            out.push(b'(');
-            quoted(&mut out, dir.print(path).as_bytes());
-            out.push(b',');
-            derived_outputs(&mut out, outputs, dynamic);
-            out.push(b')');
-        }
+}
+
+fn is_dynamic(drv: &Derivation) -> bool {
+    drv.input_drvs.values().any(|outputs| !outputs.dynamic.is_empty())
+}
+
+/// The input derivations, by their paths.
+pub(super) fn input_drvs(out: &mut Vec<u8>, drv: &Derivation, dir: &StoreDir) {
+    let dynamic = is_dynamic(drv);
+    let mut first = true;
+    for (path, outputs) in &drv.input_drvs {
+        separate(out, &mut first);
+        out.push(b'(');
+        quoted(out, dir.print(path).as_bytes());
+        out.push(b',');
+        derived_outputs(out, outputs, dynamic);
+        out.push(b')');
     }
+}
+
+/// The input derivations by the hashes that stand for them: pairs of hash and output in their order.
+pub(super) fn hashed_inputs(out: &mut Vec<u8>, inputs: &[(Hash, &str)]) {
+    let mut first = true;
+    for group in inputs.chunk_by(|(a, _), (b, _)| a == b) {
+        separate(out, &mut first);
+        out.push(b'(');
+        unescaped(out, group[0].0.to_base16().as_bytes());
+        out.extend_from_slice(b",[");
+        let mut first = true;
+        for (_, name) in group {
+            separate(out, &mut first);
+            unescaped(out, name.as_bytes());
+        }
+        out.extend_from_slice(b"])");
+    }
+}
+
+/// Where the value of an output's variable stands in what [`rest`] has printed.
+pub(super) struct Place<'a> {
+    /// Just behind its first quote.
+    pub(super) at: usize,
+    /// The output.
+    pub(super) output: &'a str,
+}
+
+/// What comes behind the input derivations. With `mask` the variables of outputs are empty.
+pub(super) fn rest<'a>(
+    out: &mut Vec<u8>,
+    drv: &'a Derivation,
+    dir: &StoreDir,
+    mask: bool,
+) -> Vec<Place<'a>> {
+    let start = out.len();
+    let mut places = Vec::new();
     out.extend_from_slice(b"],[");
-    first = true;
+    let mut first = true;
     for path in &drv.input_srcs {
-        separate(&mut out, &mut first);
-        quoted(&mut out, dir.print(path).as_bytes());
+        separate(out, &mut first);
+        quoted(out, dir.print(path).as_bytes());
     }
     out.extend_from_slice(b"],");
-    unescaped(&mut out, &drv.system);
+    unescaped(out, &drv.system);
     out.push(b',');
-    quoted(&mut out, &drv.builder);
+    quoted(out, &drv.builder);
     out.extend_from_slice(b",[");
     first = true;
     for arg in &drv.args {
-        separate(&mut out, &mut first);
-        quoted(&mut out, arg);
+        separate(out, &mut first);
+        quoted(out, arg);
     }
     out.extend_from_slice(b"],[");
     first = true;
     for (name, value) in &drv.env {
-        separate(&mut out, &mut first);
+        separate(out, &mut first);
         out.push(b'(');
-        quoted(&mut out, name);
+        quoted(out, name);
         out.push(b',');
-        let masked =
-            mask && std::str::from_utf8(name).is_ok_and(|name| drv.outputs.contains_key(name));
-        quoted(&mut out, if masked { b"" } else { value });
+        let output = if mask {
+            std::str::from_utf8(name).ok().and_then(|name| drv.outputs.get_key_value(name))
+        } else {
+            None
+        };
+        if let Some((output, _)) = output {
+            places.push(Place { at: out.len() - start + 1, output });
+            out.extend_from_slice(b"\"\"");
+        } else {
+            quoted(out, value);
+        }
         out.push(b')');
     }
     out.extend_from_slice(b"])");
-    out
+    places
 }
 
 fn separate(out: &mut Vec<u8>, first: &mut bool) {
@@ -164,21 +206,37 @@ fn derived_outputs(out: &mut Vec<u8>, outputs: &DerivedOutputs, dynamic: bool) {
 
 fn quoted(out: &mut Vec<u8>, text: &[u8]) {
     out.push(b'"');
+    escaped(out, text);
+    out.push(b'"');
+}
+
+/// A string's text without its quotes.
+pub(super) fn escaped(out: &mut Vec<u8>, text: &[u8]) {
     let mut rest = text;
-    while let Some(at) = rest.iter().position(|b| matches!(b, b'"' | b'\\' | b'\n' | b'\r' | b'\t'))
-    {
+    while let Some(at) = special(rest) {
         out.extend_from_slice(&rest[..at]);
-        out.push(b'\\');
-        out.push(match rest[at] {
+        let escape = match rest[at] {
             b'\n' => b'n',
             b'\r' => b'r',
             b'\t' => b't',
             other => other,
-        });
+        };
+        out.extend_from_slice(&[b'\\', escape]);
         rest = &rest[at + 1..];
     }
     out.extend_from_slice(rest);
-    out.push(b'"');
+}
+
+/// The first byte that needs an escape.
+fn special(text: &[u8]) -> Option<usize> {
+    // No branches and a fixed length, so that the compiler makes it a few vector instructions.
+    let is_special =
+        |b: u8| (b == b'"') | (b == b'\\') | (b == b'\n') | (b == b'\r') | (b == b'\t');
+    let (chunks, _) = text.as_chunks::<16>();
+    let plain =
+        chunks.iter().take_while(|chunk| !chunk.iter().fold(false, |any, b| any | is_special(*b)));
+    let from = plain.count() * 16;
+    text[from..].iter().position(|b| is_special(*b)).map(|at| from + at)
 }
 
 /// Parses the content of a `.drv` file.

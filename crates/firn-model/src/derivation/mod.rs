@@ -16,7 +16,7 @@ use crate::hash::{Hash, HashAlgo};
 use crate::store_path::{self, References, StoreDir, StorePath, output_path_name};
 
 pub use json::JSON_VERSION;
-pub use modulo::{DrvHashModulo, hash_modulo};
+pub use modulo::{Completed, DrvHashModulo, complete, hash_modulo};
 
 /// The environment variable that holds structured attributes in the ATerm form.
 pub const STRUCTURED_ATTRS_VARIABLE: &str = "__json";
@@ -156,7 +156,7 @@ impl Derivation {
     /// The content of its `.drv` file.
     #[must_use]
     pub fn to_aterm(&self, dir: &StoreDir) -> Vec<u8> {
-        aterm::print(self, dir, None, false)
+        aterm::print(self, dir)
     }
 
     /// Its JSON form (version [`JSON_VERSION`]), keys in C++ Nix's order, which is the alphabet's.
@@ -192,8 +192,21 @@ impl Derivation {
         text: &[u8],
         dir: &StoreDir,
     ) -> Result<StorePath, store_path::Error> {
-        let hash = Hash::digest(HashAlgo::Sha256, text);
-        dir.make_text_path(&format!("{}.drv", self.name), &hash, &self.references())
+        self.store_path_of_hash(&Hash::digest(HashAlgo::Sha256, text), dir)
+    }
+
+    /// The store path of its `.drv` file, which has this SHA-256.
+    fn store_path_of_hash(
+        &self,
+        hash: &Hash,
+        dir: &StoreDir,
+    ) -> Result<StorePath, store_path::Error> {
+        let mut references: Vec<&StorePath> =
+            self.input_srcs.iter().chain(self.input_drvs.keys()).collect();
+        // Two sorted runs: fast for a sort that looks for them.
+        references.sort();
+        references.dedup();
+        dir.make_text_path_of(&format!("{}.drv", self.name), hash, references)
     }
 
     /// What its `.drv` file refers to.

@@ -168,3 +168,55 @@ proptest! {
         let _ = Derivation::parse("a", &text, &dir());
     }
 }
+
+#[test]
+fn completing_is_the_steps_in_one() {
+    let mut known: BTreeMap<StorePath, DrvHashModulo> = BTreeMap::new();
+    for drv in three() {
+        let mut look = |p: &StorePath| Ok(known[p].clone());
+        let mut open = drv.clone();
+        for (name, output) in &mut open.outputs {
+            if matches!(output, Output::InputAddressed(_)) {
+                *output = Output::Deferred;
+                open.env.insert(name.as_str().into(), "".into());
+            }
+        }
+        let done = complete(&mut open, &dir(), &mut look).unwrap();
+        assert_eq!(open, drv);
+        assert_eq!(done.text, drv.to_aterm(&dir()));
+        assert_eq!(done.hash, Hash::digest(HashAlgo::Sha256, &done.text));
+        assert_eq!(done.path, drv.store_path(&dir()).unwrap());
+        assert_eq!(done.modulo, hash_modulo(&drv, &dir(), false, &mut look).unwrap());
+        known.insert(done.path, done.modulo);
+    }
+}
+
+#[test]
+fn outputs_stay_deferred_while_an_input_is() {
+    let [_, _, mut b] = three();
+    let out = b.outputs.get_mut("out").unwrap();
+    *out = Output::Deferred;
+    b.env.insert("out".into(), "".into());
+    let before = b.clone();
+    let unknown = DrvHashModulo::Deferred(Hash::digest(HashAlgo::Sha256, b"not known"));
+    let mut look = |_: &StorePath| Ok(unknown.clone());
+    let done = complete(&mut b, &dir(), &mut look).unwrap();
+    assert_eq!(b, before);
+    assert!(matches!(done.modulo, DrvHashModulo::Deferred(_)));
+    assert_eq!(done.modulo, hash_modulo(&b, &dir(), false, &mut look).unwrap());
+    assert_eq!(done.text, b.to_aterm(&dir()));
+}
+
+#[test]
+fn escapes_are_found_wherever_they_stand() {
+    for at in 0..40 {
+        for escape in ['"', '\\', '\n', '\r', '\t'] {
+            let mut text = "é".repeat(20);
+            text.insert(at / 2 * 2, escape);
+            let drv = Derivation { builder: text.as_str().into(), ..three()[0].clone() };
+            let read = Derivation::parse(&drv.name, &drv.to_aterm(&dir()), &dir()).unwrap();
+            assert_eq!(read, drv);
+            assert!(!drv.to_aterm(&dir()).contains(&b'\n'));
+        }
+    }
+}

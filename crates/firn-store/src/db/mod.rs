@@ -124,6 +124,22 @@ impl Database {
         retry(|| query(&Rows::new(&connection, &self.file)))
     }
 
+    /// As [`Database::read`], in one transaction: with many queries that saves locking and unlocking the file for
+    /// each.
+    ///
+    /// # Errors
+    /// As [`Database::read`].
+    pub fn read_together<T>(&self, mut query: impl FnMut(&Rows<'_>) -> Result<T>) -> Result<T> {
+        let mut connection = self.connection.lock();
+        retry(|| {
+            let transaction = connection
+                .transaction_with_behavior(TransactionBehavior::Deferred)
+                .map_err(failed("transaction", &self.file))?;
+            // Nothing was changed, so that it does not matter how the transaction ends.
+            query(&Rows::new(&transaction, &self.file))
+        })
+    }
+
     /// Runs changes in one transaction: all of them happen, or none.
     ///
     /// # Errors

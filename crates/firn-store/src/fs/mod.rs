@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub use canonicalise::{Canonicalise, canonicalise_metadata};
 pub use delete::{delete_beneath, delete_path};
 pub use dump::{dump_path, dump_path_filtered, hash_path, kind_of};
-pub use restore::{Restore, copy_path, restore_flat, restore_path};
+pub use restore::{Restore, copy_path, restore_flat, restore_path, write_flat};
 
 use crate::error::{Error, Result};
 

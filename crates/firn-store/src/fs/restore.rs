@@ -46,6 +46,34 @@ pub fn restore_flat(source: &mut dyn Read, path: &Path, how: Restore) -> Result<
     restorer.make_file(false, None, source)
 }
 
+/// Makes the file `path` with these contents, as a store has them.
+///
+/// # Errors
+/// If it is there already, or cannot be written.
+pub fn write_flat(contents: &[u8], path: &Path) -> Result<()> {
+    let fd = rustix::fs::openat(rustix::fs::CWD, path, CREATE, Mode::from_raw_mode(0o600))
+        .map_err(Error::os("creating file", path))?;
+    let mut file = std::fs::File::from(fd);
+    file.write_all(contents).map_err(Error::io("writing file", path))?;
+    make_canonical(&file, false, path)
+}
+
+/// How every file is opened: made now, and by nobody else.
+const CREATE: OFlags = OFlags::WRONLY
+    .union(OFlags::CREATE)
+    .union(OFlags::EXCL)
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::CLOEXEC);
+
+/// Gives a file that has been written the mode and times of files in a store.
+fn make_canonical(file: &std::fs::File, executable: bool, path: &Path) -> Result<()> {
+    let mode = if executable { 0o555 } else { 0o444 };
+    rustix::fs::fchmod(file, Mode::from_raw_mode(mode))
+        .map_err(Error::os("changing mode of", path))?;
+    rustix::fs::futimens(file, &store_times())
+        .map_err(Error::os("changing modification time of", path))
+}
+
 /// Copies the tree at `from` to `to`, where nothing may be yet, with what `filter` leaves.
 ///
 /// # Errors
@@ -115,20 +143,21 @@ impl Restorer {
         buffer: &mut Vec<u8>,
     ) -> Result<u64> {
         let (dir, name) = self.place()?;
-        let flags =
-            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mode = match (self.how, executable) {
             (Restore::Canonical, _) => 0o600,
             (Restore::Plain, true) => 0o777,
             (Restore::Plain, false) => 0o666,
         };
-        let fd = rustix::fs::openat(dir, name, flags, Mode::from_raw_mode(mode))
+        let fd = rustix::fs::openat(dir, name, CREATE, Mode::from_raw_mode(mode))
             .map_err(Error::os("creating file", &self.path))?;
         let mut file = std::fs::File::from(fd);
         let written = match size {
             Some(size) if size <= BUFFER as u64 => {
                 let len = usize::try_from(size).unwrap_or(BUFFER);
-                buffer.resize(BUFFER.max(len), 0);
+                // Small files have small buffers: making a large one costs more than they do.
+                if buffer.len() < len {
+                    buffer.resize(len.next_power_of_two(), 0);
+                }
                 contents
                     .read_exact(&mut buffer[..len])
                     .map_err(Error::stream("reading the contents of a file"))?;
@@ -146,11 +175,7 @@ impl Restorer {
             )));
         }
         if self.how == Restore::Canonical {
-            let mode = if executable { 0o555 } else { 0o444 };
-            rustix::fs::fchmod(&file, Mode::from_raw_mode(mode))
-                .map_err(Error::os("changing mode of", &self.path))?;
-            rustix::fs::futimens(&file, &store_times())
-                .map_err(Error::os("changing modification time of", &self.path))?;
+            make_canonical(&file, executable, &self.path)?;
         }
         Ok(written)
     }

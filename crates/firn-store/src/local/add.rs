@@ -20,7 +20,7 @@ use crate::error::{BoxError, Error, Result};
 use crate::fs::lock::{FileLock, LockKind, PathLocks};
 use crate::fs::{
     Canonicalise, Restore, canonicalise_metadata, copy_path, delete_path, dump_path,
-    dump_path_filtered, hash_path, restore_flat, restore_path,
+    dump_path_filtered, hash_path, restore_flat, restore_path, write_flat,
 };
 use crate::rewrite::HashModulo;
 use crate::store::{FileKind, Repair, SourceFilter, Store as _};
@@ -124,7 +124,7 @@ impl LocalStore {
                 path.base_name(),
                 crate::fs::unique_suffix()
             ));
-            restore_flat(&mut &*contents, &temporary, Restore::Canonical)?;
+            write_flat(contents, &temporary)?;
             std::fs::rename(&temporary, real).map_err(Error::io("renaming to", real))?;
             let mut nar = Hasher::new(HashAlgo::Sha256);
             firn_model::nar::NarWriter::new(&mut nar)
@@ -232,7 +232,7 @@ impl LocalStore {
         let hash = Hash::digest(how.1, &contents);
         let path = self.address(name, how, hash, references)?;
         let fill = |real: &Path| {
-            restore_flat(&mut contents.as_slice(), real, Restore::Canonical)?;
+            write_flat(&contents, real)?;
             self.info_for(&path, real, how.0, hash, references, None)
         };
         self.put(&path, repair, fill, None)?;

@@ -10,8 +10,7 @@ use firn_model::store_path::StorePath;
 use super::LocalStore;
 use super::register::Outputs;
 use crate::error::{Error, Result};
-use crate::fs::{Restore, restore_flat};
-use crate::store::Store as _;
+use crate::fs::write_flat;
 
 /// A derivation to be added.
 #[derive(Debug)]
@@ -20,6 +19,8 @@ pub struct NewDerivation {
     pub path: StorePath,
     /// Its text, in the ATerm form.
     pub contents: Vec<u8>,
+    /// The SHA-256 of that.
+    pub hash: Hash,
     /// What it refers to. All must be valid, or among the derivations that are added with it.
     pub references: BTreeSet<StorePath>,
     /// Its outputs' names and, where they are known, paths.
@@ -38,9 +39,10 @@ impl LocalStore {
         let mut infos = Vec::new();
         let mut outputs = Outputs::new();
         let mut seen = BTreeSet::new();
+        self.add_temporary_roots(derivations.iter().map(|new| &new.path))?;
+        let registered = self.registered_among(derivations.iter().map(|new| &new.path))?;
         for new in derivations {
-            self.add_temp_root(&new.path)?;
-            if !seen.insert(&new.path) || self.is_registered(&new.path)? {
+            if !seen.insert(&new.path) || registered.contains(&new.path) {
                 continue;
             }
             infos.push(self.write_derivation(new)?);
@@ -56,10 +58,9 @@ impl LocalStore {
             new.path.base_name(),
             crate::fs::unique_suffix()
         ));
-        let moved =
-            restore_flat(&mut &*new.contents, &temporary, Restore::Canonical).and_then(|_| {
-                std::fs::rename(&temporary, &real).map_err(Error::io("renaming to", &real))
-            });
+        let moved = write_flat(&new.contents, &temporary).and_then(|()| {
+            std::fs::rename(&temporary, &real).map_err(Error::io("renaming to", &real))
+        });
         if let Err(error) = moved {
             let _ = std::fs::remove_file(&temporary);
             return Err(error);
@@ -72,8 +73,7 @@ impl LocalStore {
         let size = nar.len();
         let mut info = PathInfo::new(new.path.clone(), nar.finish(), size);
         info.references.clone_from(&new.references);
-        let hash = Hash::digest(HashAlgo::Sha256, &new.contents);
-        info.ca = Some(ContentAddress { method: Method::Text, hash });
+        info.ca = Some(ContentAddress { method: Method::Text, hash: new.hash });
         Ok(info)
     }
 }

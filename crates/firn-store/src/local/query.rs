@@ -1,6 +1,6 @@
 //! Questions to the database.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use firn_model::content_address::ContentAddress;
@@ -90,6 +90,22 @@ impl LocalStore {
         }
         let printed = self.print(path);
         Ok(self.db.read(|rows| rows.id(&printed))?.is_some())
+    }
+
+    /// Which of these paths are valid.
+    pub(super) fn registered_among<'p>(
+        &self,
+        paths: impl Iterator<Item = &'p StorePath> + Clone,
+    ) -> Result<HashSet<&'p StorePath>> {
+        self.db.read_together(|rows| {
+            let mut found = HashSet::new();
+            for path in paths.clone() {
+                if rows.id(&self.print(path))?.is_some() {
+                    found.insert(path);
+                }
+            }
+            Ok(found)
+        })
     }
 
     fn parse_all<C: FromIterator<StorePath>>(&self, paths: &[String]) -> Result<C> {

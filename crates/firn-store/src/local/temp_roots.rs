@@ -53,12 +53,19 @@ impl TempRoots {
         new
     }
 
-    /// Adds a root; false if it was one already.
-    fn add(&self, path: &StorePath, printed: &str) -> Result<bool> {
+    /// Adds roots, given with their printed paths; gives those that were none before.
+    fn add<'p>(
+        &self,
+        paths: impl IntoIterator<Item = &'p StorePath>,
+        print: impl Fn(&StorePath) -> String,
+    ) -> Result<Vec<&'p StorePath>> {
         let mut state = self.state.lock();
-        if state.added.contains(path) {
-            return Ok(false);
+        let new: Vec<&StorePath> =
+            paths.into_iter().filter(|path| !state.added.contains(*path)).collect();
+        if new.is_empty() {
+            return Ok(new);
         }
+        let printed: Vec<String> = new.iter().map(|path| print(path)).collect();
         if state.file.is_none() {
             state.file = Some(own_file(&self.state_dir.join("temproots"))?);
         }
@@ -71,21 +78,26 @@ impl TempRoots {
             if gc_lock.try_lock(LockKind::Shared)? {
                 break true;
             }
-            if state.tell_collector(&self.state_dir, printed)? {
+            let mut told = true;
+            for path in &printed {
+                told = told && state.tell_collector(&self.state_dir, path)?;
+            }
+            if told {
                 break false;
             }
         };
         if let Some(file) = &state.file {
+            let text = printed.iter().flat_map(|path| [path, "\0"]).collect::<String>();
             file.file()
-                .write_all(format!("{printed}\0").as_bytes())
+                .write_all(text.as_bytes())
                 .map_err(Error::io("writing temporary roots file", file.path()))?;
         }
         if quiet {
             gc_lock.unlock()?;
         }
         state.gc_lock = Some(gc_lock);
-        state.added.insert(path.clone());
-        Ok(true)
+        state.added.extend(new.iter().map(|path| StorePath::clone(path)));
+        Ok(new)
     }
 }
 
@@ -152,10 +164,18 @@ fn own_file(dir: &Path) -> Result<FileLock> {
 
 impl LocalStore {
     pub(super) fn add_temporary_root(&self, path: &StorePath) -> Result<()> {
+        self.add_temporary_roots([path])
+    }
+
+    /// As [`LocalStore::add_temporary_root`], for many at once.
+    pub(super) fn add_temporary_roots<'p>(
+        &self,
+        paths: impl IntoIterator<Item = &'p StorePath>,
+    ) -> Result<()> {
         if self.options.read_only {
             return Ok(());
         }
-        if self.temp_roots.add(path, &self.print(path))? {
+        for path in self.temp_roots.add(paths, |path| self.print(path))? {
             // what was known of it is from before it was safe from collectors
             self.forget(path);
         }

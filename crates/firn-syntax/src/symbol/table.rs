@@ -36,6 +36,13 @@ impl Slots {
         let words = (0..size).map(|_| AtomicU64::new(0)).collect();
         Box::into_raw(Box::new(Slots { mask: size - 1, words }))
     }
+
+    /// Where a search begins for a hash, or for the word of one: its upper half says it, so that a table
+    /// grows without looking at any name.
+    #[inline]
+    fn first(&self, hash: u64) -> usize {
+        (hash >> 32) as usize & self.mask
+    }
 }
 
 #[derive(Default)]
@@ -137,7 +144,7 @@ impl Table {
 
     #[inline]
     fn probe(&self, slots: &Slots, hash: u64, name: &[u8]) -> Option<u32> {
-        let mut at = (hash as usize >> 4) & slots.mask;
+        let mut at = slots.first(hash);
         loop {
             let word = slots.words[at].load(Ordering::Acquire);
             if word == 0 {
@@ -195,12 +202,12 @@ impl Table {
         entry.len.store(copy.len() as u32, Ordering::Release);
         entry.ptr.store(copy.as_ptr().cast_mut(), Ordering::Release);
         writer.used += 1;
-        Self::publish(slots, hash >> 32 << 32 | u64::from(id + 1), hash);
+        Self::publish(slots, hash >> 32 << 32 | u64::from(id + 1));
         id
     }
 
-    fn publish(slots: &Slots, word: u64, hash: u64) {
-        let mut at = (hash as usize >> 4) & slots.mask;
+    fn publish(slots: &Slots, word: u64) {
+        let mut at = slots.first(word);
         while slots.words[at].load(Ordering::Relaxed) != 0 {
             at = (at + 1) & slots.mask;
         }
@@ -214,7 +221,7 @@ impl Table {
         for word in &old.words {
             let word = word.load(Ordering::Relaxed);
             if word != 0 {
-                Self::publish(slots, word, hash(self.bytes(word as u32 - 1)));
+                Self::publish(slots, word);
             }
         }
         shard.slots.store(new, Ordering::Release);

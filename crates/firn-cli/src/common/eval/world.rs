@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::writer::Writer;
 use firn_eval::context::DerivedPath;
-use firn_eval::io::{AddPath, EvalIo, Fetch, FetchedTree, FileKind, Filter, computed_path};
+use firn_eval::io::{
+    AddPath, Contents, EvalIo, Fetch, FetchedTree, FileKind, Filter, computed_path,
+};
 use firn_eval::{Error, Kind, Result};
 use firn_model::input::Input;
 use firn_model::{Derivation, Hash, HashAlgo, StoreDir, StorePath};
@@ -185,17 +187,20 @@ impl EvalIo for StoreIo {
         self.store.add_text(name, text, references, Repair::No).map_err(store_error)
     }
 
-    fn write_derivation(&self, derivation: &Derivation, path: &StorePath) -> Result<()> {
+    fn write_derivation(
+        &self,
+        derivation: &Derivation,
+        path: &StorePath,
+        contents: Contents,
+    ) -> Result<()> {
         let Some(writer) = &self.writer else {
             self.store.add_temp_root(path).map_err(store_error)?;
             if self.store.is_valid(path).map_err(store_error)? {
                 return Ok(());
             }
-            let contents = derivation.to_aterm(self.store_dir());
             let new = super::writer::new_derivation(derivation, contents, path, self.store_dir())?;
             return self.store.add_derivations(&[new]).map_err(store_error);
         };
-        let contents = derivation.to_aterm(self.store_dir());
         writer.push(super::writer::new_derivation(derivation, contents, path, self.store_dir())?)
     }
 

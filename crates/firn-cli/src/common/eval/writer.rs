@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use firn_eval::io::Contents;
 use firn_eval::{Error, Kind, Result};
 use firn_model::{Derivation, StoreDir, StorePath};
 use firn_store::LocalStore;
@@ -32,17 +33,18 @@ fn error(text: String) -> Error {
     Error::new(Kind::Io, text)
 }
 
-/// What the store needs to know of a derivation whose text is `contents`.
+/// What the store needs to know of a derivation with these contents.
 pub fn new_derivation(
     derivation: &Derivation,
-    contents: Vec<u8>,
+    contents: Contents,
     path: &StorePath,
     dir: &StoreDir,
 ) -> Result<NewDerivation> {
     let outputs = derivation.output_paths(dir).map_err(|e| error(e.to_string()))?;
     Ok(NewDerivation {
         path: path.clone(),
-        contents,
+        contents: contents.text,
+        hash: contents.hash,
         references: derivation.references(),
         outputs: outputs.into_iter().filter_map(|(name, path)| Some((name, path?))).collect(),
     })

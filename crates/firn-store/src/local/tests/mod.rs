@@ -214,6 +214,7 @@ fn many_derivations_at_once_are_as_one_by_one() {
     let new = |drv: &Derivation| NewDerivation {
         path: drv.store_path(&dir).unwrap(),
         contents: drv.to_aterm(&dir),
+        hash: Hash::digest(HashAlgo::Sha256, &drv.to_aterm(&dir)),
         references: drv.references(),
         outputs: drv
             .output_paths(&dir)

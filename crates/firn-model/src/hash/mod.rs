@@ -3,6 +3,8 @@
 //! Written forms: base-16, Nix's base-32, base-64 (each with an optional `ALGO:` prefix) and SRI
 //! (`ALGO-BASE64`, <https://www.w3.org/TR/SRI/>).
 
+mod sha256;
+
 use std::fmt;
 use std::io;
 use std::str::FromStr;
@@ -12,6 +14,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use sha2::Digest as _;
 
 use crate::base32;
+use sha256::Sha256;
 
 /// A hash algorithm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -174,12 +177,11 @@ impl Hash {
     #[must_use]
     pub fn to_base16(&self) -> String {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let mut out = String::with_capacity(self.algo.size() * 2);
-        for b in self.as_bytes() {
-            out.push(DIGITS[usize::from(b >> 4)] as char);
-            out.push(DIGITS[usize::from(b & 15)] as char);
+        let mut out = vec![0; self.algo.size() * 2];
+        for (digits, b) in out.as_chunks_mut().0.iter_mut().zip(self.as_bytes()) {
+            *digits = [DIGITS[usize::from(b >> 4)], DIGITS[usize::from(b & 15)]];
         }
-        out
+        String::from_utf8(out).unwrap_or_default()
     }
 
     /// Nix's base-32, without prefix.
@@ -299,7 +301,7 @@ fn base16_decode(text: &str) -> Result<Vec<u8>, Error> {
 enum State {
     Md5(md5::Md5),
     Sha1(sha1::Sha1),
-    Sha256(sha2::Sha256),
+    Sha256(Sha256),
     Sha512(sha2::Sha512),
     Blake3(Box<blake3::Hasher>),
 }
@@ -317,7 +319,7 @@ impl Hasher {
         let state = match algo {
             HashAlgo::Md5 => State::Md5(md5::Md5::new()),
             HashAlgo::Sha1 => State::Sha1(sha1::Sha1::new()),
-            HashAlgo::Sha256 => State::Sha256(sha2::Sha256::new()),
+            HashAlgo::Sha256 => State::Sha256(Sha256::new()),
             HashAlgo::Sha512 => State::Sha512(sha2::Sha512::new()),
             HashAlgo::Blake3 => State::Blake3(Box::default()),
         };
@@ -361,7 +363,7 @@ impl Hasher {
         match self.state {
             State::Md5(h) => hash(HashAlgo::Md5, &h.finalize()),
             State::Sha1(h) => hash(HashAlgo::Sha1, &h.finalize()),
-            State::Sha256(h) => hash(HashAlgo::Sha256, &h.finalize()),
+            State::Sha256(h) => hash(HashAlgo::Sha256, &h.finish()),
             State::Sha512(h) => hash(HashAlgo::Sha512, &h.finalize()),
             State::Blake3(h) => hash(HashAlgo::Blake3, h.finalize().as_bytes()),
         }
