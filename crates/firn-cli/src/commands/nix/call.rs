@@ -6,7 +6,7 @@ use std::sync::Arc;
 use firn_eval::error::render;
 use firn_eval::io::EvalIo;
 use firn_eval::value::Set;
-use firn_eval::{Error, Vm};
+use firn_eval::{Error, Kind, Vm};
 use firn_event::Level;
 use firn_store::LocalStore;
 use firn_ui::LogFormat;
@@ -98,13 +98,8 @@ impl<'a> Call<'a> {
         Ok(Session::with(self.common.settings.clone(), self.common.env.clone(), args))
     }
 
-    /// Evaluates on the store.
-    pub fn evaluate<T: Send>(
-        &mut self,
-        session: &Session,
-        read_only: bool,
-        work: impl FnOnce(&mut Vm, Set) -> Result<T, Stop> + Send,
-    ) -> Outcome<T> {
+    /// How the evaluator is to be set.
+    pub fn evaluator_settings(&self, session: &Session, read_only: bool) -> firn_eval::Settings {
         let mut settings = session.eval_settings(read_only);
         // Without files and expressions there are only flakes, which are pure.
         let pure = self.given.value("file").is_none()
@@ -117,6 +112,32 @@ impl<'a> Call<'a> {
                 settings.features.push(feature.to_owned());
             }
         }
+        settings
+    }
+
+    /// Evaluates on the store.
+    pub fn evaluate<T: Send>(
+        &mut self,
+        session: &Session,
+        read_only: bool,
+        work: impl FnOnce(&mut Vm, Set) -> Result<T, Stop> + Send,
+    ) -> Outcome<T> {
+        let mut settings = self.evaluator_settings(session, read_only);
+        settings.debugging = super::repl::debugging(self, session)?;
+        if settings.debugging.is_some() {
+            // Whoever looks at steps wants them one after the other.
+            settings.eval_cores = 1;
+        }
+        self.evaluate_with(session, settings, work)
+    }
+
+    /// As [`Call::evaluate`], with settings that are complete.
+    pub fn evaluate_with<T: Send>(
+        &mut self,
+        session: &Session,
+        settings: firn_eval::Settings,
+        work: impl FnOnce(&mut Vm, Set) -> Result<T, Stop> + Send,
+    ) -> Outcome<T> {
         let bench = self.bench()?;
         let io: Arc<dyn EvalIo> = Arc::new(bench.io());
         let evaluator = session.evaluator(io, settings);
@@ -127,6 +148,7 @@ impl<'a> Call<'a> {
         // The process ends soon: nobody needs the evaluator's tables taken apart.
         std::mem::forget(evaluator);
         result.map_err(|stop| match stop {
+            Stop::Eval(error) if error.kind() == Kind::Quit => Failure::Exit(0),
             Stop::Eval(error) => Failure::Shown(render::render(&error, &session.render_options())),
             Stop::Other(failure) => failure,
         })

@@ -29,6 +29,8 @@ pub enum Targets {
     Search,
     /// The formatter.
     Formatter,
+    /// All outputs.
+    Whole,
 }
 
 impl Targets {
@@ -59,6 +61,7 @@ impl Targets {
             ),
             Self::Search => (&["packages.SYSTEM", "legacyPackages.SYSTEM"], &[""]),
             Self::Formatter => (&["formatter.SYSTEM"], &[]),
+            Self::Whole => (&[""], &["packages.SYSTEM.", "legacyPackages.SYSTEM."]),
         };
         let full = |text: &str| text.replace("SYSTEM", system);
         if fragment.is_empty() {
