@@ -142,7 +142,8 @@ fn derivations_are_built() {
         "drv.nix",
         r#"derivation { name = "x"; system = builtins.currentSystem; builder = "/bin/sh"; args = [ "-c" "echo building; echo hi > $out" ]; }"#,
     );
-    let shown = case.session(&["repl"], "x = import ./drv.nix\nx\n:bl x\n:log x\nbuiltins.readFile x\n");
+    let shown =
+        case.session(&["repl"], "x = import ./drv.nix\nx\n:bl x\n:log x\nbuiltins.readFile x\n");
     assert!(shown.contains("This derivation produced the following outputs:"), "{shown}");
     assert!(shown.contains("  ./repl-result-out -> "), "{shown}");
     assert!(shown.contains("building\n"), "{shown}");

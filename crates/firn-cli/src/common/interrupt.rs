@@ -56,15 +56,17 @@ pub fn evaluation(vm: &Vm) -> Interrupter {
         let leaked = Box::leak(Box::new(interrupter.clone()));
         EVALUATION.store(leaked, Ordering::Release);
     }
+    reset(&interrupter);
+    interrupter
+}
+
+/// Nothing is interrupted any more. To be called before each evaluation, since editors of lines have handlers
+/// of their own.
+pub fn reset(interrupter: &Interrupter) {
     // SAFETY: `interrupt` does only what a handler may do.
     unsafe {
         libc::signal(libc::SIGINT, interrupt as *const () as libc::sighandler_t);
     }
-    interrupter
-}
-
-/// Nothing is interrupted any more. The handler stays.
-pub fn reset(interrupter: &Interrupter) {
     if let Some(flag) = FLAG.get() {
         flag.store(false, Ordering::Relaxed);
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use firn_eval::print::{self, Style};
 use firn_eval::value::Set;
-use firn_eval::{Error, Value, View, Vm};
+use firn_eval::{Error, Kind, Value, View, Vm};
 use firn_repl::complete::{Completions, complete};
 use firn_repl::{Command, Entered, Session, command, doc, markdown};
 
@@ -146,6 +146,10 @@ impl<'a> Repl<'a> {
 
     fn report(&self, stop: &Stop) {
         match stop {
+            // Where it was does not matter to who stopped it.
+            Stop::Eval(error) if error.kind() == Kind::Interrupted => {
+                firn_ui::print_error(error.message());
+            }
             Stop::Eval(error) => say(&self.world.rendered(error)),
             Stop::Other(Failure::Message(text) | Failure::Usage(text)) => {
                 firn_ui::print_error(text);
