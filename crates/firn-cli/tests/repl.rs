@@ -136,22 +136,6 @@ fn documentation() {
 }
 
 #[test]
-fn derivations_are_built() {
-    let case = case();
-    case.write(
-        "drv.nix",
-        r#"derivation { name = "x"; system = builtins.currentSystem; builder = "/bin/sh"; args = [ "-c" "echo building; echo hi > $out" ]; }"#,
-    );
-    let shown =
-        case.session(&["repl"], "x = import ./drv.nix\nx\n:bl x\n:log x\nbuiltins.readFile x\n");
-    assert!(shown.contains("This derivation produced the following outputs:"), "{shown}");
-    assert!(shown.contains("  ./repl-result-out -> "), "{shown}");
-    assert!(shown.contains("building\n"), "{shown}");
-    assert!(shown.contains("\"hi\\n\""), "{shown}");
-    assert!(std::fs::read_link(case.path("repl-result-out")).is_ok());
-}
-
-#[test]
 fn the_debugger_shows_steps_and_names() {
     let case = case();
     case.write(
