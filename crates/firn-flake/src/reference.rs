@@ -77,7 +77,7 @@ fn path_reference(text: &str, base: &Path) -> Result<Option<(FlakeRef, String)>>
         .map_err(|e| Error::other(format!("getting status of '{}': {e}", at.display())))?;
     if !meta.is_dir() {
         return Err(Error::other(format!(
-            "path '{}' is not a flake (because it's not a directory)",
+            "path \"{}\" is not a flake (because it's not a directory)",
             at.display()
         )));
     }

@@ -139,7 +139,11 @@ impl Session {
             }
             return Ok(Entered::Bound);
         }
-        match self.parse(vm, text)? {
+        let parsed = self.parse(vm, text);
+        if parsed.is_err() && vm.begins_bindings(text.as_bytes(), &self.base) {
+            return Ok(Entered::Incomplete);
+        }
+        match parsed? {
             None => Ok(Entered::Incomplete),
             Some(ast) => Ok(Entered::Value(vm.eval_typed(&ast, ast.root(), &self.names)?)),
         }

@@ -178,7 +178,8 @@ pub(super) fn table() -> Vec<Builtin> {
         Builtin::new("break", 1, |vm, args, pos| {
             vm.breakpoint()?;
             vm.force(args[0], pos)
-        }),
+        })
+        .untraced(),
         Builtin::new("__getEnv", 1, get_env)
             .strict("while evaluating the first argument passed to builtins.getEnv"),
     ]

@@ -116,6 +116,17 @@ impl Vm {
         })
     }
 
+    /// Whether a text, which is no expression, is the beginning of bindings.
+    pub fn begins_bindings(&self, text: &[u8], base: &Path) -> bool {
+        let options = firn_syntax::Options {
+            pipe_operators: self.shared.settings.has_feature("pipe-operators"),
+            ..firn_syntax::Options::default()
+        };
+        let whole = [b"{", text].concat();
+        let parsed = firn_syntax::parse(Source::new(Origin::String, whole), base, &options);
+        parsed.is_err_and(|e| e.message.contains("unexpected end of file"))
+    }
+
     /// The values of bindings that [`Vm::parse_bindings`] parsed out of `text`. They see a session's names and
     /// not each other, and are not evaluated.
     ///

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use firn_eval::error::render;
 use firn_eval::io::EvalIo;
 use firn_eval::value::Set;
-use firn_eval::{Error, Vm};
+use firn_eval::{Error, Kind, Vm};
 use firn_event::Level;
 use firn_store::LocalStore;
 use firn_ui::LogFormat;
@@ -144,7 +144,22 @@ impl<'a> Call<'a> {
         read_only: bool,
         work: impl FnOnce(&mut Vm, Set) -> Result<T, Stop> + Send,
     ) -> Outcome<T> {
-        let settings = self.eval_settings(session, read_only)?;
+        let mut settings = self.eval_settings(session, read_only)?;
+        settings.debugging = super::repl::debugging(self, session)?;
+        if settings.debugging.is_some() {
+            // Whoever looks at steps wants them one after the other.
+            settings.eval_cores = 1;
+        }
+        self.evaluate_with(session, settings, work)
+    }
+
+    /// As [`Call::evaluate`], with settings that are complete.
+    pub fn evaluate_with<T: Send>(
+        &mut self,
+        session: &Session,
+        settings: firn_eval::Settings,
+        work: impl FnOnce(&mut Vm, Set) -> Result<T, Stop> + Send,
+    ) -> Outcome<T> {
         let io: Arc<dyn EvalIo> = Arc::new(self.bench()?.io());
         self.evaluate_in(session, settings, io, work)
     }
@@ -169,6 +184,7 @@ impl<'a> Call<'a> {
             self.took_settings = true;
         }
         result.map_err(|stop| match stop {
+            Stop::Eval(error) if error.kind() == Kind::Quit => Failure::Exit(0),
             Stop::Eval(error) => {
                 let text = render::render(&error, &session.render_options());
                 // what was fetched is not what was promised: the status that builds have for that

@@ -1,8 +1,11 @@
 //! `nix edit`.
 
+use std::ffi::OsString;
 use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
 
-use firn_eval::{View, packages};
+use firn_eval::value::Set;
+use firn_eval::{Error, View, Vm, packages};
 
 use super::call::{Call, Stop};
 use super::installables::Installable;
@@ -23,25 +26,32 @@ pub fn run(call: &mut Call<'_>) -> Outcome {
             Stop::Other(Failure::Message(format!("cannot find position information for '{text}'")))
         };
         let set = value.as_set().ok_or_else(unknown)?;
-        let package = packages::Package { attrs: set };
-        let position = package.meta(vm, "position")?;
-        if let Some(position) = position
-            && let View::Str(s) = position.view()
-        {
-            let shown = String::from_utf8_lossy(s.bytes()).into_owned();
-            let (file, line) = shown.rsplit_once(':').ok_or_else(unknown)?;
-            return Ok((file.to_owned(), line.parse().unwrap_or(1)));
-        }
-        Err(unknown())
+        position(vm, set)?.ok_or_else(unknown)
     })?;
+    let (program, args) = editor(&file, line);
+    let error = std::process::Command::new(&program).args(args).exec();
+    fail(format!("cannot run editor '{program}': {error}; set EDITOR to one that is installed"))
+}
+
+/// Where a package says that it is written: file and line.
+pub fn position(vm: &mut Vm, package: Set) -> Result<Option<(PathBuf, u32)>, Error> {
+    let package = packages::Package { attrs: package };
+    let Some(position) = package.meta(vm, "position")? else { return Ok(None) };
+    let View::Str(s) = position.view() else { return Ok(None) };
+    let shown = String::from_utf8_lossy(s.bytes()).into_owned();
+    let Some((file, line)) = shown.rsplit_once(':') else { return Ok(None) };
+    Ok(Some((file.into(), line.parse().unwrap_or(1))))
+}
+
+/// The user's editor with its arguments for a line of a file.
+pub fn editor(file: &Path, line: u32) -> (String, Vec<OsString>) {
     let editor = std::env::var("EDITOR").unwrap_or_else(|_| "cat".to_owned());
     let mut words = editor.split_ascii_whitespace();
-    let program = words.next().unwrap_or("cat");
-    let mut command = std::process::Command::new(program);
-    command.args(words);
+    let program = words.next().unwrap_or("cat").to_owned();
+    let mut args: Vec<OsString> = words.map(OsString::from).collect();
     if line > 0 && ["emacs", "nano", "vim", "kak"].iter().any(|known| editor.contains(known)) {
-        command.arg(format!("+{line}"));
+        args.push(format!("+{line}").into());
     }
-    let error = command.arg(&file).exec();
-    fail(format!("cannot run editor '{editor}': {error}; set EDITOR to one that is installed"))
+    args.push(file.into());
+    (program, args)
 }

@@ -44,6 +44,7 @@ pub const EVALUATION: &[Flag] = &[
     option("arg-from-stdin", None, &["name"], "pass standard input as argument to functions"),
     option("include", Some('I'), &["path"], "add to the search path of <…>"),
     flag("impure", None, "allow access to mutable paths, the environment and the present time"),
+    super::repl::DEBUGGER,
     option("eval-store", None, &["store-url"], "the store for evaluation, to read and write derivations"),
     option("override-flake", None, &["original-ref", "resolved-ref"], "use another flake in place of one"),
 ];

@@ -33,6 +33,8 @@ pub enum Targets {
     Formatter,
     /// Functions that make bundles of programs.
     Bundlers,
+    /// All outputs.
+    Whole,
 }
 
 impl Targets {
@@ -66,6 +68,7 @@ impl Targets {
             Self::Bundlers => {
                 (&["bundlers.SYSTEM.default", "defaultBundler.SYSTEM"], &["bundlers.SYSTEM."])
             }
+            Self::Whole => (&[""], &["packages.SYSTEM.", "legacyPackages.SYSTEM."]),
         };
         let full = |text: &str| text.replace("SYSTEM", system);
         if fragment.is_empty() {

@@ -293,6 +293,11 @@ pub struct Found {
 }
 
 impl Root {
+    /// Whether values come from a file.
+    pub fn is_file(&self) -> bool {
+        matches!(self.source, SourceText::File(_) | SourceText::Stdin(_))
+    }
+
     /// Starts evaluating; `args` are for functions.
     pub fn values(&self, args: Set) -> Values<'_> {
         Values { root: self, args, file: None, flakes: Vec::new() }

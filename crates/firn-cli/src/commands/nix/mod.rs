@@ -28,6 +28,7 @@ mod path_info;
 mod profile;
 mod realise;
 mod registry;
+mod repl;
 mod run;
 mod search;
 mod shebang;
@@ -131,6 +132,7 @@ const COMMANDS: &[Command] = &[
     Command { path: "registry pin", about: "pin a flake to its current version or to the current version of a flake URL", arguments: "url [locked]", flags: &[EVALUATION, registry::FLAGS], run: registry::pin },
     Command { path: "registry remove", about: "remove flake from user flake registry", arguments: "url", flags: &[EVALUATION, registry::FLAGS], run: registry::remove },
     Command { path: "registry resolve", about: "resolve flake references using the registry", arguments: "url…", flags: &[EVALUATION], run: registry::resolve },
+    Command { path: "repl", about: "start an interactive environment for evaluating Nix expressions", arguments: "[installables]…", flags: &[INSTALLABLES, EVALUATION, LOCKING], run: repl::run },
     Command { path: "run", about: "run a Nix application", arguments: "[installable] [args]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, ENVIRONMENT], run: run::run },
     Command { path: "search", about: "search for packages", arguments: "installable regex…", flags: &[INSTALLABLES, EVALUATION, LOCKING, JSON, search::FLAGS], run: search::run },
     Command { path: "shell", about: "run a shell in which the specified packages are available", arguments: "[installables]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, ENVIRONMENT, run::COMMAND], run: run::shell },

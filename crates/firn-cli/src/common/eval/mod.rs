@@ -127,6 +127,7 @@ impl Session {
             allowed_uris: s.words("allowed-uris"),
             native_code: s.bool("allow-unsafe-native-code-during-evaluation"),
             watching: None,
+            debugging: None,
             lints: self.lints(),
             exact_laziness: false,
             debugging: None,
