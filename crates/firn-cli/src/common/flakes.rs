@@ -20,7 +20,7 @@ pub fn registries(settings: &Settings, env: &Environment) -> Registries {
         if chosen { (&["firn"], &["nixpkgs"]) } else { (&["firn", "nixpkgs"], &[]) };
     Registries {
         flags: Registry::default(),
-        user: env.config_dir().ok().map(|dir| dir.join("nix/registry.json")),
+        user: env.config_dir().ok().map(|dir| dir.join("registry.json")),
         system: Some(system),
         global: global.to_owned(),
         cache: Some(
