@@ -225,6 +225,17 @@ fn profiles_remember_flakes() {
 }
 
 #[test]
+fn of_flakes_the_output_out_is_meant() {
+    let case = case();
+    case.write(
+        "f/flake.nix",
+        r#"{ outputs = _: { packages.x86_64-linux.default = derivation { name = "p"; system = "x86_64-linux"; builder = "/bin/sh"; outputs = [ "out" "dev" ]; args = [ "-c" "echo > $out; echo > $dev" ]; }; }; }"#,
+    );
+    assert_eq!(case.ok("nix build --no-link --print-out-paths ./f").lines().count(), 1);
+    assert_eq!(case.ok("nix build --no-link --print-out-paths ./f#default^*").lines().count(), 2);
+}
+
+#[test]
 fn channels_are_listed_and_unpacked() {
     let case = case();
     case.ok("nix-channel --add http://example.org/nixos-24.05 mine");

@@ -79,6 +79,8 @@ pub struct Registries {
     pub system: Option<PathBuf>,
     /// The URL or path of the global one; empty for none.
     pub global: String,
+    /// A folder for copies of global registries, for when they cannot be had.
+    pub cache: Option<PathBuf>,
     /// The program's own names, which count as global ones and are asked first of these: the file is not needed
     /// for them.
     pub built_in: Registry,
@@ -178,9 +180,31 @@ impl Registries {
         }
         let what =
             Fetch { url: &self.global, name: "flake-registry.json", unpack: false, hash: None };
-        let path = vm.shared.io.fetch(&what)?;
-        let path = PathBuf::from(vm.store_dir().print(&path));
-        Registry::read(&vm.shared.io.real(&path))
+        let key = firn_model::Hash::digest(firn_model::HashAlgo::Sha256, self.global.as_bytes());
+        let kept = self.cache.as_ref().map(|dir| dir.join(format!("{}.json", key.to_base32())));
+        let path = match (vm.shared.io.fetch(&what), &kept) {
+            (Ok(path), _) => path,
+            // without the network, the last one that was seen is better than none
+            (Err(e), Some(kept)) if kept.is_file() => {
+                let text = format!("warning: {}; using cached version", e.message());
+                vm.shared.io.message(text.as_bytes());
+                return Registry::read(kept);
+            }
+            (Err(e), _) => return Err(e),
+        };
+        let path = vm.shared.io.real(&PathBuf::from(vm.store_dir().print(&path)));
+        if let Some(kept) = &kept
+            && let Ok(text) = std::fs::read(&path)
+            && std::fs::read(kept).ok().as_deref() != Some(&text[..])
+            && let Some(dir) = kept.parent()
+        {
+            // that it cannot be kept costs nothing now
+            let temporary = kept.with_extension(format!("{}.tmp", std::process::id()));
+            let _ = std::fs::create_dir_all(dir)
+                .and_then(|()| std::fs::write(&temporary, &text))
+                .and_then(|()| std::fs::rename(&temporary, kept));
+        }
+        Registry::read(&path)
     }
 
     /// What an input stands for, and the folder in it that a registry adds.

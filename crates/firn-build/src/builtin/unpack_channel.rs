@@ -61,6 +61,9 @@ pub fn unpack(source: &Path, out: &Path) -> Result<u64, Error> {
     let read = file.read(&mut magic)?;
     let file = BufReader::new(File::open(source)?);
     let magic = &magic[..read];
+    if magic.is_empty() {
+        return Err(format!("archive '{}' is empty", source.display()).into());
+    }
     if magic.starts_with(b"PK\x03\x04") {
         return super::zip::unpack(source, out);
     }

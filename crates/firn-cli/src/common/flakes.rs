@@ -20,9 +20,12 @@ pub fn registries(settings: &Settings, env: &Environment) -> Registries {
         if chosen { (&["firn"], &["nixpkgs"]) } else { (&["firn", "nixpkgs"], &[]) };
     Registries {
         flags: Registry::default(),
-        user: env.config_dir().ok().map(|dir| dir.join("nix/registry.json")),
+        user: env.config_dir().ok().map(|dir| dir.join("registry.json")),
         system: Some(system),
         global: global.to_owned(),
+        cache: Some(
+            super::fetch::git_options(settings).cache_dir.with_file_name("flake-registries"),
+        ),
         built_in: own_names(built_in),
         fallback: own_names(fallback),
     }

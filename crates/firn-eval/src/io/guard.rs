@@ -95,7 +95,16 @@ impl EvalIo for GuardedIo {
 
     fn read_dir(&self, path: &Path) -> io::Result<Vec<(OsString, FileKind)>> {
         self.check(path)?;
-        self.inner.read_dir(path)
+        let mut entries = self.inner.read_dir(path)?;
+        let whole = {
+            let allowed = self.allowed.read();
+            path.ancestors().any(|above| allowed.contains(above))
+        };
+        // of a folder above what is allowed, only the way there is seen
+        if !whole {
+            entries.retain(|(name, _)| self.is_allowed(&path.join(name)));
+        }
+        Ok(entries)
     }
 
     fn real(&self, path: &Path) -> PathBuf {
@@ -219,6 +228,15 @@ mod tests {
         ] {
             assert_eq!(io.is_allowed(Path::new(path)), allowed, "{path}");
         }
+        let real = GuardedIo::new(Arc::new(DryIo::default()), false);
+        let dir = tempfile::tempdir().expect("a folder");
+        for name in ["seen", "hidden"] {
+            std::fs::create_dir(dir.path().join(name)).expect("a folder");
+        }
+        real.allow(&dir.path().join("seen"));
+        let names: Vec<_> =
+            real.read_dir(dir.path()).expect("read").into_iter().map(|e| e.0).collect();
+        assert_eq!(names, ["seen"]);
         let error = io.check_path(Path::new("/x")).expect_err("not allowed");
         assert_eq!(error.message(), "access to absolute path '/x' is forbidden in restricted mode");
     }

@@ -337,7 +337,10 @@ fn submodule(
         .and_then(|(key, _)| key.strip_suffix(".path"))
         .ok_or_else(missing)?;
     let url = config(&["--get", &format!("{section}.url")])?;
-    let url = resolve_url(&url, parent_url);
+    // of a clone that somebody works in, submodules are where its origin says
+    let origin = repository.line(&["config", "--get", "remote.origin.url"]).ok();
+    let origin = origin.filter(|url| !repository.bare && !url.is_empty());
+    let url = resolve_url(&url, origin.as_deref().unwrap_or(parent_url));
     let mut attrs = Attrs::from([
         ("type".into(), "git".into()),
         ("url".into(), url.into()),

@@ -166,9 +166,13 @@ impl Call<'_> {
             for item in items {
                 let paths = match item {
                     Installable::Store(path) => vec![path.clone()],
-                    Installable::Attr { outputs, .. } | Installable::Flake { outputs, .. } => {
+                    Installable::Attr { outputs, .. } => {
                         let found = values.get(vm, item)?;
                         of_value(vm, found.value, args, outputs.as_ref())?
+                    }
+                    Installable::Flake { outputs, .. } => {
+                        let found = values.get(vm, item)?;
+                        of_flake(vm, found.value, args, outputs.as_ref())?
                     }
                 };
                 let dir = vm.store_dir();
@@ -378,6 +382,29 @@ impl SourceText {
         };
         Ok(vm.eval_ast(&ast)?)
     }
+}
+
+/// As [`of_value`] for an output of a flake. Of a package that does not say what is to be installed it is the
+/// output `out` alone, where of one in a file it is all of them.
+pub fn of_flake(
+    vm: &mut Vm,
+    value: Value,
+    args: Set,
+    outputs: Option<&OutputsSpec>,
+) -> Result<Vec<DerivedPath>, Stop> {
+    let out = OutputsSpec::Names(["out".to_owned()].into());
+    let mut chosen = outputs;
+    if let (None, Some(attrs)) = (outputs, value.as_set())
+        && vm.is_derivation(attrs)?
+    {
+        let package = packages::Package { attrs };
+        let says = attrs.has(Symbol::intern(b"outputSpecified"))
+            || package.meta(vm, "outputsToInstall")?.is_some();
+        if !says {
+            chosen = Some(&out);
+        }
+    }
+    of_value(vm, value, args, chosen)
 }
 
 /// What a value says is to be built: its derivations, or the one path that it names.

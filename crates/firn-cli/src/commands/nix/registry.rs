@@ -45,7 +45,7 @@ pub fn list(call: &mut Call<'_>) -> Outcome {
 fn file(call: &Call<'_>) -> Outcome<PathBuf> {
     match call.given.value("registry") {
         Some(file) => Ok(current_dir().join(file)),
-        None => Ok(call.common.env.config_dir()?.join("nix/registry.json")),
+        None => Ok(call.common.env.config_dir()?.join("registry.json")),
     }
 }
 

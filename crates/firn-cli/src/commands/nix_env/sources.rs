@@ -96,16 +96,36 @@ fn is_expression(path: &Path) -> bool {
     path.is_file() || path.join("default.nix").exists()
 }
 
+/// What a profile leads to, as it is called even if the store's contents are elsewhere.
+fn contents(vm: &Vm, profile: &Path) -> PathBuf {
+    let mut path = profile.to_owned();
+    // as many links as the kernel would follow
+    for _ in 0..40 {
+        if path.starts_with(vm.store_dir().as_str()) {
+            break;
+        }
+        let Ok(target) = std::fs::read_link(&path) else { break };
+        path = path.parent().unwrap_or(Path::new("/")).join(target);
+    }
+    path
+}
+
 /// The packages of a profile.
 pub fn installed(vm: &mut Vm, profile: &Path) -> Result<Vec<Item>, Stop> {
-    if profile.join("manifest.json").exists() {
+    let contents = contents(vm, profile);
+    let there = |path: &Path| vm.shared.io.real(path).symlink_metadata().is_ok();
+    if there(&contents.join("manifest.json")) {
         return Err(Failure::Message(format!(
             "profile {profile:?} is incompatible with 'nix-env'; please use 'nix profile' instead"
         ))
         .into());
     }
-    let manifest = profile.join("manifest.nix");
-    let Ok(file) = std::fs::canonicalize(&manifest) else { return Ok(Vec::new()) };
+    let manifest = contents.join("manifest.nix");
+    if !there(&manifest) {
+        return Ok(Vec::new());
+    }
+    // a link from one path of the store to another
+    let file = std::fs::read_link(vm.shared.io.real(&manifest)).unwrap_or(manifest);
     vm.shared.io.allow(&file);
     let value = vm.eval_file(&file)?;
     items(vm, value, Set::empty(), false)

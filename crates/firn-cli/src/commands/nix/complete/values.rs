@@ -58,9 +58,9 @@ pub fn flake(call: &mut Call<'_>, prefix: &str, to: &mut Completions) -> Outcome
     }
     let session = call.session()?;
     let registries = session.registries();
+    // of a registry that cannot be read, there is nothing to offer
     let known = call.evaluate(&session, true, |vm, _| {
-        // the others serve even if one cannot be had
-        Ok(registries.each(vm).filter_map(|(_, registry)| registry.ok()).collect::<Vec<_>>())
+        Ok(registries.each(vm).filter_map(|(_, found)| found.ok()).collect::<Vec<_>>())
     })?;
     for entry in known.iter().flat_map(|registry| &registry.entries) {
         let from = url_of(&entry.from);

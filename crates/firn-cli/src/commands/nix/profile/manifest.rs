@@ -15,6 +15,7 @@ use serde_json::{Map, Value, json};
 use crate::commands::nix::call::Call;
 use crate::commands::nix_env;
 use crate::common::legacy::{Failure, Outcome, fail};
+use crate::common::store_paths::follow_links;
 
 /// The priority of packages that do not say which they want.
 pub const DEFAULT_PRIORITY: i64 = 5;
@@ -145,14 +146,20 @@ fn name_of(source: &Source) -> Option<String> {
 impl Manifest {
     /// Reads the manifest of a profile or of one of its generations.
     pub fn read(call: &mut Call<'_>, profile: &Path) -> Outcome<Self> {
-        let file = profile.join("manifest.json");
         let store = call.store()?;
+        let contents = match follow_links(&store, &profile.to_string_lossy()) {
+            Ok(path) => store.real_path(&path),
+            Err(_) => profile.to_owned(),
+        };
+        let file = contents.join("manifest.json");
         match std::fs::read_to_string(&file) {
             Ok(text) => Self::parse(&text, &file, store.store_dir()),
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
                 fail(format!("reading '{}': {e}", file.display()))
             }
-            Err(_) if profile.join("manifest.nix").exists() => Self::of_nix_env(call, profile),
+            Err(_) if contents.join("manifest.nix").symlink_metadata().is_ok() => {
+                Self::of_nix_env(call, profile)
+            }
             Err(_) => Ok(Self::default()),
         }
     }

@@ -14,7 +14,7 @@ use firn_store::profile::{self, Which, generations};
 use self::manifest::{Conflict, DEFAULT_PRIORITY, Element, Manifest, Source, outputs_text};
 use super::call::Call;
 use super::flags::{Flag, flag, option};
-use super::installables::{Installable, of_value};
+use super::installables::{Installable, of_flake, of_value};
 use crate::common::legacy::{Failure, Outcome, absolute, fail, usage};
 use crate::common::store_paths::follow_links;
 
@@ -79,7 +79,10 @@ fn ask(call: &mut Call<'_>, items: &[Installable]) -> Outcome<Vec<Asked>> {
             }
             let found = values.get(vm, item)?;
             let outputs = item.outputs();
-            let wanted = of_value(vm, found.value, args, outputs)?;
+            let wanted = match item {
+                Installable::Flake { .. } => of_flake(vm, found.value, args, outputs)?,
+                _ => of_value(vm, found.value, args, outputs)?,
+            };
             let mut priority = DEFAULT_PRIORITY;
             if let Some(attrs) = found.value.as_set() {
                 let package = firn_eval::packages::Package { attrs };
