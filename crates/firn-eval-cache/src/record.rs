@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use firn_eval::context::DerivedPath;
 use firn_eval::error::Result;
-use firn_eval::io::{AddPath, EvalIo, Fetch, FetchedTree, FileKind, Filter, Outside};
+use firn_eval::io::{AddPath, Contents, EvalIo, Fetch, FetchedTree, FileKind, Filter, Outside};
 use firn_model::input::{Input as Source, InputUrl};
 use firn_model::{Derivation, StoreDir, StorePath};
 use parking_lot::Mutex;
@@ -282,8 +282,13 @@ impl EvalIo for RecordingIo {
         self.inner.add_text(name, text, references, dry)
     }
 
-    fn write_derivation(&self, derivation: &Derivation, path: &StorePath) -> Result<()> {
-        self.inner.write_derivation(derivation, path)
+    fn write_derivation(
+        &self,
+        derivation: &Derivation,
+        path: &StorePath,
+        contents: Contents,
+    ) -> Result<()> {
+        self.inner.write_derivation(derivation, path, contents)
     }
 
     fn flush(&self) -> Result<()> {

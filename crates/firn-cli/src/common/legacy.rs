@@ -227,7 +227,8 @@ impl Common {
             }
             "-Q" | "--no-build-output" => self.build_output = false,
             "-K" => self.set("keep-failed", "true")?,
-            "-k" => self.set("keep-going", "true")?,
+            // some commands of `nix` mean something else by it
+            "-k" if self.program != "nix" => self.keep_going()?,
             "--readonly-mode" => self.read_only = true,
             "--no-gc-warning" => self.gc_warning = false,
             "--store" => {
@@ -279,6 +280,11 @@ impl Common {
     /// What `--version` prints; with `-v`, also where this program looks for what.
     pub fn version(&self) -> Outcome<String> {
         version_text(&self.program, self.verbosity > Level::Info, &self.settings, &self.env)
+    }
+
+    /// What `-k` means, if it means nothing else.
+    pub fn keep_going(&mut self) -> Outcome {
+        self.set("keep-going", "true")
     }
 
     fn set(&mut self, name: &str, value: &str) -> Outcome {

@@ -18,7 +18,7 @@ use serde::de::DeserializeOwned;
 
 use super::call::{Call, Stop};
 use super::flags::{EVALUATION, INSTALLABLES, LOCKING};
-use crate::common::eval::Session;
+use crate::common::eval::{Session, current_dir};
 use crate::common::legacy::{Failure, Outcome, fail};
 
 /// Flags whose values come from elsewhere, or that ask for fresh answers.
@@ -43,7 +43,7 @@ impl Call<'_> {
         let Some(cache) = self.eval_cache(session) else {
             return self.evaluate(session, read_only, work);
         };
-        let question = self.question(&store, &settings, question);
+        let question = self.question(session, &store, &settings, question);
         if let Some(answer) = self.known(&cache, &question)? {
             return Ok(answer);
         }
@@ -102,7 +102,13 @@ impl Call<'_> {
     }
 
     /// All that is known before evaluation begins.
-    fn question(&self, store: &LocalStore, settings: &Settings, question: &str) -> String {
+    fn question(
+        &self,
+        session: &Session,
+        store: &LocalStore,
+        settings: &Settings,
+        question: &str,
+    ) -> String {
         let mut text = format!("{}\n{question}\n", program());
         let flags = self.given.among(&[INSTALLABLES, EVALUATION, LOCKING]);
         let relevant: Vec<(&str, &str)> = self
@@ -115,15 +121,17 @@ impl Call<'_> {
         // a string takes everything
         let _ = write!(
             text,
-            "{flags:?}\n{relevant:?}\n{:?}\n{:?}\n{} {} {:?} {:?}\n{:?} {:?}",
+            "{flags:?}\n{relevant:?}\n{:?}\n{:?}\n{} {} {} {:?} {:?}\n{:?} {:?} {:?}",
             settings.search_path,
             settings.features,
             settings.pure,
             settings.read_only,
+            settings.abort_on_warn,
             settings.system,
             store.layout(),
             self.given.base(),
-            self.common.env.config_dir().ok(),
+            current_dir(),
+            session.registries(),
         );
         text
     }

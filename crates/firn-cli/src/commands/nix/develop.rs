@@ -19,7 +19,7 @@ use super::call::{Call, Stop};
 use super::environment::environment;
 use super::flags::{Flag, REST, flag, option};
 use super::flakes::{self, Targets};
-use super::installables::{Installable, Root, of_value, outputs};
+use super::installables::{Installable, Root, of_flake, of_value, outputs};
 use super::run::execute;
 use crate::common::eval::{Session, current_dir};
 use crate::common::legacy::{Failure, Outcome, absolute, fail, usage};
@@ -364,7 +364,7 @@ fn evaluate(
         let candidates = Targets::Shells.candidates(fragment, &root.system);
         let shown = firn_flake::lock_file::url_of(reference);
         let (value, _) = flakes::find(vm, value, &shown, &candidates)?;
-        let paths = of_value(vm, value, args, outputs.as_ref())?;
+        let paths = of_flake(vm, value, args, outputs.as_ref())?;
         Ok(Found {
             paths: print(vm, &paths),
             source: flakes::source_folder(&locked.flake.resolved),
@@ -419,7 +419,7 @@ fn bash_package(call: &mut Call<'_>, session: &Session, found: &Found) -> Outcom
         let candidates = [format!("legacyPackages.{system}.bashInteractive")];
         let shown = firn_flake::lock_file::url_of(&reference);
         let (value, _) = flakes::find(vm, value, &shown, &candidates)?;
-        let paths = of_value(vm, value, args, None)?;
+        let paths = of_flake(vm, value, args, None)?;
         Ok(paths.iter().map(|path| print_derived(vm.store_dir(), path)).collect::<Vec<_>>())
     })?;
     let store = call.store()?;

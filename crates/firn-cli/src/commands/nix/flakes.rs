@@ -188,7 +188,7 @@ impl Locking {
         for warning in &locked.warnings {
             self.logger.warn(warning.clone());
         }
-        if locked.changed() || !locked.warnings.is_empty() {
+        if locked.changed() || !locked.warnings.is_empty() || self.output.is_some() {
             vm.shared.io.note(Outside::Unrepeatable("a lock file is not up to date"));
         }
         if !locked.changed() && self.output.is_none() {

@@ -247,6 +247,17 @@ impl Call<'_> {
 
     /// The file or expression that flags name.
     pub fn source(&self) -> Outcome<SourceText> {
+        if self.given.has("file") {
+            if self.given.has("expr") {
+                return usage("'--file' and '--expr' are exclusive");
+            }
+            let settings = &self.common.settings;
+            if settings.bool("pure-eval")
+                && settings.overridden().any(|(name, _)| name == "pure-eval")
+            {
+                return usage("'--file' is not compatible with '--pure-eval'");
+            }
+        }
         if let Some(text) = self.given.value("expr") {
             return Ok(SourceText::Expr(text.to_owned()));
         }

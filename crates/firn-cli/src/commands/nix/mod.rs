@@ -210,21 +210,28 @@ pub fn run(_name: &str, args: Vec<OsString>) -> ExitCode {
         }
         let mut chosen = Chosen::default();
         let mut given = Given::default();
-        let args = match shebang::expand(&args)? {
+        let args = match shebang::expand(&args, &is_word)? {
             Some((args, dir)) => {
                 given.base = Some(dir);
                 args
             }
             None => args,
         };
-        let common = Common::parse("nix", args, |_, arg, rest| {
+        let common = Common::parse("nix", args, |common, arg, rest| {
             if arg.starts_with('-') && arg != "-" && !rest.only_arguments() {
                 let mut groups: Vec<&'static [Flag]> = Vec::new();
                 if let Some(command) = chosen.command {
                     groups.extend(command.flags);
                 }
                 groups.push(GLOBAL);
-                return Ok(if given.take(arg, &groups, rest)? { Taken::Yes } else { Taken::No });
+                if given.take(arg, &groups, rest)? {
+                    return Ok(Taken::Yes);
+                }
+                if arg == "-k" {
+                    common.keep_going()?;
+                    return Ok(Taken::Yes);
+                }
+                return Ok(Taken::No);
             }
             if chosen.command.is_none() {
                 chosen.word(arg)?;
@@ -247,6 +254,12 @@ pub fn run(_name: &str, args: Vec<OsString>) -> ExitCode {
         let mut call = Call::new(common, given, out)?;
         (command.run)(&mut call)
     })
+}
+
+/// Whether a command begins with this word: then it is not meant as a file.
+fn is_word(word: &str) -> bool {
+    COMMANDS.iter().any(|c| c.path.split(' ').next() == Some(word))
+        || ALIASES.iter().any(|(old, _)| *old == word)
 }
 
 /// The command that words lead to.

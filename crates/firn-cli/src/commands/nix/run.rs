@@ -126,12 +126,6 @@ pub fn application(vm: &mut Vm, value: Value, shown: &str) -> Result<Application
         let build = build.iter().map(|path| print_derived(vm.store_dir(), path)).collect();
         return Ok(Application { build, program });
     }
-    if kind.as_deref() != Some(b"derivation") {
-        return Err(message(format!(
-            "attribute '{shown}' has type '{}', but should be 'app' or 'derivation'",
-            kind.map_or_else(|| "set".into(), |k| String::from_utf8_lossy(&k).into_owned())
-        )));
-    }
     let package = packages::Package { attrs: set };
     let drv = package.drv_path(vm)?;
     let output = package.output_name(vm)?;

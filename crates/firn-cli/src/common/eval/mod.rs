@@ -130,7 +130,6 @@ impl Session {
             debugging: None,
             lints: self.lints(),
             exact_laziness: false,
-            debugging: None,
             flakes: Some(super::flakes::loader(self.registries())),
             memory_limit: memory_limit(s.number("eval-memory-limit")),
             eval_cores: usize::try_from(s.number("eval-cores")).unwrap_or(0),
