@@ -9,6 +9,7 @@
 mod builder;
 pub mod builtin;
 mod derived_path;
+pub mod dev_env;
 mod drv_options;
 mod error;
 mod options;

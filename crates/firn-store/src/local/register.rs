@@ -146,6 +146,18 @@ impl LocalStore {
         Ok(())
     }
 
+    /// Gives a derivation's deferred outputs their paths, in `outputs` and in the environment, if those of its
+    /// inputs are known.
+    ///
+    /// # Errors
+    /// If an input cannot be read, or the outputs are of kinds that cannot be together.
+    pub fn fill_output_paths(&self, drv: &mut Derivation) -> Result<()> {
+        let dir = &self.layout.store_dir;
+        let hash = hash_modulo(drv, dir, true, &mut |input| self.modulo_of(input))
+            .map_err(|e| Error::Format(format!("derivation '{}': {e}", drv.name)))?;
+        drv.fill_output_paths(dir, &hash).map_err(Error::model)
+    }
+
     fn bad_derivation(&self, path: &StorePath, error: &derivation::Error) -> Error {
         Error::Format(format!("derivation '{}': {error}", self.print(path)))
     }
