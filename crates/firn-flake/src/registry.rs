@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use firn_eval::io::Fetch;
+use firn_eval::io::{Fetch, Outside};
 use firn_eval::{Error, Result, Vm};
 use firn_model::input::{FlakeRef, Input};
 use serde_json::{Value, json};
@@ -149,15 +149,21 @@ impl Registries {
     /// # Errors
     /// If one cannot be had.
     pub fn all(&self, vm: &Vm) -> Result<Vec<(Origin, Registry)>> {
+        let mut all = self.local(vm)?;
+        all.push((Origin::Global, self.global(vm)?));
+        Ok(all)
+    }
+
+    /// The registries that are on this machine.
+    fn local(&self, vm: &Vm) -> Result<Vec<(Origin, Registry)>> {
         let file = |path: &Option<PathBuf>| match path {
-            Some(path) => Registry::read(path),
+            Some(path) => read_noted(vm, path),
             None => Ok(Registry::default()),
         };
         Ok(vec![
             (Origin::Flag, self.flags.clone()),
             (Origin::User, file(&self.user)?),
             (Origin::System, file(&self.system)?),
-            (Origin::Global, self.global(vm)?),
         ])
     }
 
@@ -166,7 +172,7 @@ impl Registries {
             return Ok(Registry::default());
         }
         if self.global.starts_with('/') {
-            return Registry::read(Path::new(&self.global));
+            return read_noted(vm, Path::new(&self.global));
         }
         let what =
             Fetch { url: &self.global, name: "flake-registry.json", unpack: false, hash: None };
@@ -184,6 +190,7 @@ impl Registries {
         const MOST_STEPS: usize = 100;
         let (mut input, mut dir) = (input.clone(), None);
         let mut registries: Option<Vec<(Origin, Registry)>> = None;
+        let mut asked_all = false;
         'again: for _ in 0..=MOST_STEPS {
             if input.is_direct() && which == Use::No {
                 return Ok((input, dir));
@@ -195,22 +202,31 @@ impl Registries {
             if which == Use::No {
                 break;
             }
-            if registries.is_none() {
-                registries = Some(self.all(vm)?);
-            }
-            for (origin, registry) in registries.iter().flatten() {
-                if which == Use::Limited && matches!(origin, Origin::User | Origin::System) {
-                    continue;
-                }
-                for entry in &registry.entries {
-                    if let Some(next) = matched(entry, &input) {
-                        input = next;
-                        if !entry.to.dir.is_empty() {
-                            dir = Some(entry.to.dir.clone());
+            let registries = match &mut registries {
+                Some(registries) => registries,
+                None => registries.insert(self.local(vm)?),
+            };
+            loop {
+                for (origin, registry) in &*registries {
+                    if which == Use::Limited && matches!(origin, Origin::User | Origin::System) {
+                        continue;
+                    }
+                    for entry in &registry.entries {
+                        if let Some(next) = matched(entry, &input) {
+                            input = next;
+                            if !entry.to.dir.is_empty() {
+                                dir = Some(entry.to.dir.clone());
+                            }
+                            continue 'again;
                         }
-                        continue 'again;
                     }
                 }
+                if asked_all || input.is_direct() {
+                    break;
+                }
+                // what is known here needs no download
+                asked_all = true;
+                registries.push((Origin::Global, self.global(vm)?));
             }
             if input.is_direct() {
                 return Ok((input, dir));
@@ -228,6 +244,12 @@ impl Registries {
         }
         Err(Error::other(format!("cycle detected in flake registry for '{}'", input.shown())))
     }
+}
+
+/// Reads a registry's file for an evaluation that depends on it.
+fn read_noted(vm: &Vm, file: &Path) -> Result<Registry> {
+    vm.shared.io.note(Outside::File(file));
+    Registry::read(file)
 }
 
 /// What an entry makes of an input that it fits.

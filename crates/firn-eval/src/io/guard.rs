@@ -3,7 +3,7 @@
 //! Allowed are the paths named at start, those of which they are below or above, and what evaluation itself
 //! puts into the store.
 
-use super::{AddPath, EvalIo, Fetch, FetchedTree, FileKind, Filter};
+use super::{AddPath, EvalIo, Fetch, FetchedTree, FileKind, Filter, Outside};
 use crate::context::DerivedPath;
 use crate::error::{Error, Kind, Result};
 use firn_model::input::Input;
@@ -171,6 +171,14 @@ impl EvalIo for GuardedIo {
         let tree = self.inner.fetch_tree(input)?;
         self.allow_store_path(&tree.path);
         Ok(tree)
+    }
+
+    fn note(&self, what: Outside<'_>) {
+        self.inner.note(what);
+    }
+
+    fn run_program(&self, program: &str, args: &[String]) -> Result<Vec<u8>> {
+        self.inner.run_program(program, args)
     }
 
     fn env(&self, name: &str) -> Option<OsString> {

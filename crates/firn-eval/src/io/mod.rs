@@ -100,6 +100,15 @@ pub struct FetchedTree {
     pub input: Input,
 }
 
+/// Something that evaluation depends on and does not reach through [`EvalIo`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outside<'a> {
+    /// A file that was read, or found absent, by other means.
+    File(&'a Path),
+    /// Something that may be otherwise the next time, in a few words.
+    Unrepeatable(&'static str),
+}
+
 /// The world, as evaluation sees it. File names are absolute.
 pub trait EvalIo: Send + Sync {
     /// The store's directory.
@@ -263,6 +272,10 @@ pub trait EvalIo: Send + Sync {
     fn check_path(&self, _path: &Path) -> Result<()> {
         Ok(())
     }
+
+    /// Tells of something that evaluation depends on, for whoever wants to know whether it would come to the
+    /// same again.
+    fn note(&self, _what: Outside<'_>) {}
 
     /// An environment variable.
     fn env(&self, name: &str) -> Option<OsString> {

@@ -1,0 +1,379 @@
+//! The world that notes what is read in it.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use firn_eval::context::DerivedPath;
+use firn_eval::error::Result;
+use firn_eval::io::{AddPath, EvalIo, Fetch, FetchedTree, FileKind, Filter, Outside};
+use firn_model::input::{Input as Source, InputUrl};
+use firn_model::{Derivation, StoreDir, StorePath};
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+
+use crate::input::{Input, hash, hash_entries};
+use crate::stamp::Stamp;
+use crate::tree;
+
+/// The builtin whose value is different each time. It is a constant, so nobody sees it being used; what is seen is
+/// that a file has its name.
+const TIME: &[u8] = b"currentTime";
+
+/// Something said to the user.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// The text.
+    pub text: String,
+    /// Whether it is a warning about an input, to be shown as other warnings are; otherwise the text is shown as
+    /// it is.
+    pub warning: bool,
+}
+
+/// What an evaluation read and said.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Record {
+    /// What it read.
+    pub inputs: Vec<Input>,
+    /// What it said.
+    pub messages: Vec<Message>,
+}
+
+#[derive(Default)]
+struct State {
+    inputs: HashMap<(u8, OsString), Input>,
+    messages: Vec<Message>,
+    /// Why the answer cannot be kept.
+    unrepeatable: Option<&'static str>,
+}
+
+/// A world that notes what is read in another one.
+pub struct RecordingIo {
+    inner: Arc<dyn EvalIo>,
+    pure: bool,
+    warn_dirty: bool,
+    state: Mutex<State>,
+    /// Store paths that were found valid: nothing in them changes.
+    valid: Mutex<HashSet<StorePath>>,
+}
+
+impl RecordingIo {
+    /// Records what is read in `inner`. With `pure` evaluation knows no time; `warn_dirty` says whether users are
+    /// told of working trees that differ from their commit.
+    pub fn new(inner: Arc<dyn EvalIo>, pure: bool, warn_dirty: bool) -> Self {
+        Self { inner, pure, warn_dirty, state: Mutex::default(), valid: Mutex::default() }
+    }
+
+    /// What was read until now; or why the answer cannot be kept.
+    ///
+    /// # Errors
+    /// If something was read that may be different the next time without a way to tell.
+    pub fn finish(&self) -> std::result::Result<Record, &'static str> {
+        let mut state = self.state.lock();
+        if let Some(why) = state.unrepeatable {
+            return Err(why);
+        }
+        let mut inputs: Vec<((u8, OsString), Input)> = state.inputs.drain().collect();
+        inputs.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        let inputs: Vec<Input> = inputs.into_iter().map(|(_, input)| input).collect();
+        // what has a name that is no text cannot be written down
+        if inputs.iter().any(|input| input.key().1.to_str().is_none()) {
+            return Err("a file's name is not UTF-8");
+        }
+        Ok(Record { inputs, messages: std::mem::take(&mut state.messages) })
+    }
+
+    fn unrepeatable(&self, why: &'static str) {
+        self.state.lock().unrepeatable.get_or_insert(why);
+    }
+
+    fn add(&self, input: Input) {
+        let (kind, name) = input.key();
+        let key = (kind, name.to_owned());
+        let mut state = self.state.lock();
+        if let Some(known) = state.inputs.get(&key) {
+            if !known.agrees(&input) {
+                state.unrepeatable.get_or_insert("a file was changed meanwhile");
+            }
+            return;
+        }
+        state.inputs.insert(key, input);
+    }
+
+    fn note_all(&self, inputs: io::Result<Vec<Input>>) {
+        match inputs {
+            Ok(inputs) => inputs.into_iter().for_each(|input| self.add(input)),
+            Err(_) => self.unrepeatable("a file of a source tree cannot be read"),
+        }
+    }
+
+    /// Whether a path is in a store path that is valid, and so will not change.
+    fn is_fixed(&self, path: &Path) -> bool {
+        let Some(text) = path.to_str() else { return false };
+        let dir = self.inner.store_dir();
+        if !text.starts_with(dir.as_str()) {
+            return false;
+        }
+        let Ok((top, _)) = dir.parse_prefix(text) else { return false };
+        if self.valid.lock().contains(&top) {
+            return true;
+        }
+        let valid = self.inner.is_valid(&top);
+        if valid {
+            self.valid.lock().insert(top);
+        }
+        valid
+    }
+
+    fn look_for_time(&self, text: &[u8]) {
+        if !self.pure && memchr::memmem::find(text, TIME).is_some() {
+            self.unrepeatable("the present time may be used");
+        }
+    }
+
+    /// Notes a source that is not locked, before it is fetched.
+    fn note_source(&self, source: &Source) {
+        let local = |name: &str| {
+            let url = InputUrl::parse(source.text(name)?, false).ok()?;
+            (url.scheme == "file").then(|| PathBuf::from(url.plain_path()))
+        };
+        match source.kind() {
+            "path" => {
+                let path = PathBuf::from(source.text("path").unwrap_or_default());
+                if !path.is_absolute() {
+                    return self.unrepeatable("a source has a relative path");
+                }
+                if !self.is_fixed(&path) {
+                    self.note_all(tree::folder(&self.inner.real(&path), true));
+                }
+            }
+            "git" => {
+                let plain = source.text("ref").is_none()
+                    && source.text("rev").is_none()
+                    && !source.flag("submodules")
+                    && !source.flag("lfs");
+                match local("url").filter(|path| plain && path.is_absolute()) {
+                    Some(root) => match tree::git(&root, source.flag("exportIgnore")) {
+                        Ok(Some(inputs)) => self.note_all(Ok(inputs)),
+                        Ok(None) => self.unrepeatable("a Git repository cannot be looked at"),
+                        Err(e) => self.note_all(Err(e)),
+                    },
+                    None => self.unrepeatable("a Git repository is not locked"),
+                }
+            }
+            "tarball" | "file" => match local("url").filter(|path| path.is_absolute()) {
+                Some(path) => self.note_all(tree::member(&path, false).map(|input| vec![input])),
+                None => self.unrepeatable("a download is not locked"),
+            },
+            _ => self.unrepeatable("a source is not locked"),
+        }
+    }
+}
+
+impl EvalIo for RecordingIo {
+    fn store_dir(&self) -> &StoreDir {
+        self.inner.store_dir()
+    }
+
+    fn read_file(&self, path: &Path) -> io::Result<Vec<u8>> {
+        if self.is_fixed(path) {
+            let contents = self.inner.read_file(path)?;
+            self.look_for_time(&contents);
+            return Ok(contents);
+        }
+        let real = self.inner.real(path);
+        // before reading, so that a change in between makes the stamp too old
+        let stamp = Stamp::behind(&real);
+        let contents = self.inner.read_file(path);
+        let found = match (&stamp, &contents) {
+            (Ok(Some(stamp)), Ok(contents)) if stamp.is_file() => {
+                self.look_for_time(contents);
+                Some((*stamp, hash(contents)))
+            }
+            (Ok(None), Err(e))
+                if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
+            {
+                None
+            }
+            _ => {
+                self.unrepeatable("a file cannot be read");
+                return contents;
+            }
+        };
+        self.add(Input::File { path: real, found });
+        contents
+    }
+
+    fn kind(&self, path: &Path) -> io::Result<Option<FileKind>> {
+        let kind = self.inner.kind(path)?;
+        if !self.is_fixed(path) {
+            let kind = kind.map(|kind| kind.name().to_owned());
+            self.add(Input::Kind { path: self.inner.real(path), kind });
+        }
+        Ok(kind)
+    }
+
+    fn read_link(&self, path: &Path) -> io::Result<PathBuf> {
+        let target = self.inner.read_link(path)?;
+        if !self.is_fixed(path) {
+            if target.to_str().is_none() {
+                self.unrepeatable("a symlink's target is not UTF-8");
+            }
+            self.add(Input::Link { path: self.inner.real(path), target: target.clone() });
+        }
+        Ok(target)
+    }
+
+    fn read_dir(&self, path: &Path) -> io::Result<Vec<(OsString, FileKind)>> {
+        if self.is_fixed(path) {
+            return self.inner.read_dir(path);
+        }
+        let real = self.inner.real(path);
+        let stamp = Stamp::behind(&real);
+        let entries = self.inner.read_dir(path)?;
+        match stamp {
+            Ok(Some(stamp)) => {
+                let hash =
+                    hash_entries(entries.iter().map(|(name, kind)| (name.as_os_str(), *kind)));
+                self.add(Input::Dir { path: real, stamp, hash });
+            }
+            _ => self.unrepeatable("a folder cannot be looked at"),
+        }
+        Ok(entries)
+    }
+
+    fn real(&self, path: &Path) -> PathBuf {
+        self.inner.real(path)
+    }
+
+    fn add_path(&self, what: &AddPath<'_>, filter: Option<Filter<'_>>) -> Result<StorePath> {
+        if self.is_fixed(what.path) {
+            return self.inner.add_path(what, filter);
+        }
+        let real = self.inner.real(what.path);
+        let Some(filter) = filter else {
+            self.note_all(tree::folder(&real, false));
+            return self.inner.add_path(what, None);
+        };
+        // What the filter was asked about is what folders have in them, and what it said depends on nothing but
+        // what is recorded anyway. What it lets through is read.
+        self.note_all(tree::member(&real, false).map(|input| vec![input]));
+        let mut ask = |path: &Path, kind: FileKind| {
+            let wanted = filter(path, kind)?;
+            if wanted {
+                let real = self.inner.real(path);
+                self.note_all(tree::member(&real, false).map(|input| vec![input]));
+            }
+            Ok(wanted)
+        };
+        self.inner.add_path(what, Some(&mut ask))
+    }
+
+    fn add_text(
+        &self,
+        name: &str,
+        text: &[u8],
+        references: &BTreeSet<StorePath>,
+        dry: bool,
+    ) -> Result<StorePath> {
+        self.inner.add_text(name, text, references, dry)
+    }
+
+    fn write_derivation(&self, derivation: &Derivation, path: &StorePath) -> Result<()> {
+        self.inner.write_derivation(derivation, path)
+    }
+
+    fn flush(&self) -> Result<()> {
+        self.inner.flush()
+    }
+
+    fn read_derivation(&self, path: &StorePath) -> Result<Derivation> {
+        self.inner.read_derivation(path)
+    }
+
+    fn is_valid(&self, path: &StorePath) -> bool {
+        self.inner.is_valid(path)
+    }
+
+    fn ensure(&self, path: &StorePath) -> Result<()> {
+        self.inner.ensure(path)
+    }
+
+    fn references(&self, path: &StorePath) -> BTreeSet<StorePath> {
+        self.inner.references(path)
+    }
+
+    fn closure(&self, path: &StorePath) -> Result<BTreeSet<StorePath>> {
+        self.inner.closure(path)
+    }
+
+    fn realise(&self, outputs: &[(DerivedPath, Box<str>)]) -> Result<Vec<StorePath>> {
+        self.inner.realise(outputs)
+    }
+
+    fn fetch(&self, what: &Fetch<'_>) -> Result<StorePath> {
+        if what.hash.is_none() {
+            match what.url.strip_prefix("file://").map(Path::new).filter(|p| p.is_absolute()) {
+                Some(path) => self.note_all(tree::member(path, false).map(|input| vec![input])),
+                None => self.unrepeatable("a download is not locked"),
+            }
+        }
+        self.inner.fetch(what)
+    }
+
+    fn fetch_tree(&self, input: &Source) -> Result<FetchedTree> {
+        let locked = input.is_locked();
+        if !locked {
+            self.note_source(input);
+        }
+        let tree = self.inner.fetch_tree(input)?;
+        if !locked && input.kind() == "git" && tree.input.text("rev").is_none() && self.warn_dirty {
+            let url = InputUrl::parse(input.text("url").unwrap_or_default(), false);
+            let shown = url.map_or_else(|_| String::new(), |url| url.plain_path());
+            let text = format!("Git tree '{shown}' is dirty");
+            self.state.lock().messages.push(Message { text, warning: true });
+        }
+        Ok(tree)
+    }
+
+    fn run_program(&self, program: &str, args: &[String]) -> Result<Vec<u8>> {
+        self.unrepeatable("a program was run");
+        self.inner.run_program(program, args)
+    }
+
+    fn allow(&self, path: &Path) {
+        self.inner.allow(path);
+    }
+
+    fn check_path(&self, path: &Path) -> Result<()> {
+        self.inner.check_path(path)
+    }
+
+    fn note(&self, what: Outside<'_>) {
+        match what {
+            Outside::File(path) => self.note_all(tree::file(path).map(|input| vec![input])),
+            Outside::Unrepeatable(why) => self.unrepeatable(why),
+        }
+        self.inner.note(what);
+    }
+
+    fn env(&self, name: &str) -> Option<OsString> {
+        let value = self.inner.env(name);
+        let hash = value.as_deref().map(OsStr::as_bytes).map(hash);
+        self.add(Input::Variable { name: name.to_owned(), hash });
+        value
+    }
+
+    fn message(&self, text: &[u8]) {
+        let said = String::from_utf8_lossy(text).into_owned();
+        self.state.lock().messages.push(Message { text: said, warning: false });
+        self.inner.message(text);
+    }
+
+    fn silence(&self) {
+        self.inner.silence();
+    }
+}
