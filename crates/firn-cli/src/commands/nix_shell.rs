@@ -15,9 +15,13 @@ use bstr::{BString, ByteSlice};
 use firn_build::shell::{ShellFiles, shell_files};
 use firn_build::{DerivedPath, OutputsSpec};
 use firn_eval::io::EvalIo;
+use firn_eval::position::PosId;
+use firn_eval::{Value, Vm, packages};
 use firn_model::derivation::Derivation;
 use firn_model::store_path::StorePath;
 use firn_store::Store;
+use firn_syntax::Origin;
+use firn_syntax::source::Source;
 
 use super::nix_build::{Failure, derivations, expand_short, parse, setting_flag};
 use crate::common::build::{Workbench, display_options};
@@ -33,8 +37,9 @@ struct Options {
     pure: bool,
     keep: Vec<String>,
     excluded: Vec<String>,
-    /// What to do in the shell; interactive unless `quit`.
+    /// What to do in the shell before it ends.
     command: Option<String>,
+    /// Whether it is not for a person, even on a terminal.
     quit: bool,
     dry_run: bool,
     logs: Option<bool>,
@@ -49,7 +54,17 @@ struct Script {
 }
 
 /// Variables that a pure shell keeps.
-const KEPT: [&str; 15] = [
+const KEPT: [&str; 25] = [
+    "http_proxy",
+    "https_proxy",
+    "ftp_proxy",
+    "all_proxy",
+    "no_proxy",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "FTP_PROXY",
+    "ALL_PROXY",
+    "NO_PROXY",
     "HOME",
     "XDG_RUNTIME_DIR",
     "USER",
@@ -77,14 +92,27 @@ pub fn run(_name: &str, args: Vec<OsString>) -> ExitCode {
         Ok(None) => return ExitCode::SUCCESS,
         Err(e) => return Failure::Other(e).report(None),
     };
+    if options.packages && options.expr {
+        return Failure::Other("'-p' and '-E' are mutually exclusive".into()).report(None);
+    }
     let session = match Session::new(eval) {
-        Ok(session) => session,
+        Ok(session) => with_base(session, script.as_ref()),
         Err(e) => return Failure::Other(e).report(None),
     };
     match shell(&session, &options, script.as_ref()) {
         Ok(code) => code,
         Err(failure) => failure.report(Some(&session)),
     }
+}
+
+/// Expressions in a script's lines start from its folder, unless a setting says otherwise.
+fn with_base(mut session: Session, script: Option<&Script>) -> Session {
+    if let Some(script) = script
+        && session.settings.bool("nix-shell-shebang-arguments-relative-to-script")
+    {
+        session.args.base = Some(script.dir());
+    }
+    session
 }
 
 /// Reads the arguments, and those of the script if there is one. `None`: there is nothing to do.
@@ -110,13 +138,6 @@ fn prepare(
         if !parse_args(own, options, eval)? {
             return Ok(None);
         }
-        // Relative files in a script are beside it.
-        let dir = path.parent().unwrap_or(Path::new("")).to_owned();
-        for source in &mut options.sources {
-            if !options.expr && !options.packages && !source.starts_with('<') {
-                *source = dir.join(&*source).to_string_lossy().into_owned();
-            }
-        }
         let args = args[1..].iter().map(|a| a.to_string_lossy().into_owned()).collect();
         return Ok(Some(Some(Script { path, args })));
     }
@@ -125,10 +146,16 @@ fn prepare(
 
 fn is_script(path: &Path) -> bool {
     let Ok(mut file) = std::fs::File::open(path) else { return false };
-    let mut start = Vec::new();
-    let read = std::io::Read::read_to_end(&mut std::io::Read::take(&mut file, 256), &mut start);
-    let line = start.lines().next().unwrap_or_default();
-    read.is_ok() && line.starts_with(b"#!") && line.find("nix-shell").is_some()
+    let mut start = [0; 2];
+    std::io::Read::read_exact(&mut file, &mut start).is_ok() && start == *b"#!"
+}
+
+impl Script {
+    /// The folder that it is in.
+    fn dir(&self) -> PathBuf {
+        let dir = self.path.parent().unwrap_or(Path::new(""));
+        current_dir().join(dir)
+    }
 }
 
 /// Splits a line as a shell would, with quotes and backslashes.
@@ -196,7 +223,7 @@ fn parse_args(
             "--keep" => options.keep.push(value()?),
             "--exclude" => options.excluded.push(value()?),
             "--command" | "--run" => {
-                options.quit = arg == "--run";
+                options.quit |= arg == "--run";
                 options.command = Some(value()?);
             }
             "-i" => options.interpreter = Some(value()?),
@@ -222,12 +249,20 @@ fn shell(
     let mut show = display_options(&session.args, options.logs)?;
     show.format = options.log_format.or(show.format);
     let bench = Workbench::open(session, show)?;
-    let drv_path = find_derivation(session, options, &bench)?;
+    let drv_path = find_derivation(session, options, script, &bench)?;
     let drv = bench.store.read_derivation(&drv_path).map_err(|e| e.to_string())?;
 
+    let excluded = options
+        .excluded
+        .iter()
+        .map(|text| {
+            regex::Regex::new(text).map_err(|e| format!("invalid regular expression '{text}': {e}"))
+        })
+        .collect::<Result<Vec<_>, String>>()?;
     let mut wanted: Vec<DerivedPath> = Vec::new();
     for (input, outputs) in &drv.input_drvs {
-        if options.excluded.iter().any(|e| input.name().contains(e.as_str())) {
+        let shown = bench.store.store_dir().print(input);
+        if excluded.iter().any(|e| e.is_match(&shown)) {
             continue;
         }
         let outputs = OutputsSpec::Names(outputs.outputs.clone());
@@ -296,10 +331,12 @@ fn find_bash(session: &Session, options: &Options, bench: &Workbench) -> Result<
 fn find_derivation(
     session: &Session,
     options: &Options,
+    script: Option<&Script>,
     bench: &Workbench,
 ) -> Result<StorePath, Failure> {
     let mut sources = options.sources.clone();
     let mut expr = options.expr;
+    let looks_for_shell = session.settings.bool("nix-shell-always-looks-for-shell-nix");
     if options.packages {
         let list: Vec<String> = sources.iter().map(|p| format!("({p})")).collect();
         sources = vec![package_shell(&list.join(" "))];
@@ -308,22 +345,26 @@ fn find_derivation(
         if expr {
             return Err("'-E' needs an expression".to_owned().into());
         }
-        let file =
-            if current_dir().join("shell.nix").exists() { "shell.nix" } else { "default.nix" };
-        sources.push(format!("./{file}"));
+        let there = |name: &str| current_dir().join(name).exists();
+        if !there("shell.nix") && !there("default.nix") {
+            return Err(
+                "no argument specified and no 'shell.nix' or 'default.nix' file found in the working directory"
+                    .to_owned()
+                    .into(),
+            );
+        }
+        // without the setting nothing looks for it later
+        let file = if !looks_for_shell && there("shell.nix") { "shell.nix" } else { "." };
+        sources.push(file.to_owned());
     }
     if let ([source], false) = (&sources[..], expr)
-        // the output that is named makes no difference to the environment
-        && let Ok(path) = bench
-            .store
-            .store_dir()
-            .parse(source.rsplit_once(['!', '^']).map_or(source.as_str(), |(drv, _)| drv))
-        && path.is_derivation()
+        && let Some(path) = derivation_file(bench, source)
     {
         return Ok(path);
     }
-    let io: Arc<dyn EvalIo> = Arc::new(bench.io());
-    // Expressions can ask whether they are evaluated for a shell.
+    let mode = if options.pure { "pure" } else { "impure" };
+    let io: Arc<dyn EvalIo> = Arc::new(bench.io().with_variable("IN_NIX_SHELL", mode));
+    // Functions can ask whether they are evaluated for a shell.
     let mut args = session.args.clone();
     args.auto_args.insert(0, ("inNixShell".into(), AutoArg::Expr("true".into())));
     let with_argument = Session {
@@ -331,32 +372,97 @@ fn find_derivation(
         environment: session.environment.clone(),
         args,
     };
+    let base = session.args.base();
+    // files of a script are beside it, whatever the setting
+    let files = script.map_or_else(current_dir, Script::dir);
     let evaluator = session.evaluator(io, session.eval_settings(false));
-    let found = evaluator.run(|vm| -> Result<Vec<(StorePath, String)>, Failure> {
-        let args = with_argument.auto_args(vm)?;
+    let found = evaluator.run(|vm| -> Result<Vec<StorePath>, Failure> {
+        let plain = session.auto_args(vm)?;
+        let for_shell = with_argument.auto_args(vm)?;
         let mut found = Vec::new();
         for source in &sources {
-            let file = current_dir().join(source);
-            // Of a folder, its shell.nix is meant.
-            let source = match !expr && file.join("shell.nix").exists() {
-                true => file.join("shell.nix").to_string_lossy().into_owned(),
-                false => source.clone(),
+            let ast = if expr {
+                vm.parse(Source::new(Origin::String, source.as_bytes()), &base)?
+            } else {
+                let file = shell_file(vm, &files, source, looks_for_shell, bench)?;
+                vm.parse_file(&file)?
             };
-            let ast = parse(vm, &source, expr)?;
-            derivations(vm, &ast, &options.attrs, args, &mut found)?;
+            let root = vm.eval_ast(&ast)?;
+            let root = vm.force(root, PosId::NONE)?;
+            let none = [String::new()];
+            for path in if options.attrs.is_empty() { &none[..] } else { &options.attrs } {
+                let args = if takes_shell(root) { for_shell } else { plain };
+                let (value, _) = packages::select(vm, path, args, root)?;
+                let value = vm.force(value, PosId::NONE)?;
+                let args = if takes_shell(value) { for_shell } else { plain };
+                for item in packages::derivations(vm, value, args, false)? {
+                    found.push(item.package.drv_path(vm)?);
+                }
+            }
         }
         Ok(found)
     })?;
     match &found[..] {
-        [(drv, _)] => Ok(drv.clone()),
+        [drv] => Ok(drv.clone()),
         _ => Err("nix-shell requires a single derivation".to_owned().into()),
     }
+}
+
+/// The derivation whose file, or a link to it, is named; which of its outputs makes no difference.
+fn derivation_file(bench: &Workbench, source: &str) -> Option<StorePath> {
+    let path = source.rsplit_once(['!', '^']).map_or(source, |(drv, _)| drv);
+    let path = crate::common::store_paths::follow_links(&bench.store, path).ok()?;
+    path.is_derivation().then_some(path)
+}
+
+/// Whether a function has the argument `inNixShell`.
+fn takes_shell(value: Value) -> bool {
+    firn_eval::builtins::formals(value).iter().any(|name| name.as_bytes() == b"inNixShell")
+}
+
+/// The file that an argument stands for; of a folder `shell.nix` or `default.nix`.
+fn shell_file(
+    vm: &mut Vm,
+    base: &Path,
+    source: &str,
+    looks_for_shell: bool,
+    bench: &Workbench,
+) -> Result<PathBuf, Failure> {
+    let path = match source.strip_prefix('<').and_then(|s| s.strip_suffix('>')) {
+        Some(name) => {
+            let search_path = vm.shared.settings.search_path.clone();
+            vm.find_file(&search_path, name, PosId::NONE)?
+        }
+        None => {
+            let joined = base.join(source).into_os_string().into_vec();
+            OsString::from_vec(firn_eval::paths::canonical(&joined)).into()
+        }
+    };
+    let there = |path: &Path| vm.shared.io.real(path).exists();
+    if !vm.shared.io.real(&path).is_dir() {
+        return Ok(vm.resolve_expr_path(&path)?);
+    }
+    let (shell, default) = (path.join("shell.nix"), path.join("default.nix"));
+    if there(&shell) {
+        if looks_for_shell {
+            return Ok(vm.resolve_expr_path(&shell)?);
+        }
+        bench.logger().warn(format!(
+            "Skipping '{}', because the setting 'nix-shell-always-looks-for-shell-nix' is disabled. This is a \
+             deprecated behavior. Consider enabling 'nix-shell-always-looks-for-shell-nix'.",
+            shell.display()
+        ));
+    }
+    if there(&default) {
+        return Ok(vm.resolve_expr_path(&default)?);
+    }
+    Err(format!("neither 'shell.nix' nor 'default.nix' found in '{}'", path.display()).into())
 }
 
 /// An expression for a shell that has some packages.
 fn package_shell(packages: &str) -> String {
     format!(
-        "{{ ... }}@args: let pkgs = import <nixpkgs> (builtins.removeAttrs args [ \"inNixShell\" ]); in \
+        "{{ ... }}@args: let pkgs = import <nixpkgs> args; in \
          with pkgs; (pkgs.runCommandCC or pkgs.runCommand) \"shell\" {{ buildInputs = [ {packages} ]; }} \"\""
     )
 }
@@ -386,6 +492,10 @@ fn start(
     };
     let mode = if options.pure { "pure" } else { "impure" };
     set("IN_NIX_SHELL", mode.as_ref());
+    if options.pure {
+        // keeps NixOS' /etc/bashrc from reading /etc/profile
+        set("__ETC_PROFILE_SOURCED", "1".as_ref());
+    }
     for name in ["NIX_BUILD_TOP", "TMPDIR", "TEMPDIR", "TMP", "TEMP"] {
         set(name, dir.as_os_str());
     }
@@ -404,14 +514,15 @@ fn start(
     let structured = drv.env.contains_key(bstr::BStr::new("__json"));
 
     let rc = dir.join("rc");
-    let interactive = script.is_none() && !options.quit;
-    let command = match script {
-        Some(script) => script_command(options, script),
-        None => match (&options.command, options.quit) {
-            (Some(command), true) => format!("{command}\nexit\n"),
-            (Some(command), false) => format!("{command}\n"),
-            (None, _) => String::new(),
-        },
+    let script = script.filter(|_| options.interpreter.is_some());
+    let interactive = script.is_none()
+        && !options.quit
+        && rustix::termios::isatty(std::io::stdin())
+        && rustix::termios::isatty(std::io::stderr());
+    let command = match (script, &options.command) {
+        (Some(script), _) => script_command(options, script),
+        (None, Some(command)) => format!("{command}\nexit\n"),
+        (None, None) => String::new(),
     };
     let rc_text = rc_file(options, &dir, bash, structured, interactive, &command);
     std::fs::write(&rc, rc_text).map_err(|e| format!("writing '{}': {e}", rc.display()))?;
@@ -439,7 +550,15 @@ fn start(
 
 fn script_command(options: &Options, script: &Script) -> String {
     let interpreter = options.interpreter.as_deref().unwrap_or("bash");
-    let mut line = format!("exec {interpreter} {}", quote(script.path.as_os_str().as_bytes()));
+    let file = quote(script.path.as_os_str().as_bytes());
+    // Perl and Ruby look at the first line themselves and would start what it names: a Perl with another name does
+    // not, nor does a Ruby that only loads the file.
+    let name = if interpreter.contains("perl") { "-a PERL " } else { "" };
+    let mut line = if interpreter.contains("ruby") {
+        format!("exec {interpreter} -e 'load(ARGV.shift)' -- {file}")
+    } else {
+        format!("exec {name}{interpreter} {file}")
+    };
     for arg in &script.args {
         line.push(' ');
         line.push_str(&quote(arg.as_bytes()));

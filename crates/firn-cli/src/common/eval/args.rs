@@ -32,9 +32,16 @@ pub struct EvalArgs {
     pub impure: bool,
     /// `--repair`
     pub repair: bool,
+    /// What relative paths in expressions start from, if it is not the present folder.
+    pub base: Option<PathBuf>,
 }
 
 impl EvalArgs {
+    /// The folder that relative paths in expressions start from.
+    pub fn base(&self) -> PathBuf {
+        self.base.clone().unwrap_or_else(super::current_dir)
+    }
+
     /// Takes `arg`, and its values from `rest`, if it is a shared option.
     ///
     /// # Errors

@@ -173,7 +173,7 @@ impl Session {
     /// The set of the `--arg` and `--argstr` options.
     pub fn auto_args(&self, vm: &mut Vm) -> Result<Set, Error> {
         let mut set = SetBuilder::default();
-        let cwd = current_dir();
+        let cwd = self.args.base();
         for (name, arg) in self.args.auto_args.iter().rev() {
             let value = match arg {
                 AutoArg::Expr(text) => vm.eval_text(Origin::String, text.as_bytes(), &cwd)?,

@@ -1,6 +1,7 @@
 //! The evaluator's world on the user's store.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -32,6 +33,7 @@ pub struct StoreIo {
     fetcher: Option<Box<Fetcher>>,
     tree_fetcher: Option<Box<TreeFetcher>>,
     silent: AtomicBool,
+    variables: BTreeMap<&'static str, OsString>,
     writer: Option<Writer>,
 }
 
@@ -48,6 +50,7 @@ impl StoreIo {
             fetcher: None,
             tree_fetcher: None,
             silent: AtomicBool::new(false),
+            variables: BTreeMap::new(),
             writer: None,
         }
     }
@@ -56,6 +59,12 @@ impl StoreIo {
     /// [`EvalIo::flush`] first.
     pub fn with_writer(mut self) -> StoreIo {
         self.writer = Some(Writer::new(Arc::clone(&self.store)));
+        self
+    }
+
+    /// Has an environment variable that the process itself has not.
+    pub fn with_variable(mut self, name: &'static str, value: &str) -> StoreIo {
+        self.variables.insert(name, value.into());
         self
     }
 
@@ -263,6 +272,10 @@ impl EvalIo for StoreIo {
                 format!("cannot fetch '{}': this command does not download", input.shown()),
             )),
         }
+    }
+
+    fn env(&self, name: &str) -> Option<OsString> {
+        self.variables.get(name).cloned().or_else(|| std::env::var_os(name))
     }
 
     #[expect(clippy::print_stderr, reason = "the command's output")]
