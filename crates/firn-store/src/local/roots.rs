@@ -34,14 +34,19 @@ impl LocalStore {
         }
         self.add_temporary_root(path)?;
         let there = root.symlink_metadata().is_ok();
-        let ours = read_link(&root)?.is_some_and(|target| self.is_in_store(&target));
+        let target = read_link(&root)?;
+        let ours = target.as_ref().is_some_and(|target| self.is_in_store(target));
         if there && !ours {
             return Err(Error::LinkExists { path: root });
         }
         if let Some(parent) = root.parent() {
             create_dirs(parent)?;
         }
-        replace_symlink(self.print(path).as_ref(), &root)?;
+        let wanted = PathBuf::from(self.print(path));
+        // A link that is right stays: its folder may be a source that others look at.
+        if target.as_ref() != Some(&wanted) {
+            replace_symlink(&wanted, &root)?;
+        }
         self.add_indirect_root(&root)?;
         Ok(root)
     }

@@ -77,7 +77,11 @@ impl<'a> Call<'a> {
 
     /// The session for evaluation.
     pub fn session(&self) -> Outcome<Session> {
-        let mut args = EvalArgs { impure: self.given.has("impure"), ..EvalArgs::default() };
+        let mut args = EvalArgs {
+            impure: self.given.has("impure"),
+            base: self.given.base.clone(),
+            ..EvalArgs::default()
+        };
         for (flag, make) in [
             ("arg", AutoArg::Expr as fn(String) -> AutoArg),
             ("argstr", AutoArg::Text),
@@ -98,6 +102,20 @@ impl<'a> Call<'a> {
         Ok(Session::with(self.common.settings.clone(), self.common.env.clone(), args))
     }
 
+    /// The evaluator's settings for this call.
+    pub fn eval_settings(&self, session: &Session, read_only: bool) -> firn_eval::Settings {
+        let mut settings = session.eval_settings(read_only);
+        // A file is somewhere on this machine, so what it says cannot be pure.
+        settings.pure = !self.given.has("file") && !self.given.has("impure");
+        // no experiments here
+        for feature in ["nix-command", "flakes", "fetch-tree"] {
+            if !settings.has_feature(feature) {
+                settings.features.push(feature.to_owned());
+            }
+        }
+        settings
+    }
+
     /// Evaluates on the store.
     pub fn evaluate<T: Send>(
         &mut self,
@@ -105,20 +123,19 @@ impl<'a> Call<'a> {
         read_only: bool,
         work: impl FnOnce(&mut Vm, Set) -> Result<T, Stop> + Send,
     ) -> Outcome<T> {
-        let mut settings = session.eval_settings(read_only);
-        // Without files and expressions there are only flakes, which are pure.
-        let pure = self.given.value("file").is_none()
-            && self.given.value("expr").is_none()
-            && !self.given.has("impure");
-        settings.pure = settings.pure || pure;
-        // no experiments here
-        for feature in ["nix-command", "flakes", "fetch-tree"] {
-            if !settings.has_feature(feature) {
-                settings.features.push(feature.to_owned());
-            }
-        }
-        let bench = self.bench()?;
-        let io: Arc<dyn EvalIo> = Arc::new(bench.io());
+        let settings = self.eval_settings(session, read_only);
+        let io: Arc<dyn EvalIo> = Arc::new(self.bench()?.io());
+        self.evaluate_in(session, settings, io, work)
+    }
+
+    /// Evaluates in this world.
+    pub fn evaluate_in<T: Send>(
+        &self,
+        session: &Session,
+        settings: firn_eval::Settings,
+        io: Arc<dyn EvalIo>,
+        work: impl FnOnce(&mut Vm, Set) -> Result<T, Stop> + Send,
+    ) -> Outcome<T> {
         let evaluator = session.evaluator(io, settings);
         let result = evaluator.run(|vm| {
             let args = session.auto_args(vm)?;

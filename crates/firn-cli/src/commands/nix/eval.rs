@@ -5,9 +5,11 @@ use std::path::Path;
 use firn_eval::context::ContextBuilder;
 use firn_eval::position::PosId;
 use firn_eval::print::{self, Style};
+use firn_eval::value::Set;
 use firn_eval::{Value, Vm};
 use firn_syntax::Origin;
 use firn_syntax::source::Source;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::call::{Call, Stop};
 use super::flags::{Flag, flag, option};
@@ -45,14 +47,15 @@ pub fn run(call: &mut Call<'_>) -> Outcome {
     let apply = call.given.value("apply").map(str::to_owned);
     let target = call.given.value("write-to").map(str::to_owned);
     let read_only = call.given.has("read-only");
-    let text = call.evaluate(&session, read_only, |vm, args| {
+    let base = call.given.base();
+    let work = |vm: &mut Vm, args: Set| -> Result<Text, Stop> {
         let found = source.values(args).get(vm, item)?;
         let (mut value, pos) = (found.value, found.pos);
         if value.as_set().is_none() && !args.is_empty() {
             value = vm.auto_call(args, value)?;
         }
         if let Some(function) = &apply {
-            let ast = vm.parse(Source::new(Origin::String, function.as_bytes()), &current_dir())?;
+            let ast = vm.parse(Source::new(Origin::String, function.as_bytes()), &base)?;
             let function = vm.eval_ast(&ast)?;
             value = vm.apply1(function, value, PosId::NONE)?;
         }
@@ -67,29 +70,51 @@ pub fn run(call: &mut Call<'_>) -> Outcome {
                 .into());
             }
             write_to(vm, value, &target)?;
-            return Ok(Vec::new());
+            return Ok(Text(Vec::new()));
         }
         let mut context = ContextBuilder::new();
         if raw {
-            return Ok(print::raw(vm, value)?);
+            return Ok(Text(print::raw(vm, value)?));
         }
         if json {
             let mut text = Vec::new();
             print::json::to_json(vm, value, pos, &mut context, true, true, &mut text)?;
             text.push(b'\n');
-            return Ok(text);
+            return Ok(Text(text));
         }
         let style = Style { force: true, derivation_paths: true, ..Style::PLAIN };
         let mut text = print::pretty(vm, value, style)?;
         text.push(b'\n');
-        Ok(text)
-    })?;
+        Ok(Text(text))
+    };
+    let Text(text) = if target.is_some() {
+        call.evaluate(&session, read_only, work)?
+    } else {
+        let question = format!("eval {item:?} {:?} {raw} {json} {apply:?}", call.targets);
+        call.evaluate_cached(&session, read_only, &question, work)?
+    };
     if json && (call.given.has("pretty") || rustix::termios::isatty(std::io::stdout())) {
         let value = serde_json::from_slice(&text)
             .map_err(|e| Failure::Message(format!("reading the JSON again: {e}")))?;
         return call.print_json(&value);
     }
     Ok(call.out.write_all(&text)?)
+}
+
+/// What is printed. Only what is UTF-8 can be kept for the next time.
+struct Text(Vec<u8>);
+
+impl Serialize for Text {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let text = std::str::from_utf8(&self.0).map_err(serde::ser::Error::custom)?;
+        serializer.serialize_str(text)
+    }
+}
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self(String::deserialize(deserializer)?.into_bytes()))
+    }
 }
 
 /// Writes strings to files; sets are folders.

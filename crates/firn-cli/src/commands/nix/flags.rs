@@ -85,9 +85,16 @@ pub struct Given {
     flags: Vec<(&'static str, Vec<String>)>,
     /// Arguments that are no flags.
     pub args: Vec<String>,
+    /// What relative paths in arguments start from, if it is not the present folder.
+    pub base: Option<std::path::PathBuf>,
 }
 
 impl Given {
+    /// The folder that relative paths in arguments start from.
+    pub fn base(&self) -> std::path::PathBuf {
+        self.base.clone().unwrap_or_else(crate::common::eval::current_dir)
+    }
+
     /// Whether a flag was given.
     pub fn has(&self, long: &str) -> bool {
         self.flags.iter().any(|(name, _)| *name == long)
@@ -101,6 +108,17 @@ impl Given {
     /// The values of each time that a flag was given.
     pub fn all(&self, long: &str) -> impl DoubleEndedIterator<Item = &[String]> {
         self.flags.iter().filter(move |(name, _)| *name == long).map(|(_, values)| &values[..])
+    }
+
+    /// All flags with their values, as they were given.
+    pub fn in_order(&self) -> impl Iterator<Item = (&'static str, &[String])> {
+        self.flags.iter().map(|(name, values)| (*name, &values[..]))
+    }
+
+    /// The flags of some groups with their values, as they were given.
+    pub fn among(&self, groups: &[&[Flag]]) -> Vec<(&'static str, &[String])> {
+        let wanted = |name: &str| groups.iter().any(|g| g.iter().any(|f| f.long == name));
+        self.in_order().filter(|(name, _)| wanted(name)).collect()
     }
 
     /// Takes a flag that is in one of `groups`.

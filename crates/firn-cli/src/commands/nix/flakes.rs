@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use firn_eval::io::Outside;
 use firn_eval::position::PosId;
 use firn_eval::{Error, Value, Vm, packages};
 use firn_event::Logger;
@@ -95,7 +96,7 @@ impl Call<'_> {
     /// What flags and settings say about locking.
     pub fn locking(&mut self, session: &Session) -> Outcome<Locking> {
         let message = |e: Error| Failure::Message(e.message().to_owned());
-        let cwd = current_dir();
+        let cwd = self.given.base();
         let mut registries = session.registries();
         for values in self.given.all("override-flake") {
             if let [from, to] = values {
@@ -142,6 +143,9 @@ impl Locking {
         let mut locked = lock_flake(vm, &self.registries, reference, &self.flags)?;
         for warning in &locked.warnings {
             self.logger.warn(warning.clone());
+        }
+        if locked.changed() || !locked.warnings.is_empty() || self.output.is_some() {
+            vm.shared.io.note(Outside::Unrepeatable("a lock file is not up to date"));
         }
         if !locked.changed() && self.output.is_none() {
             return Ok(locked);

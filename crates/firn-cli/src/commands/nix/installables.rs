@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use firn_build::{DerivedPath, OutputsSpec};
@@ -16,6 +17,7 @@ use firn_store::{ClosureOptions, LocalStore, Store as _};
 use firn_syntax::source::Source;
 use firn_syntax::{Ast, Origin, Symbol};
 
+use super::cached::{parse_derived, print_derived};
 use super::call::{Call, Stop};
 use super::flakes::{self, Locking, Targets};
 use crate::common::eval::{Session, current_dir};
@@ -75,8 +77,8 @@ impl Call<'_> {
         }
         if path.contains('/') && !path.contains('#') && !path.contains(':') {
             let store = self.store()?;
-            let present = std::fs::symlink_metadata(path).is_ok()
-                || store.is_in_store(std::path::Path::new(path));
+            let present =
+                std::fs::symlink_metadata(path).is_ok() || store.is_in_store(Path::new(path));
             if let Ok(found) =
                 follow_links(&store, path).or_else(|e| if present { Err(e) } else { fail("") })
             {
@@ -87,7 +89,7 @@ impl Call<'_> {
                 return Ok(Installable::Store(wanted));
             }
         }
-        let (reference, fragment) = firn_flake::reference::parse(path, &current_dir())
+        let (reference, fragment) = firn_flake::reference::parse(path, &self.given.base())
             .map_err(|e| Failure::Message(e.message().to_owned()))?;
         Ok(Installable::Flake { reference, fragment, outputs })
     }
@@ -119,27 +121,47 @@ impl Call<'_> {
                 .collect());
         }
         let session = self.session()?;
-        let root = self.root(&session)?;
-        self.evaluate(&session, false, |vm, args| {
+        self.derived_paths_for(&session, items, self.targets)
+    }
+
+    /// As [`Call::derived_paths`], with other outputs of flakes where nobody says which.
+    pub fn derived_paths_for(
+        &mut self,
+        session: &Session,
+        items: &[Installable],
+        targets: Targets,
+    ) -> Outcome<Vec<Vec<DerivedPath>>> {
+        let root = Root { targets, ..self.root(session)? };
+        let store = self.store()?;
+        let dir = store.store_dir();
+        let question = format!("paths {items:?} {targets:?}");
+        let texts = self.evaluate_cached(session, false, &question, |vm, args| {
             let mut values = root.values(args);
             let mut all = Vec::new();
             for item in items {
-                all.push(match item {
+                let paths = match item {
                     Installable::Store(path) => vec![path.clone()],
                     Installable::Attr { outputs, .. } | Installable::Flake { outputs, .. } => {
                         let found = values.get(vm, item)?;
                         of_value(vm, found.value, args, outputs.as_ref())?
                     }
-                });
+                };
+                let dir = vm.store_dir();
+                all.push(paths.iter().map(|path| print_derived(dir, path)).collect::<Vec<_>>());
             }
             Ok(all)
-        })
+        })?;
+        texts
+            .iter()
+            .map(|paths| paths.iter().map(|text| parse_derived(dir, text)).collect())
+            .collect()
     }
 
     /// What values of installables come from.
     pub fn root(&mut self, session: &Session) -> Outcome<Root> {
         Ok(Root {
             source: self.source()?,
+            base: self.given.base(),
             locking: self.locking(session)?,
             targets: self.targets,
             system: session.eval_settings(true).system,
@@ -192,6 +214,17 @@ impl Call<'_> {
 
     /// The file or expression that flags name.
     pub fn source(&self) -> Outcome<SourceText> {
+        if self.given.has("file") {
+            if self.given.has("expr") {
+                return usage("'--file' and '--expr' are exclusive");
+            }
+            let settings = &self.common.settings;
+            if settings.bool("pure-eval")
+                && settings.overridden().any(|(name, _)| name == "pure-eval")
+            {
+                return usage("'--file' is not compatible with '--pure-eval'");
+            }
+        }
         if let Some(text) = self.given.value("expr") {
             return Ok(SourceText::Expr(text.to_owned()));
         }
@@ -212,6 +245,7 @@ impl Call<'_> {
 /// What values of installables come from.
 pub struct Root {
     source: SourceText,
+    base: PathBuf,
     /// How flakes are locked.
     pub locking: Locking,
     targets: Targets,
@@ -256,7 +290,7 @@ impl Values<'_> {
             Installable::Attr { path, .. } => {
                 let root = match self.file {
                     Some(value) => value,
-                    None => self.root.source.root(vm)?,
+                    None => self.root.source.root(vm, &self.root.base)?,
                 };
                 self.file = Some(root);
                 let (value, pos) = packages::select(vm, path, self.args, root)?;
@@ -292,15 +326,19 @@ pub enum SourceText {
 
 impl SourceText {
     /// The value, not yet called with arguments.
-    pub fn root(&self, vm: &mut Vm) -> Result<Value, Stop> {
+    pub fn root(&self, vm: &mut Vm, base: &Path) -> Result<Value, Stop> {
         let ast: Arc<Ast> = match self {
-            Self::Expr(text) => {
-                vm.parse(Source::new(Origin::String, text.as_bytes()), &current_dir())?
+            Self::Expr(text) => vm.parse(Source::new(Origin::String, text.as_bytes()), base)?,
+            Self::Stdin(text) => vm.parse(Source::new(Origin::Stdin, text.clone()), base)?,
+            Self::File(file) => {
+                // relative to the present folder, unless a script says otherwise
+                let file =
+                    match base == current_dir() || file.starts_with('<') || file.contains(':') {
+                        true => file.clone(),
+                        false => base.join(file).to_string_lossy().into_owned(),
+                    };
+                crate::commands::nix_build::parse(vm, &file, false)?
             }
-            Self::Stdin(text) => {
-                vm.parse(Source::new(Origin::Stdin, text.clone()), &current_dir())?
-            }
-            Self::File(file) => crate::commands::nix_build::parse(vm, file, false)?,
             Self::None => {
                 return Err(Failure::Usage("no file or expression is given".into()).into());
             }
@@ -310,7 +348,7 @@ impl SourceText {
 }
 
 /// What a value says is to be built: its derivations, or the one path that it names.
-fn of_value(
+pub fn of_value(
     vm: &mut Vm,
     value: Value,
     args: Set,
@@ -366,6 +404,9 @@ pub fn outputs_to_install(
         }
         names.insert(name);
     }
+    if names.is_empty() {
+        names.insert("out".to_owned());
+    }
     Ok(names)
 }
 
@@ -384,7 +425,10 @@ fn single_path(vm: &mut Vm, value: Value) -> Result<Option<DerivedPath>, Stop> {
             let shown = String::from_utf8_lossy(text.bytes()).into_owned();
             match elements[..] {
                 [Element::Opaque(path)] => Ok(Some(DerivedPath::Opaque(path.clone()))),
-                [Element::DrvDeep(path)] => Ok(Some(DerivedPath::Opaque(path.clone()))),
+                [Element::DrvDeep(_)] => Err(Failure::Message(format!(
+                    "string '{shown}' has a context which refers to a complete source and binary closure. This is not supported at this time"
+                ))
+                .into()),
                 [Element::Built { drv: EvalPath::Opaque(drv), output }] => {
                     Ok(Some(DerivedPath::output(drv.clone(), output)))
                 }

@@ -1,11 +1,13 @@
 //! `nix`: the table of its commands; each command or family of commands is a file of its own.
 
+mod cached;
 mod call;
 mod config;
 mod copy;
 mod derivation;
 mod develop;
 mod edit;
+mod environment;
 mod eval;
 mod flags;
 mod flake;
@@ -21,6 +23,7 @@ mod realise;
 mod registry;
 mod run;
 mod search;
+mod shebang;
 mod store;
 mod why_depends;
 
@@ -28,6 +31,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use call::Call;
+use environment::ENVIRONMENT;
 use flags::{EVALUATION, Flag, Given, INSTALLABLES, LOCKING, PATHS, flag, option};
 
 use crate::common::legacy::{self, Common, Outcome, Taken};
@@ -48,6 +52,7 @@ pub struct Command {
 /// Words that begin several commands, with what they have in common.
 const FAMILIES: &[(&str, &str)] = &[
     ("config", "manipulate the Nix configuration"),
+    ("env", "manipulate the process environment"),
     ("flake", "manage Nix flakes"),
     ("derivation", "work with derivations, Nix's notion of a build plan"),
     ("hash", "compute and convert cryptographic hashes"),
@@ -66,8 +71,9 @@ const COMMANDS: &[Command] = &[
     Command { path: "copy", about: "copy paths between Nix stores", arguments: "[installables]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, PATHS, copy::FLAGS], run: copy::run },
     Command { path: "derivation add", about: "add a store derivation", arguments: "", flags: &[], run: derivation::add },
     Command { path: "derivation show", about: "show the contents of a store derivation", arguments: "[installables]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, RECURSIVE], run: derivation::show },
-    Command { path: "develop", about: "run a bash shell that provides the build environment of a derivation", arguments: "[installable]", flags: &[INSTALLABLES, EVALUATION, LOCKING, develop::FLAGS], run: develop::develop },
+    Command { path: "develop", about: "run a bash shell that provides the build environment of a derivation", arguments: "[installable]", flags: &[INSTALLABLES, EVALUATION, LOCKING, ENVIRONMENT, develop::SHELLS, develop::FLAGS], run: develop::develop },
     Command { path: "edit", about: "open the Nix expression of a Nix package in $EDITOR", arguments: "installable", flags: &[INSTALLABLES, EVALUATION, LOCKING], run: edit::run },
+    Command { path: "env shell", about: "run a shell in which the specified packages are available", arguments: "[installables]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, ENVIRONMENT, run::COMMAND], run: run::shell },
     Command { path: "eval", about: "evaluate a Nix expression", arguments: "[installable]", flags: &[INSTALLABLES, EVALUATION, LOCKING, JSON, eval::FLAGS], run: eval::run },
     Command { path: "flake archive", about: "copy a flake and all its inputs to a store", arguments: "[flake-url]", flags: &[EVALUATION, LOCKING, JSON, flake::copy::ARCHIVE], run: flake::copy::archive },
     Command { path: "flake check", about: "check whether the flake evaluates and run its tests", arguments: "[flake-url]", flags: &[EVALUATION, LOCKING, flake::CHECK], run: flake::check::run },
@@ -80,7 +86,7 @@ const COMMANDS: &[Command] = &[
     Command { path: "flake prefetch", about: "download the source tree denoted by a flake reference into the Nix store", arguments: "flake-url", flags: &[EVALUATION, LOCKING, JSON], run: flake::copy::prefetch },
     Command { path: "flake show", about: "show the outputs provided by a flake", arguments: "[flake-url]", flags: &[EVALUATION, LOCKING, JSON, flake::SHOW], run: flake::show::run },
     Command { path: "flake update", about: "update flake lock file", arguments: "[inputs]…", flags: &[EVALUATION, LOCKING, flake::FLAKE], run: flake::update },
-    Command { path: "fmt", about: "reformat your code in the standard style", arguments: "[args]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, run::ENVIRONMENT], run: develop::format },
+    Command { path: "fmt", about: "reformat your code in the standard style", arguments: "[args]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, ENVIRONMENT], run: develop::format },
     Command { path: "hash convert", about: "convert between hash formats", arguments: "hashes…", flags: &[hash::CONVERT], run: hash::convert },
     Command { path: "hash file", about: "print cryptographic hash of a regular file", arguments: "paths…", flags: &[hash::FORMATS], run: hash::file },
     Command { path: "hash path", about: "print cryptographic hash of the NAR serialisation of a path", arguments: "paths…", flags: &[hash::FORMATS, hash::MODE], run: hash::path },
@@ -96,14 +102,15 @@ const COMMANDS: &[Command] = &[
     Command { path: "nar ls", about: "show information about a path inside a NAR file", arguments: "nar path", flags: &[JSON, nar::LS], run: nar::ls },
     Command { path: "nar pack", about: "serialise a path to stdout in NAR format", arguments: "path", flags: &[], run: nar::pack },
     Command { path: "path-info", about: "query information about store paths", arguments: "[installables]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, PATHS, JSON, path_info::FLAGS], run: path_info::run },
+    Command { path: "print-dev-env", about: "print shell code that can be sourced by bash to reproduce the build environment of a derivation", arguments: "[installable]", flags: &[INSTALLABLES, EVALUATION, LOCKING, JSON, develop::SHELLS], run: develop::print_dev_env },
     Command { path: "registry add", about: "add/replace flake in user flake registry", arguments: "from-url to-url", flags: &[EVALUATION, registry::FLAGS], run: registry::add },
     Command { path: "registry list", about: "list available Nix flakes", arguments: "", flags: &[EVALUATION], run: registry::list },
     Command { path: "registry pin", about: "pin a flake to its current version or to the current version of a flake URL", arguments: "url [locked]", flags: &[EVALUATION, registry::FLAGS], run: registry::pin },
     Command { path: "registry remove", about: "remove flake from user flake registry", arguments: "url", flags: &[EVALUATION, registry::FLAGS], run: registry::remove },
     Command { path: "registry resolve", about: "resolve flake references using the registry", arguments: "url…", flags: &[EVALUATION], run: registry::resolve },
-    Command { path: "run", about: "run a Nix application", arguments: "[installable] [args]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, run::ENVIRONMENT], run: run::run },
+    Command { path: "run", about: "run a Nix application", arguments: "[installable] [args]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, ENVIRONMENT], run: run::run },
     Command { path: "search", about: "search for packages", arguments: "installable regex…", flags: &[INSTALLABLES, EVALUATION, LOCKING, JSON, search::FLAGS], run: search::run },
-    Command { path: "shell", about: "run a shell in which the specified packages are available", arguments: "[installables]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, run::ENVIRONMENT, run::COMMAND], run: run::shell },
+    Command { path: "shell", about: "run a shell in which the specified packages are available", arguments: "[installables]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, ENVIRONMENT, run::COMMAND], run: run::shell },
     Command { path: "store add", about: "add a file or directory to the Nix store", arguments: "path", flags: &[store::add::FLAGS, store::add::MODE], run: store::add::add },
     Command { path: "store add-file", about: "deprecated alias for nix store add --mode flat", arguments: "path", flags: &[store::add::FLAGS], run: store::add::add_file },
     Command { path: "store add-path", about: "deprecated alias for nix store add", arguments: "path", flags: &[store::add::FLAGS, store::add::MODE], run: store::add::add },
@@ -171,6 +178,13 @@ pub fn run(_name: &str, args: Vec<OsString>) -> ExitCode {
     legacy::run("nix", |out| {
         let mut chosen = Chosen::default();
         let mut given = Given::default();
+        let args = match shebang::expand(&args)? {
+            Some((args, dir)) => {
+                given.base = Some(dir);
+                args
+            }
+            None => args,
+        };
         let common = Common::parse("nix", args, |_, arg, rest| {
             if arg.starts_with('-') && !rest.only_arguments() {
                 let mut groups: Vec<&'static [Flag]> = Vec::new();

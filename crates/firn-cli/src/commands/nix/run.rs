@@ -1,9 +1,9 @@
 //! `nix run` and `nix shell`: programs of packages in the user's environment.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use firn_build::DerivedPath;
 use firn_eval::position::PosId;
@@ -12,57 +12,20 @@ use firn_model::StorePath;
 use firn_store::{LocalStore, Store as _};
 use firn_syntax::Symbol;
 
+use super::cached::{parse_derived, print_derived};
 use super::call::{Call, Stop};
-use super::flags::{Flag, REST, flag, option};
+use super::environment::environment;
+use super::flags::{Flag, REST, option};
 use super::flakes::Targets;
 use super::installables::Installable;
 use crate::common::legacy::{Failure, Outcome, fail, usage};
-
-/// How the environment of the program is made.
-#[rustfmt::skip]
-pub const ENVIRONMENT: &[Flag] = &[
-    flag("ignore-env", Some('i'), "clear the environment, but for what '--keep-env-var' names"),
-    flag("ignore-environment", None, "the same"),
-    option("keep-env-var", Some('k'), &["name"], "keep this variable"),
-    option("keep", None, &["name"], "the same"),
-    option("set-env-var", Some('s'), &["name", "value"], "set this variable"),
-    option("unset-env-var", Some('u'), &["name"], "remove this variable"),
-    option("unset", None, &["name"], "the same"),
-];
 
 /// What `nix shell` runs.
 pub const COMMAND: &[Flag] =
     &[option("command", Some('c'), &[REST], "the command to run instead of $SHELL")];
 
-/// The environment that flags ask for.
-fn environment(call: &Call<'_>) -> Outcome<BTreeMap<OsString, OsString>> {
-    let given = &call.given;
-    let ignore = given.has("ignore-env") || given.has("ignore-environment");
-    let keep: Vec<&String> = given.all("keep-env-var").chain(given.all("keep")).flatten().collect();
-    let unset: Vec<&String> =
-        given.all("unset-env-var").chain(given.all("unset")).flatten().collect();
-    if !keep.is_empty() && !ignore {
-        return usage("--keep-env-var does not make sense without --ignore-env");
-    }
-    let mut env: BTreeMap<OsString, OsString> = std::env::vars_os()
-        .filter(|(name, _)| !ignore || keep.iter().any(|k| name == k.as_str()))
-        .collect();
-    for values in given.all("set-env-var") {
-        if let [name, value] = values {
-            if unset.contains(&name) {
-                return usage(format!("cannot both set and unset '{name}'"));
-            }
-            env.insert(name.into(), value.into());
-        }
-    }
-    for name in unset {
-        env.remove(&OsString::from(name));
-    }
-    Ok(env)
-}
-
 /// Becomes another program; in a store below a root, with that store at its usual place.
-fn execute(
+pub fn execute(
     call: &mut Call<'_>,
     program: &str,
     args: &[String],
@@ -91,7 +54,7 @@ pub fn run(call: &mut Call<'_>) -> Outcome {
 /// Runs the program that an installable stands for.
 pub fn run_installable(call: &mut Call<'_>, first: &str, args: &[String]) -> Outcome {
     let item = call.installable(first)?;
-    let env = environment(call)?;
+    let env = environment(&call.given)?;
     if matches!(item, Installable::Store(_)) {
         return fail(format!(
             "'{first}' is a store path and not an application; use 'nix shell {first} -c PROGRAM'"
@@ -99,19 +62,26 @@ pub fn run_installable(call: &mut Call<'_>, first: &str, args: &[String]) -> Out
     }
     let session = call.session()?;
     let source = call.root(&session)?;
-    let app = call.evaluate(&session, false, |vm, args| {
+    let store = call.store()?;
+    let dir = store.store_dir().clone();
+    let question = format!("run {item:?} {:?}", call.targets);
+    let app = call.evaluate_cached(&session, false, &question, |vm, args| {
         let found = source.values(args).get(vm, &item)?;
         application(vm, found.value, &found.attr)
     })?;
+    let build =
+        app.build.iter().map(|text| parse_derived(&dir, text)).collect::<Outcome<Vec<_>>>()?;
     let bench = call.bench()?;
-    bench.build(&app.build).map_err(|e| super::realise::failure(&e))?;
+    bench.build(&build).map_err(|e| super::realise::failure(&e))?;
     drop(bench);
     execute(call, &app.program, args, env)
 }
 
 /// Something to run.
+#[derive(serde::Serialize, serde::Deserialize)]
 struct Application {
-    build: Vec<DerivedPath>,
+    /// What has to be there, in text form.
+    build: Vec<String>,
     program: String,
 }
 
@@ -126,7 +96,12 @@ fn application(vm: &mut Vm, value: Value, shown: &str) -> Result<Application, St
         Some(v) => vm.force(v, PosId::NONE)?.as_str().map(|s| s.bytes().to_vec()),
         None => None,
     };
-    if kind.as_deref() == Some(b"app") {
+    let is_app = shown.starts_with("apps.") || shown.starts_with("defaultApp.");
+    let expected = if is_app { "app" } else { "derivation" };
+    if kind.as_deref() != Some(expected.as_bytes()) {
+        return Err(message(format!("attribute '{shown}' should have type '{expected}'")));
+    }
+    if is_app {
         let Some(program) = get("program") else {
             return Err(message(format!("attribute '{shown}.program' is missing")));
         };
@@ -141,13 +116,8 @@ fn application(vm: &mut Vm, value: Value, shown: &str) -> Result<Application, St
         if !vm.store_dir().contains(&program) && !program.starts_with(vm.store_dir().as_str()) {
             return Err(message(format!("app program '{program}' is not in the Nix store")));
         }
+        let build = build.iter().map(|path| print_derived(vm.store_dir(), path)).collect();
         return Ok(Application { build, program });
-    }
-    if kind.as_deref() != Some(b"derivation") {
-        return Err(message(format!(
-            "attribute '{shown}' has type '{}', but should be 'app' or 'derivation'",
-            kind.map_or_else(|| "set".into(), |k| String::from_utf8_lossy(&k).into_owned())
-        )));
     }
     let package = packages::Package { attrs: set };
     let drv = package.drv_path(vm)?;
@@ -170,7 +140,8 @@ fn application(vm: &mut Vm, value: Value, shown: &str) -> Result<Application, St
     };
     let output = if output.is_empty() { "out" } else { &output };
     let program = format!("{}/bin/{name}", vm.store_dir().print(&out));
-    Ok(Application { build: vec![DerivedPath::output(drv, output)], program })
+    let build = vec![print_derived(vm.store_dir(), &DerivedPath::output(drv, output))];
+    Ok(Application { build, program })
 }
 
 fn derived(element: &firn_eval::context::Element) -> Option<DerivedPath> {
@@ -187,7 +158,7 @@ fn derived(element: &firn_eval::context::Element) -> Option<DerivedPath> {
 
 /// `nix shell`.
 pub fn shell(call: &mut Call<'_>) -> Outcome {
-    let env = environment(call)?;
+    let env = environment(&call.given)?;
     let items = call.installables()?;
     let wanted: Vec<DerivedPath> = call.derived_paths(&items)?.into_iter().flatten().collect();
     let bench = call.bench()?;
@@ -195,16 +166,21 @@ pub fn shell(call: &mut Call<'_>) -> Outcome {
     drop(bench);
     let store = call.store()?;
     let mut folders = Vec::new();
-    let mut seen = std::collections::BTreeSet::new();
-    let mut queue: Vec<StorePath> =
+    let mut seen = BTreeSet::new();
+    let mut queue: VecDeque<StorePath> =
         results.outputs.iter().flat_map(|(_, outputs)| outputs.values().cloned()).collect();
-    queue.reverse();
-    while let Some(path) = queue.pop() {
+    while let Some(path) = queue.pop_front() {
         if !seen.insert(path.clone()) {
             continue;
         }
-        folders.push(PathBuf::from(store.store_dir().print(&path)).join("bin"));
-        queue.extend(propagated(&store, &path)?);
+        let root = PathBuf::from(store.store_dir().print(&path));
+        let bin = resolve(&store, &root.join("bin"));
+        if !store.is_in_store(&bin) {
+            return fail(format!("path '{}' is not in the Nix store", bin.display()));
+        }
+        folders.push(bin);
+        let list = resolve(&store, &root.join("nix-support/propagated-user-env-packages"));
+        queue.extend(propagated(&store, &list)?);
     }
     let mut env = env;
     let old = env.get(&OsString::from("PATH")).cloned().unwrap_or_default();
@@ -219,14 +195,48 @@ pub fn shell(call: &mut Call<'_>) -> Outcome {
     execute(call, program, args, env)
 }
 
+/// Where a path in the store leads through symlinks, whether or not something is there.
+fn resolve(store: &LocalStore, path: &Path) -> PathBuf {
+    // as many links as the kernel would follow
+    const MOST_LINKS: usize = 40;
+    let mut rest: VecDeque<OsString> = path.iter().map(OsString::from).collect();
+    let mut done = PathBuf::from("/");
+    let mut links = 0;
+    while let Some(name) = rest.pop_front() {
+        match name.as_encoded_bytes() {
+            b"/" => done = PathBuf::from("/"),
+            b"." => {}
+            b".." => {
+                done.pop();
+            }
+            _ => {
+                let next = done.join(&name);
+                match std::fs::read_link(in_place(store, &next)) {
+                    Ok(target) if links < MOST_LINKS => {
+                        links += 1;
+                        for part in target.iter().rev() {
+                            rest.push_front(part.to_owned());
+                        }
+                    }
+                    _ => done = next,
+                }
+            }
+        }
+    }
+    done
+}
+
+/// Where a path really is.
+fn in_place(store: &LocalStore, path: &Path) -> PathBuf {
+    match path.strip_prefix(store.store_dir().as_str()) {
+        Ok(rest) => store.layout().real_store_dir.join(rest),
+        Err(_) => path.to_owned(),
+    }
+}
+
 /// What a package wants to be in the environment with it.
-fn propagated(store: &LocalStore, path: &StorePath) -> Outcome<Vec<StorePath>> {
-    let file = store.real_path(path).join("nix-support/propagated-user-env-packages");
-    let text = match std::fs::read_to_string(&file) {
-        Ok(text) => text,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(_) => return Ok(Vec::new()),
-    };
+fn propagated(store: &LocalStore, list: &Path) -> Outcome<Vec<StorePath>> {
+    let Ok(text) = std::fs::read_to_string(in_place(store, list)) else { return Ok(Vec::new()) };
     text.split_ascii_whitespace()
         .map(|p| store.store_dir().parse(p).map_err(|e| Failure::Message(e.to_string())))
         .collect()

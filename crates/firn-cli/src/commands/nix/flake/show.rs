@@ -1,22 +1,30 @@
 //! `nix flake show`: the outputs of a flake, with what is known of their kinds.
 
+use std::borrow::Cow;
+
 use firn_eval::position::PosId;
 use firn_eval::{Value, Vm, packages};
 use firn_flake::lock_file::url_of;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 
-use super::{attributes, get, reference, with_flake};
+use super::{attributes, get, reference};
 use crate::commands::nix::call::{Call, Stop};
 use crate::commands::nix::flakes::outputs;
 use crate::common::legacy::Outcome;
 
+/// The flags that show more.
+const ALL_SYSTEMS: Cow<'static, str> = Cow::Borrowed("--all-systems");
+const LEGACY: Cow<'static, str> = Cow::Borrowed("--legacy");
+
 /// An output or a set of outputs.
+#[derive(Serialize, Deserialize)]
 enum Node {
     Branch(Vec<(String, Node)>),
     /// Something, in words and in JSON.
     Leaf(String, Json),
     /// Something that was not evaluated, because of this flag.
-    Omitted(&'static str),
+    Omitted(Cow<'static, str>),
 }
 
 /// How outputs are looked at.
@@ -35,7 +43,10 @@ pub fn run(call: &mut Call<'_>) -> Outcome {
         legacy: call.given.has("legacy"),
         system: session.eval_settings(true).system,
     };
-    let (url, root) = with_flake(call, &wanted, true, |vm, locked| {
+    let locking = call.locking(&session)?;
+    let question = format!("show {wanted:?} {} {}", options.all_systems, options.legacy);
+    let (url, root) = call.evaluate_cached(&session, true, &question, |vm, _| {
+        let locked = &locking.lock(vm, &wanted)?;
         let value = outputs(vm, locked)?;
         let mut top = Vec::new();
         for (name, value) in attributes(vm, value) {
@@ -122,7 +133,7 @@ fn look(
             branch(vm, options, path, value)
         }
         ["defaultPackage" | "devShell" | "formatter" | "defaultApp", system] if foreign(system) => {
-            Ok(Node::Omitted("--all-systems"))
+            Ok(Node::Omitted(ALL_SYSTEMS))
         }
         ["defaultPackage" | "devShell" | "formatter", _]
         | ["packages" | "checks" | "devShells", _, _] => derivation(vm, words[0], value),
@@ -133,12 +144,12 @@ fn look(
                 _ => branch(vm, options, path, value),
             }
         }
-        ["legacyPackages", system] if foreign(system) => Ok(Node::Omitted("--all-systems")),
+        ["legacyPackages", system] if foreign(system) => Ok(Node::Omitted(ALL_SYSTEMS)),
         ["legacyPackages", _] if !options.legacy => {
             let value = vm.force(value, PosId::NONE)?;
             match value.as_set() {
                 Some(set) if set.is_empty() => Ok(Node::Branch(Vec::new())),
-                _ => Ok(Node::Omitted("--legacy")),
+                _ => Ok(Node::Omitted(LEGACY)),
             }
         }
         ["legacyPackages", ..] => legacy(vm, options, path, value),
@@ -172,7 +183,7 @@ fn names_only(vm: &mut Vm, value: Value) -> Result<Vec<(String, Node)>, Stop> {
     let value = vm.force(value, PosId::NONE)?;
     Ok(attributes(vm, value)
         .into_iter()
-        .map(|(name, _)| (name, Node::Omitted("--all-systems")))
+        .map(|(name, _)| (name, Node::Omitted(ALL_SYSTEMS)))
         .collect())
 }
 
