@@ -65,6 +65,9 @@ pub enum Use {
     All,
 }
 
+/// The place of the registry that is asked just before the global one.
+const BEFORE_GLOBAL: usize = 3;
+
 /// Where registries are.
 #[derive(Debug, Clone, Default)]
 pub struct Registries {
@@ -76,6 +79,11 @@ pub struct Registries {
     pub system: Option<PathBuf>,
     /// The URL or path of the global one; empty for none.
     pub global: String,
+    /// The program's own names, which count as global ones and are asked first of these: the file is not needed
+    /// for them.
+    pub built_in: Registry,
+    /// The program's own names that count only where the global registry has none such.
+    pub fallback: Registry,
 }
 
 impl Registry {
@@ -144,27 +152,21 @@ impl Registry {
 }
 
 impl Registries {
-    /// All registries with their origins, the first to be asked first.
-    ///
-    /// # Errors
-    /// If one cannot be had.
-    pub fn all(&self, vm: &Vm) -> Result<Vec<(Origin, Registry)>> {
-        let mut all = self.local(vm)?;
-        all.push((Origin::Global, self.global(vm)?));
-        Ok(all)
-    }
-
-    /// The registries that are on this machine.
-    fn local(&self, vm: &Vm) -> Result<Vec<(Origin, Registry)>> {
+    /// All registries with their origins, the first to be asked first. Each is read when it is asked for, since the
+    /// global one may have to be downloaded.
+    pub fn each(&self, vm: &Vm) -> impl Iterator<Item = (Origin, Result<Registry>)> {
         let file = |path: &Option<PathBuf>| match path {
             Some(path) => read_noted(vm, path),
             None => Ok(Registry::default()),
         };
-        Ok(vec![
-            (Origin::Flag, self.flags.clone()),
-            (Origin::User, file(&self.user)?),
-            (Origin::System, file(&self.system)?),
-        ])
+        (0..6).map(move |number| match number {
+            0 => (Origin::Flag, Ok(self.flags.clone())),
+            1 => (Origin::User, file(&self.user)),
+            2 => (Origin::System, file(&self.system)),
+            BEFORE_GLOBAL => (Origin::Global, Ok(self.built_in.clone())),
+            4 => (Origin::Global, self.global(vm)),
+            _ => (Origin::Global, Ok(self.fallback.clone())),
+        })
     }
 
     fn global(&self, vm: &Vm) -> Result<Registry> {
@@ -189,44 +191,44 @@ impl Registries {
         /// More steps are a circle.
         const MOST_STEPS: usize = 100;
         let (mut input, mut dir) = (input.clone(), None);
-        let mut registries: Option<Vec<(Origin, Registry)>> = None;
-        let mut asked_all = false;
+        let mut asked: Vec<(Origin, Registry)> = Vec::new();
+        let mut others = self.each(vm);
         'again: for _ in 0..=MOST_STEPS {
             if input.is_direct() && which == Use::No {
                 return Ok((input, dir));
             }
             // a direct input can only be replaced by the command line or the user
-            if input.is_direct() && self.flags.entries.is_empty() && registries.is_none() {
+            if input.is_direct() && self.flags.entries.is_empty() && asked.is_empty() {
                 return Ok((input, dir));
             }
             if which == Use::No {
                 break;
             }
-            let registries = match &mut registries {
-                Some(registries) => registries,
-                None => registries.insert(self.local(vm)?),
-            };
-            loop {
-                for (origin, registry) in &*registries {
-                    if which == Use::Limited && matches!(origin, Origin::User | Origin::System) {
-                        continue;
+            for number in 0.. {
+                if number == asked.len() {
+                    // nothing is downloaded to learn whether something that is no name stands for something else
+                    if input.is_direct() && number > BEFORE_GLOBAL && !self.global.starts_with('/')
+                    {
+                        break;
                     }
-                    for entry in &registry.entries {
-                        if let Some(next) = matched(entry, &input) {
-                            input = next;
-                            if !entry.to.dir.is_empty() {
-                                dir = Some(entry.to.dir.clone());
-                            }
-                            continue 'again;
+                    match others.next() {
+                        Some((origin, registry)) => asked.push((origin, registry?)),
+                        None => break,
+                    }
+                }
+                let (origin, registry) = &asked[number];
+                if which == Use::Limited && matches!(origin, Origin::User | Origin::System) {
+                    continue;
+                }
+                for entry in &registry.entries {
+                    if let Some(next) = matched(entry, &input) {
+                        input = next;
+                        if !entry.to.dir.is_empty() {
+                            dir = Some(entry.to.dir.clone());
                         }
+                        continue 'again;
                     }
                 }
-                if asked_all || input.is_direct() {
-                    break;
-                }
-                // what is known here needs no download
-                asked_all = true;
-                registries.push((Origin::Global, self.global(vm)?));
             }
             if input.is_direct() {
                 return Ok((input, dir));

@@ -7,6 +7,8 @@ let
 in
 trivial
 // wrappers
+// import ./rust { inherit lib final; }
+// import ./node { inherit lib final; }
 // {
   fetchurl = final.callPackage ./fetch/fetchurl.nix {
     # not the overridable packages: fetching must not depend on what overlays do to curl

@@ -51,7 +51,18 @@ from {
   gnupatch = program "patch" "patch";
   patchelf = program "patchelf" "patchelf";
   perl = program "perl" "perl";
-  python3 = program "python3" "python3";
+  python3 = {
+    entry = "python3";
+    mainProgram = "python3";
+    passthru = {
+      pkgs = final.python3Packages;
+      inherit (final.python3Packages) withPackages;
+      interpreter = "${final.debian.python3}/bin/python3";
+      sitePackages = "lib/python3.11/site-packages";
+      pythonVersion = "3.11";
+      isPy3 = true;
+    };
+  };
   ruby = program "ruby" "ruby";
   gnum4 = program "m4" "m4";
   m4 = program "m4" "m4";
@@ -63,10 +74,16 @@ from {
   libtool = program "libtool" "libtool";
   cmake = program "cmake" "cmake";
   ninja = program "ninja-build" "ninja";
+  cargo = program "cargo" "cargo";
+  clippy = program "clippy" "cargo-clippy";
+  rustfmt = program "rustfmt" "rustfmt";
+  rustc = program "rustc" "rustc";
 }
 // {
   python = final.python3;
   python311 = final.python3;
+  python3Packages = import ../build-support/python { inherit lib final; };
+  python311Packages = final.python3Packages;
   pkg-config = withPkgConfigHook final.debian.pkgconf;
   pkgconf = final.pkg-config;
 }

@@ -14,6 +14,7 @@ let
     ./overlays.nix
     ./derivations.nix
     ./builders.nix
+    ./projects.nix
     ./formats.nix
     ./settings.nix
   ];

@@ -13,6 +13,7 @@ mod nixos_rebuild;
 mod nixos_version;
 mod os;
 mod sandbox_child;
+mod shells;
 mod system_activate;
 
 use std::ffi::OsString;
@@ -42,6 +43,8 @@ const COMMANDS: &[Command] = &[
     Command { names: &["nixos-version"], about: "print the version of the running system", hidden: false, run: nixos_version::run },
     Command { names: &["os"], about: "try a system in a container or a virtual machine", hidden: false, run: os::run },
     Command { names: &["system-activate"], about: "activate a built system on this machine", hidden: false, run: system_activate::run },
+    Command { names: &["completions"], about: "print the completions of a shell: bash, fish, zsh", hidden: false, run: shells::completions },
+    Command { names: &["manual"], about: "write the manual pages into a folder", hidden: false, run: shells::manual },
     Command { names: &["__sandbox-child"], about: "", hidden: true, run: sandbox_child::run },
     Command { names: &["__container-init"], about: "", hidden: true, run: internal::container_init },
     Command { names: &["__container-exec"], about: "", hidden: true, run: internal::container_exec },

@@ -116,7 +116,10 @@ impl Fetching {
         let (path, mut input) = match input.kind() {
             "git" => self.git(input)?,
             "hg" => self.mercurial(input)?,
-            "path" => self.path(input)?,
+            "path" => match self.installed(input)? {
+                Some(path) => (path, input.clone()),
+                None => self.path(input)?,
+            },
             "file" => self.plain_file(input)?,
             "tarball" => self.tarball(input)?,
             _ => self.hosted(input)?,
@@ -254,12 +257,28 @@ impl Fetching {
             }
             _ => {
                 let source = Path::new(&shown);
-                let modified = latest(source).map_err(|e| format!("reading '{shown}': {e}"))?;
+                let modified = latest(source).map_err(|e| {
+                    let hint = match input.text("narHash") {
+                        Some(_) => "\n'nix flake update' locks what there is on this machine",
+                        None => "",
+                    };
+                    format!("reading '{shown}': {e}{hint}")
+                })?;
                 (self.add("source", source, Method::Nar, HashAlgo::Sha256)?, modified)
             }
         };
         input.attrs.entry("lastModified".into()).or_insert(Attr::Int(modified));
         Ok((path, input))
+    }
+
+    /// The distribution of this program, if it is what a lock file of another machine, or of another place on this one,
+    /// has locked.
+    fn installed(&self, input: &Input) -> Result<Option<StorePath>, String> {
+        let Some(wanted) = input.nar_hash().map_err(text)? else { return Ok(None) };
+        let there = input.text("path").is_some_and(|path| Path::new(path).exists());
+        let Some((own, _)) = super::flakes::own_tree().filter(|_| !there) else { return Ok(None) };
+        let path = self.add("source", &own, Method::Nar, HashAlgo::Sha256)?;
+        Ok((self.store.path_info(&path).map_err(text)?.nar_hash == wanted).then_some(path))
     }
 
     fn plain_file(&self, input: &Input) -> Result<(StorePath, Input), String> {

@@ -225,8 +225,14 @@ fn check_locks(wanted: &Input, found: &Input) -> Result<()> {
         let got = found.nar_hash().map_err(bad)?;
         if got != Some(expected) {
             let got = got.map_or_else(|| "none".to_owned(), |hash| format!("'{}'", hash.to_sri()));
+            let hint = match wanted.kind() {
+                "path" => {
+                    "\nthe folder is not what it was when it was locked; 'nix flake update' locks what it is now"
+                }
+                _ => "",
+            };
             return Err(Error::other(format!(
-                "NAR hash mismatch in input '{}', expected '{}' but got {got}",
+                "NAR hash mismatch in input '{}', expected '{}' but got {got}{hint}",
                 wanted.shown(),
                 expected.to_sri()
             )));

@@ -19,6 +19,8 @@ pub struct Mirrors {
     pub debian_security: Vec<String>,
     /// `mirror://npm/…`
     pub npm: Vec<String>,
+    /// `mirror://crates/NAME/NAME-VERSION.crate`
+    pub crates: Vec<String>,
     /// Ask the host's npm if `npm` is empty and a URL needs it, which takes a while.
     pub ask_npm: bool,
 }
@@ -43,6 +45,7 @@ impl Mirrors {
             }),
             debian_security: or("FIRN_MIRROR_DEBIAN_SECURITY", &|| ending("/debian-security")),
             npm: from_variable("FIRN_MIRROR_NPM"),
+            crates: or("FIRN_MIRROR_CRATES", &|| vec!["https://static.crates.io/crates".into()]),
             ask_npm: true,
         }
     }
@@ -84,7 +87,12 @@ impl Mirrors {
                 "set FIRN_MIRROR_NPM to the base URL of an npm registry; npm is not set up on \
                  this host",
             ),
-            _ => return Err(no_mirror("the kinds are debian, debian-security and npm")),
+            "crates" => (
+                &self.crates,
+                "set FIRN_MIRROR_CRATES to the base URL of an archive of crates, in which \
+                 NAME/NAME-VERSION.crate is one",
+            ),
+            _ => return Err(no_mirror("the kinds are debian, debian-security, npm and crates")),
         };
         if bases.is_empty() {
             return Err(no_mirror(hint));
@@ -123,5 +131,12 @@ mod tests {
         let error = mirrors.resolve("mirror://npm/left-pad/-/left-pad-1.tgz").unwrap_err();
         assert!(error.to_string().contains("FIRN_MIRROR_NPM"), "{error}");
         assert!(mirrors.resolve("mirror://unknown/x").is_err());
+        let crates = "mirror://crates/itoa/itoa-1.0.0.crate";
+        assert!(mirrors.resolve(crates).unwrap_err().to_string().contains("FIRN_MIRROR_CRATES"));
+        let mirrors = Mirrors { crates: vec!["https://c.example/crates".into()], ..mirrors };
+        assert_eq!(
+            mirrors.resolve(crates).unwrap(),
+            ["https://c.example/crates/itoa/itoa-1.0.0.crate"]
+        );
     }
 }

@@ -60,6 +60,12 @@ const RULES: &[Rule] = &[
         reason: "C++ Nix writes a quotation mark in a derivation's system as it is, and cannot read the file back",
         holds: |_, _, theirs| begins(theirs, "error parsing derivation "),
     },
+    Rule {
+        reason: "genericClosure finds keys that cannot be compared: which two it meets first is a matter of the tree that they are kept in",
+        holds: |text, ours, theirs| {
+            text.contains("genericClosure") && both_begin(ours, theirs, "cannot compare ")
+        },
+    },
 ];
 
 fn begins(outcome: &Outcome, text: &str) -> bool {

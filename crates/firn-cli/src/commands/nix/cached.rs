@@ -43,7 +43,7 @@ impl Call<'_> {
         let Some(cache) = self.eval_cache(session) else {
             return self.evaluate(session, read_only, work);
         };
-        let question = self.question(&store, &settings, question);
+        let question = self.question(session, &store, &settings, question);
         if let Some(answer) = self.known(&cache, &question)? {
             return Ok(answer);
         }
@@ -100,7 +100,13 @@ impl Call<'_> {
     }
 
     /// All that is known before evaluation begins.
-    fn question(&self, store: &LocalStore, settings: &Settings, question: &str) -> String {
+    fn question(
+        &self,
+        session: &Session,
+        store: &LocalStore,
+        settings: &Settings,
+        question: &str,
+    ) -> String {
         let mut text = format!("{}\n{question}\n", program());
         let flags = self.given.among(&[INSTALLABLES, EVALUATION, LOCKING]);
         let relevant: Vec<(&str, &str)> = self
@@ -123,7 +129,7 @@ impl Call<'_> {
             store.layout(),
             self.given.base(),
             current_dir(),
-            self.common.env.config_dir().ok(),
+            session.registries(),
         );
         text
     }

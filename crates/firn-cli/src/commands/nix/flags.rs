@@ -79,6 +79,33 @@ pub const PATHS: &[Flag] = &[
     flag("stdin", None, "read installables from standard input, one a line"),
 ];
 
+/// Flags of every command of Nix. `common::legacy` takes them; they are here to be shown.
+#[rustfmt::skip]
+pub const COMMON: &[Flag] = &[
+    flag("verbose", Some('v'), "say more; several times, say even more"),
+    flag("quiet", None, "say less"),
+    flag("debug", None, "say all that helps to find mistakes"),
+    option("log-format", None, &["format"], "how to tell what goes on: raw, internal-json, bar or bar-with-logs"),
+    option("max-jobs", Some('j'), &["jobs"], "how many builds run at once"),
+    flag("keep-failed", Some('K'), "keep the folders of failed builds"),
+    flag("keep-going", Some('k'), "go on with other builds when one fails"),
+    option("store", None, &["store-url"], "the store to work on"),
+    option("option", None, &["name", "value"], "set a setting, see 'nix config show'"),
+];
+
+impl Flag {
+    /// Whether this is how it is written on a command line, `-x` or `--xyz`.
+    pub fn is(&self, arg: &str) -> bool {
+        match arg.strip_prefix("--") {
+            Some(long) => long == self.long,
+            None => {
+                let mut chars = arg.chars();
+                chars.next() == Some('-') && chars.next() == self.short && chars.next().is_none()
+            }
+        }
+    }
+}
+
 /// What a command line gave.
 #[derive(Debug, Clone, Default)]
 pub struct Given {
@@ -121,6 +148,11 @@ impl Given {
         self.in_order().filter(|(name, _)| wanted(name)).collect()
     }
 
+    /// Notes that a flag was given with these values.
+    pub fn add(&mut self, flag: &Flag, values: Vec<String>) {
+        self.flags.push((flag.long, values));
+    }
+
     /// Takes a flag that is in one of `groups`.
     pub fn take(
         &mut self,
@@ -128,15 +160,7 @@ impl Given {
         groups: &[&'static [Flag]],
         rest: &mut Arguments,
     ) -> Outcome<bool> {
-        let short = arg.strip_prefix('-').and_then(|a| {
-            let mut chars = a.chars();
-            chars.next().filter(|_| chars.next().is_none())
-        });
-        let long = arg.strip_prefix("--");
-        let found = groups
-            .iter()
-            .flat_map(|g| g.iter())
-            .find(|f| long == Some(f.long) || (short.is_some() && short == f.short));
+        let found = groups.iter().flat_map(|g| g.iter()).find(|f| f.is(arg));
         let Some(found) = found else { return Ok(false) };
         let mut values = Vec::new();
         for (n, label) in found.labels.iter().enumerate() {
@@ -157,7 +181,7 @@ impl Given {
                 }
             }
         }
-        self.flags.push((found.long, values));
+        self.add(found, values);
         Ok(true)
     }
 }

@@ -2,7 +2,10 @@
 
 use std::io::Write;
 
-use super::{COMMANDS, Command, FAMILIES, GLOBAL};
+use serde_json::{Map, Value, json};
+
+use super::flags::COMMON;
+use super::{COMMANDS, Command, FAMILIES, GLOBAL, examples};
 use crate::common::legacy::{Failure, Outcome, usage};
 
 /// The help of a command, a family of commands, or of all; or why there is no command.
@@ -10,7 +13,6 @@ pub fn print(out: &mut dyn Write, command: Option<&Command>, words: &str, asked:
     if let Some(command) = command {
         return one(out, command);
     }
-    let words = words.strip_prefix("help").map_or(words, str::trim_start);
     if !asked {
         return if words.is_empty() {
             usage("no subcommand specified")
@@ -31,6 +33,7 @@ pub fn print(out: &mut dyn Write, command: Option<&Command>, words: &str, asked:
         table(out, &lines)?;
         writeln!(out, "\nOptions of all commands, settings among them ('nix config show'):")?;
         flags(out, GLOBAL)?;
+        flags(out, COMMON)?;
         writeln!(out, "\n'nix command --help' tells more.")?;
     } else {
         let about = FAMILIES.iter().find(|(name, _)| *name == words).map_or("", |(_, a)| a);
@@ -46,6 +49,13 @@ fn one(out: &mut dyn Write, command: &Command) -> Outcome {
         "Usage: nix {} [option…] {}\n\n{}",
         command.path, command.arguments, command.about
     )?;
+    let examples = examples::of(command.path);
+    if !examples.is_empty() {
+        writeln!(out, "\nExamples:")?;
+    }
+    for (line, about) in examples {
+        writeln!(out, "  # {about}\n  $ nix {line}")?;
+    }
     if !command.flags.is_empty() {
         writeln!(out, "\nOptions:")?;
     }
@@ -53,6 +63,50 @@ fn one(out: &mut dyn Write, command: &Command) -> Outcome {
         flags(out, group)?;
     }
     Ok(())
+}
+
+/// `nix __dump-cli`: the table of commands as JSON, in the form of C++ Nix's, for programs that read it.
+pub fn dump(out: &mut dyn Write) -> Outcome {
+    let mut commands = Map::new();
+    for command in COMMANDS {
+        let entry = json!({
+            "description": command.about,
+            "flags": flags_json(command.flags.iter().flat_map(|g| g.iter())),
+            "args": command.arguments.split_whitespace().map(|label| {
+                let bare = label.trim_matches(['[', ']', '…']);
+                json!({
+                    "label": bare,
+                    "optional": label.starts_with('['),
+                    "arity": if label.ends_with('…') { Value::Null } else { 1.into() },
+                })
+            }).collect::<Vec<_>>(),
+        });
+        match command.path.split_once(' ') {
+            None => commands.insert(command.path.to_owned(), entry),
+            Some((family, name)) => {
+                let about = FAMILIES.iter().find(|(n, _)| *n == family).map_or("", |(_, a)| a);
+                let family = commands
+                    .entry(family)
+                    .or_insert_with(|| json!({ "description": about, "commands": {} }));
+                family["commands"].as_object_mut().and_then(|m| m.insert(name.to_owned(), entry))
+            }
+        };
+    }
+    let global = flags_json(GLOBAL.iter().chain(COMMON));
+    let text = json!({ "args": { "commands": commands, "flags": global } });
+    Ok(writeln!(out, "{text}")?)
+}
+
+fn flags_json<'a>(flags: impl Iterator<Item = &'a super::Flag>) -> Value {
+    let entry = |f: &super::Flag| {
+        let about = json!({
+            "description": f.about,
+            "labels": f.labels,
+            "shortName": f.short.map(String::from),
+        });
+        (f.long.to_owned(), about)
+    };
+    Value::Object(flags.map(entry).collect())
 }
 
 /// The commands of a family: their last word and what they do.

@@ -2,6 +2,7 @@
 
 mod cached;
 mod call;
+mod complete;
 mod config;
 mod copy;
 mod derivation;
@@ -9,6 +10,7 @@ mod develop;
 mod edit;
 mod environment;
 mod eval;
+mod examples;
 mod flags;
 mod flake;
 mod flakes;
@@ -17,6 +19,7 @@ mod help;
 mod installables;
 mod key;
 mod log;
+pub mod manual;
 mod nar;
 mod path_info;
 mod realise;
@@ -176,6 +179,11 @@ const GLOBAL: &[Flag] = &[
 /// Runs `nix`.
 pub fn run(_name: &str, args: Vec<OsString>) -> ExitCode {
     legacy::run("nix", |out| {
+        if let Some(word) = std::env::var_os(complete::VARIABLE) {
+            // a shell asks, and has no use for anything that is not a number
+            let word = word.to_str().and_then(|w| w.parse().ok()).unwrap_or(0);
+            return complete::run(word, args, out);
+        }
         let mut chosen = Chosen::default();
         let mut given = Given::default();
         let args = match shebang::expand(&args)? {
@@ -205,8 +213,11 @@ pub fn run(_name: &str, args: Vec<OsString>) -> ExitCode {
             return Ok(writeln!(out, "nix (Nix) {}", crate::common::NIX_VERSION)?);
         }
         let words = chosen.words.join(" ");
-        let Some(command) = chosen.command.filter(|_| !given.has("help")) else {
-            let asked = given.has("help") || words == "help";
+        let asked = given.has("help") || chosen.help;
+        if !asked && words == "__dump-cli" {
+            return help::dump(out);
+        }
+        let Some(command) = chosen.command.filter(|_| !asked) else {
             return help::print(out, chosen.command, &words, asked);
         };
         let mut call = Call::new(common, given, out)?;
@@ -218,12 +229,18 @@ pub fn run(_name: &str, args: Vec<OsString>) -> ExitCode {
 #[derive(Default)]
 struct Chosen {
     words: Vec<String>,
+    /// Whether `help` stands before them.
+    help: bool,
     command: Option<&'static Command>,
 }
 
 impl Chosen {
     /// Takes the next word.
     fn word(&mut self, word: &str) -> Outcome {
+        if word == "help" && self.words.is_empty() {
+            self.help = true;
+            return Ok(());
+        }
         self.words.push(word.to_owned());
         let mut words = self.words.join(" ");
         if let Some((_, now)) = ALIASES.iter().find(|(old, _)| *old == words) {
@@ -231,7 +248,7 @@ impl Chosen {
         }
         self.command = COMMANDS.iter().find(|c| c.path == words);
         let family = FAMILIES.iter().any(|(name, _)| *name == words);
-        if self.command.is_some() || family || words == "help" {
+        if self.command.is_some() || family || words == "__dump-cli" {
             return Ok(());
         }
         let known: Vec<&str> = COMMANDS

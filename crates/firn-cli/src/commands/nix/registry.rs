@@ -25,13 +25,21 @@ pub fn list(call: &mut Call<'_>) -> Outcome {
     call.no_arguments()?;
     let session = call.session()?;
     let locking = call.locking(&session)?;
-    let all = call.evaluate(&session, true, |vm, _| Ok(locking.registries.all(vm)?))?;
+    // where one cannot be had, the others are shown all the same
+    let all: Vec<_> =
+        call.evaluate(&session, true, |vm, _| Ok(locking.registries.each(vm).collect::<Vec<_>>()))?;
+    let mut failed = None;
     for (origin, registry) in all {
-        for entry in registry.entries {
-            writeln!(call.out, "{} {} {}", origin.name(), url_of(&entry.from), url_of(&entry.to))?;
+        match registry {
+            Ok(registry) => {
+                for Entry { from, to, .. } in registry.entries {
+                    writeln!(call.out, "{} {} {}", origin.name(), url_of(&from), url_of(&to))?;
+                }
+            }
+            Err(e) => failed = Some(e),
         }
     }
-    Ok(())
+    failed.map_or(Ok(()), |e| Err(message(e)))
 }
 
 fn file(call: &Call<'_>) -> Outcome<PathBuf> {
