@@ -186,7 +186,7 @@ pub fn run(_name: &str, args: Vec<OsString>) -> ExitCode {
         }
         let mut chosen = Chosen::default();
         let mut given = Given::default();
-        let args = match shebang::expand(&args)? {
+        let args = match shebang::expand(&args, &is_word)? {
             Some((args, dir)) => {
                 given.base = Some(dir);
                 args
@@ -223,6 +223,12 @@ pub fn run(_name: &str, args: Vec<OsString>) -> ExitCode {
         let mut call = Call::new(common, given, out)?;
         (command.run)(&mut call)
     })
+}
+
+/// Whether a command begins with this word: then it is not meant as a file.
+fn is_word(word: &str) -> bool {
+    COMMANDS.iter().any(|c| c.path.split(' ').next() == Some(word))
+        || ALIASES.iter().any(|(old, _)| *old == word)
 }
 
 /// The command that words lead to.

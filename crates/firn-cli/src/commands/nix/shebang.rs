@@ -8,9 +8,15 @@ use std::path::PathBuf;
 use crate::common::legacy::{Failure, Outcome};
 
 /// The arguments that a script has in it, with its own name and arguments behind them, and the folder that relative
-/// paths in it start from. `None` if the first argument is no script.
-pub fn expand(args: &[OsString]) -> Outcome<Option<(Vec<OsString>, PathBuf)>> {
+/// paths in it start from. `None` if the first argument is no script, or is a word that means something else.
+pub fn expand(
+    args: &[OsString],
+    is_word: &dyn Fn(&str) -> bool,
+) -> Outcome<Option<(Vec<OsString>, PathBuf)>> {
     let Some((script, rest)) = args.split_first() else { return Ok(None) };
+    if script.to_str().is_some_and(is_word) {
+        return Ok(None);
+    }
     let Some(text) = script_lines(script) else { return Ok(None) };
     let mut all: Vec<OsString> = words(&text)?.into_iter().map(OsString::from).collect();
     all.push(script.clone());
@@ -36,7 +42,7 @@ fn script_lines(script: &OsString) -> Option<String> {
         let Some(rest) = line.trim_end().strip_prefix("#!") else { continue };
         let Some(rest) = rest.trim_start().strip_prefix("nix") else { continue };
         // one space goes, further ones are indentation
-        match rest.strip_prefix(' ') {
+        match rest.strip_prefix(": ").or_else(|| rest.strip_prefix(' ')) {
             Some(rest) => text.push_str(rest),
             None if rest.is_empty() => {}
             None => continue,
@@ -149,10 +155,16 @@ mod tests {
             "#! /usr/bin/env nix\n# words\n// more\n#! nix shell\n#!nix: x\n#! nixos y\n\n#! nix no\n",
         )
         .unwrap();
-        let (args, folder) = expand(&[file.clone().into(), "arg".into()]).unwrap().unwrap();
-        assert_eq!(args, ["shell".into(), file.into_os_string(), OsString::from("arg")]);
+        let (args, folder) =
+            expand(&[file.clone().into(), "arg".into()], &|_| false).unwrap().unwrap();
+        assert_eq!(
+            args,
+            ["shell".into(), "x".into(), file.clone().into_os_string(), OsString::from("arg")]
+        );
         assert_eq!(folder, dir.path());
-        assert!(expand(&["build".into()]).unwrap().is_none());
-        assert!(expand(&[]).unwrap().is_none());
+        // a file may have the name of a command
+        assert!(expand(&[file.into()], &|_| true).unwrap().is_none());
+        assert!(expand(&["build".into()], &|_| false).unwrap().is_none());
+        assert!(expand(&[], &|_| false).unwrap().is_none());
     }
 }

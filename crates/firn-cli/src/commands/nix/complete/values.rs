@@ -58,8 +58,11 @@ pub fn flake(call: &mut Call<'_>, prefix: &str, to: &mut Completions) -> Outcome
     }
     let session = call.session()?;
     let registries = session.registries();
-    let known = call.evaluate(&session, true, |vm, _| Ok(registries.all(vm)?))?;
-    for entry in known.iter().flat_map(|(_, registry)| &registry.entries) {
+    // what cannot be had now has no names to offer
+    let known = call.evaluate(&session, true, |vm, _| {
+        Ok(registries.each(vm).filter_map(|(_, registry)| registry.ok()).collect::<Vec<_>>())
+    })?;
+    for entry in known.iter().flat_map(|registry| &registry.entries) {
         let from = url_of(&entry.from);
         let short = from.strip_prefix("flake:").unwrap_or(&from);
         for name in [short, &from] {
