@@ -219,7 +219,8 @@ impl Common {
             }
             "-Q" | "--no-build-output" => self.build_output = false,
             "-K" => self.set("keep-failed", "true")?,
-            "-k" => self.set("keep-going", "true")?,
+            // some commands of `nix` mean something else by it
+            "-k" if self.program != "nix" => self.keep_going()?,
             "--readonly-mode" => self.read_only = true,
             "--no-gc-warning" => self.gc_warning = false,
             "--store" => {
@@ -266,6 +267,11 @@ impl Common {
             return Ok(true);
         }
         Ok(false)
+    }
+
+    /// What `-k` means, if it means nothing else.
+    pub fn keep_going(&mut self) -> Outcome {
+        self.set("keep-going", "true")
     }
 
     fn set(&mut self, name: &str, value: &str) -> Outcome {

@@ -193,14 +193,21 @@ pub fn run(_name: &str, args: Vec<OsString>) -> ExitCode {
             }
             None => args,
         };
-        let common = Common::parse("nix", args, |_, arg, rest| {
+        let common = Common::parse("nix", args, |common, arg, rest| {
             if arg.starts_with('-') && !rest.only_arguments() {
                 let mut groups: Vec<&'static [Flag]> = Vec::new();
                 if let Some(command) = chosen.command {
                     groups.extend(command.flags);
                 }
                 groups.push(GLOBAL);
-                return Ok(if given.take(arg, &groups, rest)? { Taken::Yes } else { Taken::No });
+                if given.take(arg, &groups, rest)? {
+                    return Ok(Taken::Yes);
+                }
+                if arg == "-k" {
+                    common.keep_going()?;
+                    return Ok(Taken::Yes);
+                }
+                return Ok(Taken::No);
             }
             if chosen.command.is_none() {
                 chosen.word(arg)?;
