@@ -80,10 +80,9 @@ impl Pairs<'_> {
                 };
                 formals && x.arg == y.arg && self.push(x.body, y.body)
             }
-            (
-                Expr::Call { function: x, args: p },
-                Expr::Call { function: y, args: q },
-            ) => self.all(a.exprs(p), b.exprs(q)) && self.push(x, y),
+            (Expr::Call { function: x, args: p }, Expr::Call { function: y, args: q }) => {
+                self.all(a.exprs(p), b.exprs(q)) && self.push(x, y)
+            }
             (Expr::Let { attrs: p, body: x }, Expr::Let { attrs: q, body: y }) => {
                 self.attrs(a.attrs(p), b.attrs(q)) && self.push(x, y)
             }
@@ -96,10 +95,9 @@ impl Pairs<'_> {
                 Expr::If { cond: d, then_expr: u, else_expr: f },
             ) => self.push(c, d) && self.push(t, u) && self.push(e, f),
             (Expr::Not(x), Expr::Not(y)) => self.push(x, y),
-            (
-                Expr::Binary { op: o, lhs: l, rhs: r },
-                Expr::Binary { op: p, lhs: m, rhs: s },
-            ) => o == p && self.push(l, m) && self.push(r, s),
+            (Expr::Binary { op: o, lhs: l, rhs: r }, Expr::Binary { op: p, lhs: m, rhs: s }) => {
+                o == p && self.push(l, m) && self.push(r, s)
+            }
             (
                 Expr::ConcatStrings { force_string: false, parts: x },
                 Expr::ConcatStrings { force_string: false, parts: y },
@@ -160,20 +158,22 @@ enum Piece {
     Expr(ExprId),
 }
 
-/// The parts of a string, with adjacent texts as one and without empty ones; `None` for what is no string.
+/// The parts of a string and of the strings in it, with adjacent texts as one and without empty ones; `None` for
+/// what is no string.
 fn pieces(ast: &Ast, id: ExprId) -> Option<Vec<Piece>> {
+    if !matches!(ast.expr(id), Expr::String(_) | Expr::ConcatStrings { force_string: true, .. }) {
+        return None;
+    }
     let mut pieces = Vec::new();
-    match ast.expr(id) {
-        Expr::String(text) => add_text(&mut pieces, ast.bytes(text)),
-        Expr::ConcatStrings { force_string: true, parts } => {
-            for part in ast.parts(parts) {
-                match ast.expr(part.expr) {
-                    Expr::String(text) => add_text(&mut pieces, ast.bytes(text)),
-                    _ => pieces.push(Piece::Expr(part.expr)),
-                }
+    let mut todo = vec![id];
+    while let Some(id) = todo.pop() {
+        match ast.expr(id) {
+            Expr::String(text) => add_text(&mut pieces, ast.bytes(text)),
+            Expr::ConcatStrings { force_string: true, parts } => {
+                todo.extend(ast.parts(parts).iter().rev().map(|part| part.expr));
             }
+            _ => pieces.push(Piece::Expr(id)),
         }
-        _ => return None,
     }
     Some(pieces)
 }

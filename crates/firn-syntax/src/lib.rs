@@ -12,8 +12,6 @@ pub mod stack;
 pub mod symbol;
 
 pub use ast::{Ast, Expr, ExprId};
-pub use parse::{
-    Diagnose, Lexeme, Lints, Options, ParseError, TokenKind, Warning, lexemes, parse,
-};
+pub use parse::{Diagnose, Lexeme, Lints, Options, ParseError, TokenKind, Warning, lexemes, parse};
 pub use source::{Origin, Pos, Source};
 pub use symbol::{Symbol, sym};

@@ -188,7 +188,13 @@ impl Layout {
     }
 
     /// Tries to break only the elements of this range, with those before and after them in one line each.
-    fn break_one(&mut self, elems: &[&Elem<'_>], start: usize, end: usize, rest: &Rest<'_, '_, '_>) -> Result<bool, TooHard> {
+    fn break_one(
+        &mut self,
+        elems: &[&Elem<'_>],
+        start: usize,
+        end: usize,
+        rest: &Rest<'_, '_, '_>,
+    ) -> Result<bool, TooHard> {
         let (before, middle, after) = (&elems[..start], &elems[start..end], &elems[end..]);
         // Spares the attempt where it must fail.
         if self.width_of(Flow::only(Run::Picked(after)), self.width, self.width)?.is_none() {
@@ -220,7 +226,12 @@ impl Layout {
         let (_, line_nest) = self.present();
         if self.column > 0 {
             let indent = if next > line_nest { i64::from(STEP) } else { 0 };
-            return self.write_flat(Flow::only(run), indent - self.column, self.width - self.column - ahead, None);
+            return self.write_flat(
+                Flow::only(run),
+                indent - self.column,
+                self.width - self.column - ahead,
+                None,
+            );
         }
         // At the start of a line the spacing that would begin it is left out.
         let flow = match head {
@@ -282,7 +293,12 @@ impl Layout {
     /// How many columns a flow takes in one line, comments included, if it can be written in one of `columns`
     /// columns (comments not included). `indent` is by how much the next line is indented further, less the
     /// columns already used in this one: where it is 0 at a comment, that gets a second space.
-    fn width_of(&mut self, mut flow: Flow<'_, '_, '_>, mut indent: i64, columns: i64) -> Result<Option<i64>, TooHard> {
+    fn width_of(
+        &mut self,
+        mut flow: Flow<'_, '_, '_>,
+        mut indent: i64,
+        columns: i64,
+    ) -> Result<Option<i64>, TooHard> {
         let mut left = columns;
         let mut width = 0;
         while left >= 0 {
@@ -366,7 +382,11 @@ impl Layout {
 
 /// The elements of a group, with those of groups of kind [`Kind::First`] and [`Kind::Through`] in their place,
 /// and where those of the former are.
-fn pick<'d, 't>(elems: &'d [Elem<'t>], out: &mut Vec<&'d Elem<'t>>, first: &mut Vec<(usize, usize)>) {
+fn pick<'d, 't>(
+    elems: &'d [Elem<'t>],
+    out: &mut Vec<&'d Elem<'t>>,
+    first: &mut Vec<(usize, usize)>,
+) {
     for elem in elems {
         match elem {
             Elem::Group(Kind::First, inner) => {

@@ -9,8 +9,8 @@ use firn_syntax::{Lexeme, TokenKind as T, lexemes};
 
 use super::trivia;
 use super::{
-    Apply, Around, Binary, Binding, Expr, Formal, HasAttr, Headed, If, Item, Lambda, Leaf, Let, List, Name,
-    Parameter, Paren, Part, Prefix, Select, Selector, Set, Term, Token, Trivium, Whole,
+    Apply, Around, Binary, Binding, Expr, Formal, HasAttr, Headed, If, Item, Lambda, Leaf, Let,
+    List, Name, Parameter, Paren, Part, Prefix, Select, Selector, Set, Term, Token, Trivium, Whole,
 };
 
 /// Why there is no tree.
@@ -28,7 +28,18 @@ pub(super) type Parsed<T> = Result<T, Stop>;
 pub(crate) fn parse(text: &str, max_depth: u32) -> Result<Whole<'_>, Stop> {
     let tokens = lexemes(text.as_bytes(), true);
     let closing = closing(&tokens);
-    let mut parser = Parser { text, tokens, closing, at: 0, line: 1, counted: 0, pending: Vec::new(), keep_quotes: false, depth: 0, max_depth };
+    let mut parser = Parser {
+        text,
+        tokens,
+        closing,
+        at: 0,
+        line: 1,
+        counted: 0,
+        pending: Vec::new(),
+        keep_quotes: false,
+        depth: 0,
+        max_depth,
+    };
     let start = parser.here().start;
     parser.pending = trivia::before_first(text, 0, start);
     let expr = parser.expr()?;
@@ -123,7 +134,8 @@ impl<'s> Parser<'s> {
     /// Begins a leaf: what stands before it, and its line.
     pub(super) fn begin(&mut self) -> Around<'s> {
         let start = self.here().start;
-        let newlines = memchr::memchr_iter(b'\n', &self.text.as_bytes()[self.counted..start]).count();
+        let newlines =
+            memchr::memchr_iter(b'\n', &self.text.as_bytes()[self.counted..start]).count();
         self.line += newlines as u32;
         self.counted = start;
         Around { before: std::mem::take(&mut self.pending), line: self.line, after: None }
@@ -184,7 +196,14 @@ impl<'s> Parser<'s> {
                 let then_expr = self.expr()?;
                 let else_keyword = self.expect(T::Else)?;
                 let else_expr = self.expr()?;
-                Ok(Expr::If(Box::new(If { if_keyword, condition, then_keyword, then_expr, else_keyword, else_expr })))
+                Ok(Expr::If(Box::new(If {
+                    if_keyword,
+                    condition,
+                    then_keyword,
+                    then_expr,
+                    else_keyword,
+                    else_expr,
+                })))
             }
             T::Id | T::LBrace if self.at_lambda() => {
                 let parameter = self.parameter()?;
@@ -231,7 +250,7 @@ impl<'s> Parser<'s> {
             let name = self.expect(T::Id)?;
             let default = if self.is(T::Question) {
                 let mark = self.token();
-                Some((mark, self.expr()?))
+                Some(Box::new((mark, self.expr()?)))
             } else {
                 None
             };
@@ -303,7 +322,14 @@ impl<'s> Parser<'s> {
 
     fn at_term(&self) -> bool {
         match self.here().kind {
-            T::Id | T::OrKeyword | T::Int | T::Float | T::Path | T::HomePath | T::SearchPath | T::Uri => true,
+            T::Id
+            | T::OrKeyword
+            | T::Int
+            | T::Float
+            | T::Path
+            | T::HomePath
+            | T::SearchPath
+            | T::Uri => true,
             T::Quote | T::IndOpen | T::LParen | T::LBrace | T::LBracket | T::Rec => true,
             T::Let => self.ahead(1).kind == T::LBrace,
             _ => false,
@@ -377,7 +403,12 @@ impl<'s> Parser<'s> {
             let path = self.attr_path()?;
             let assign = self.expect(T::Assign)?;
             let value = self.expr()?;
-            return Ok(Binding::Assign { path, assign, value, semicolon: self.expect(T::Semicolon)? });
+            return Ok(Binding::Assign {
+                path,
+                assign,
+                value,
+                semicolon: self.expect(T::Semicolon)?,
+            });
         }
         let keyword = self.token();
         let source = if self.is(T::LParen) { Some(self.simple_term()?) } else { None };
@@ -434,7 +465,13 @@ impl<'s> Parser<'s> {
 fn combine<'s>(left: Expr<'s>, op: Token<'s>, right: Expr<'s>) -> Expr<'s> {
     match left {
         Expr::Binary(mut chain) if op.value == "+" && chain.op.value == "+" => {
-            let rest = std::mem::replace(&mut chain.right, Expr::Term(Term::Word(Leaf { around: Around::default(), value: Cow::Borrowed("") })));
+            let rest = std::mem::replace(
+                &mut chain.right,
+                Expr::Term(Term::Word(Leaf {
+                    around: Around::default(),
+                    value: Cow::Borrowed(""),
+                })),
+            );
             chain.right = Expr::Binary(Box::new(Binary { left: rest, op, right }));
             Expr::Binary(chain)
         }

@@ -56,7 +56,8 @@ impl<'s> Parser<'s> {
         let open = self.step();
         let start = open.start;
         let (parts, end) = self.parts(start + 2, T::IndClose)?;
-        let as_written = parts.iter().any(|part| matches!(part, Part::Text(text) if escapes_newline(text)));
+        let as_written =
+            parts.iter().any(|part| matches!(part, Part::Text(text) if escapes_newline(text)));
         self.end(&mut around, end);
         if as_written {
             // The indentation of the line after an escaped newline is text, so it has to stay.

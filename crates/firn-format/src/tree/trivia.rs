@@ -147,7 +147,9 @@ fn find(text: &str, start: usize, end: usize) -> Vec<Found<'_>> {
 /// The column of a byte, from 0, with tabulators at every eighth.
 fn column_of(text: &str, at: usize) -> usize {
     let start = memchr::memrchr(b'\n', &text.as_bytes()[..at]).map_or(0, |n| n + 1);
-    text[start..at].chars().fold(0, |column, c| if c == '\t' { (column / 8 + 1) * 8 } else { column + 1 })
+    text[start..at]
+        .chars()
+        .fold(0, |column, c| if c == '\t' { (column / 8 + 1) * 8 } else { column + 1 })
 }
 
 fn is_language(name: &str) -> bool {
@@ -170,13 +172,18 @@ fn string_follows(rest: &[u8]) -> bool {
 /// The lines of a comment that begins in this column: without a column of stars at their start, without what
 /// they are indented by, and without blank lines around them.
 fn block_lines(content: &str, column: usize) -> Vec<Cow<'_, str>> {
-    let mut lines: Vec<&str> = content.split('\n').flat_map(|l| l.strip_suffix('\r').unwrap_or(l).split('\r')).map(str::trim_end).collect();
+    let mut lines: Vec<&str> = content
+        .split('\n')
+        .flat_map(|l| l.strip_suffix('\r').unwrap_or(l).split('\r'))
+        .map(str::trim_end)
+        .collect();
     while lines.last().is_some_and(|line| line.is_empty()) {
         lines.pop();
     }
     let Some((first, rest)) = lines.split_first() else { return Vec::new() };
     let starred = rest.iter().all(|line| {
-        line.as_bytes().get(column + 1) == Some(&b'*') && line.as_bytes()[..=column].iter().all(|c| *c == b' ')
+        line.as_bytes().get(column + 1) == Some(&b'*')
+            && line.as_bytes()[..=column].iter().all(|c| *c == b' ')
     });
     let mut texts: Vec<Cow<'_, str>> = Vec::with_capacity(lines.len());
     for line in rest {

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use super::Writer;
 use super::judge::is_name;
 use crate::doc::{Kind, Spacing, flat};
-use crate::tree::{Apply, Around, Expr, Leaf, List, Paren, Parameter, Term, Token, Trivium};
+use crate::tree::{Apply, Around, Expr, Leaf, List, Parameter, Paren, Term, Token, Trivium};
 
 /// Where a call stands.
 #[derive(Clone, Copy, Default)]
@@ -50,8 +50,9 @@ impl<'t> Writer<'t> {
         // A comment before the function would break the call.
         let first = call.function.first_mut();
         first.move_after_up();
-        let (names, moved): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut first.before).into_iter().partition(|t| matches!(t, Trivium::Language(_)));
+        let (names, moved): (Vec<_>, Vec<_>) = std::mem::take(&mut first.before)
+            .into_iter()
+            .partition(|t| matches!(t, Trivium::Language(_)));
         first.before = names;
         self.trivia(&moved);
         let indented = place.bracketed && moved.is_empty();
@@ -127,7 +128,8 @@ impl<'t> Writer<'t> {
             return;
         };
         let Apply { function, argument } = &mut **call;
-        if let (Expr::Apply(inner), Expr::Term(Term::List(second))) = (&mut *function, &mut *argument)
+        if let (Expr::Apply(inner), Expr::Term(Term::List(second))) =
+            (&mut *function, &mut *argument)
             && let Expr::Term(Term::List(first)) = &mut inner.argument
         {
             let function = &mut inner.function;

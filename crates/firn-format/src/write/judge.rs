@@ -11,7 +11,9 @@ impl Term<'_> {
                 !set.items.is_empty() || !set.open.is_bare() || set.open.line() != set.close.line()
             }
             Term::List(list) => {
-                !list.items.is_empty() || !list.open.is_bare() || list.open.line() != list.close.line()
+                !list.items.is_empty()
+                    || !list.open.is_bare()
+                    || list.open.line() != list.close.line()
             }
             Term::Paren(paren) => match &paren.inner {
                 Expr::Term(term) => {
@@ -36,7 +38,9 @@ impl Term<'_> {
                     && select.path.iter().all(Selector::is_plain)
                     && select.default.is_none()
             }
-            Term::Paren(paren) => paren.open.is_bare() && paren.close.is_bare() && paren.inner.is_simple(),
+            Term::Paren(paren) => {
+                paren.open.is_bare() && paren.close.is_bare() && paren.inner.is_simple()
+            }
             Term::List(_) | Term::Set(_) => false,
         }
     }
@@ -89,14 +93,17 @@ pub(super) fn can_be_flat(open: &Token<'_>, formals: &[Formal<'_>], close: &Toke
         return false;
     }
     let bare = formals.iter().all(|formal| match formal {
-        Formal::Named { name, comma, .. } => name.is_bare() && comma.as_ref().is_none_or(Leaf::is_bare),
+        Formal::Named { name, comma, .. } => {
+            name.is_bare() && comma.as_ref().is_none_or(Leaf::is_bare)
+        }
         Formal::Ellipsis(token) => token.is_bare(),
     });
     let names = match formals {
         [names @ .., Formal::Ellipsis(_)] => names,
         names => names,
     };
-    bare && names.len() <= 2 && names.iter().all(|f| matches!(f, Formal::Named { default: None, .. }))
+    bare && names.len() <= 2
+        && names.iter().all(|f| matches!(f, Formal::Named { default: None, .. }))
 }
 
 /// Whether a word is a name, and not a number or a path.
@@ -113,4 +120,3 @@ pub(super) fn is_number(word: &Token<'_>) -> bool {
 pub(super) fn only_spaces(part: &Part<'_>) -> bool {
     matches!(part, Part::Text(text) if text.bytes().all(|c| c == b' '))
 }
-

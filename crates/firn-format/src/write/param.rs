@@ -66,7 +66,8 @@ impl<'t> Writer<'t> {
                     self.token(comma);
                 }
             }
-            Some((mark, default)) => self.group(|w| {
+            Some(default) => self.group(|w| {
+                let (mark, default) = &mut **default;
                 w.token(name);
                 w.space();
                 w.nest(|w| {
@@ -90,7 +91,9 @@ fn comments_to_next(formals: &mut [Formal<'_>]) {
     for i in 0..formals.len() {
         let (done, rest) = formals.split_at_mut(i + 1);
         match (&mut done[i], rest) {
-            (Formal::Named { comma: Some(comma), .. }, [next, ..]) if comma.around.after.is_none() => {
+            (Formal::Named { comma: Some(comma), .. }, [next, ..])
+                if comma.around.after.is_none() =>
+            {
                 let moved = std::mem::take(&mut comma.around.before);
                 match next {
                     Formal::Named { name, .. } => name.around.prepend(moved),
@@ -112,7 +115,7 @@ fn comment_behind_comma(formal: &mut Formal<'_>) {
     if comma.is_bare() {
         comma.around.after = match default {
             None => name.around.after.take(),
-            Some((_, default)) => default.last_mut().after.take(),
+            Some(default) => default.1.last_mut().after.take(),
         };
     }
 }

@@ -33,7 +33,11 @@ impl<'t> Writer<'t> {
         let List { open, items, close } = list;
         if open.around.after.is_none() && items.is_empty() && close.around.before.is_empty() {
             self.token(open);
-            self.doc.space(if open.line() == close.line() { Spacing::HardSpace } else { Spacing::HardLine });
+            self.doc.space(if open.line() == close.line() {
+                Spacing::HardSpace
+            } else {
+                Spacing::HardLine
+            });
             self.token(close);
         } else {
             self.list(list, Spacing::HardLine);
@@ -145,7 +149,9 @@ impl<'t> Writer<'t> {
             return self.group(|w| w.absorbed(inner, false));
         }
         let (before, after) = match inner {
-            Expr::Apply(_) => return self.call(inner, Place { bracketed: true, ..Place::default() }),
+            Expr::Apply(_) => {
+                return self.call(inner, Place { bracketed: true, ..Place::default() });
+            }
             Expr::Term(Term::Select(select)) => (select.subject.is_absorbable(), true),
             _ => (true, true),
         };

@@ -79,7 +79,8 @@ fn standard_input(call: &mut Call<'_>, check: bool) -> Outcome {
     std::io::stdin()
         .read_to_end(&mut text)
         .map_err(|e| Failure::Message(format!("reading standard input: {e}")))?;
-    let new = firn_format::format(&text, &Origin::Stdin).map_err(|e| Failure::Message(e.to_string()))?;
+    let new =
+        firn_format::format(&text, &Origin::Stdin).map_err(|e| Failure::Message(e.to_string()))?;
     if !check {
         call.out.write_all(new.as_bytes())?;
     } else if new.as_bytes() != text {

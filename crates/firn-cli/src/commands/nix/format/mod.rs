@@ -20,8 +20,10 @@ use crate::common::eval::current_dir;
 use crate::common::legacy::{Outcome, fail, usage};
 
 /// Flags of `nix fmt` alone.
-pub const CHECK: &[Flag] =
-    &[flag("check", None, "with the built-in formatter: change nothing, list what would change")];
+#[rustfmt::skip]
+pub const CHECK: &[Flag] = &[
+    flag("check", None, "change nothing, and list what would change (only where there is no formatter to build)"),
+];
 
 /// `nix fmt`: the flake's formatter; without one, the built-in formatter for the files and folders named, or
 /// for the whole flake.
@@ -107,7 +109,8 @@ fn formatter_of(call: &mut Call<'_>, reference: &FlakeRef) -> Outcome<Option<App
 fn names_formatter(vm: &mut Vm, outputs: Value, system: &str) -> Result<bool, Stop> {
     let mut at = outputs;
     for name in ["formatter", system] {
-        let Some(next) = at.as_set().and_then(|set| set.get(Symbol::intern(name.as_bytes()))) else {
+        let Some(next) = at.as_set().and_then(|set| set.get(Symbol::intern(name.as_bytes())))
+        else {
             return Ok(false);
         };
         at = vm.force(next, PosId::NONE)?;
@@ -116,7 +119,12 @@ fn names_formatter(vm: &mut Vm, outputs: Value, system: &str) -> Result<bool, St
 }
 
 /// Builds a formatter and becomes it; it is told the folder of the flake.
-fn start(call: &mut Call<'_>, app: Application, args: &[String], folder: Option<PathBuf>) -> Outcome {
+fn start(
+    call: &mut Call<'_>,
+    app: Application,
+    args: &[String],
+    folder: Option<PathBuf>,
+) -> Outcome {
     let build: &[DerivedPath] = &app.build;
     let bench = call.bench()?;
     bench.build(build).map_err(|e| super::realise::failure(&e))?;
