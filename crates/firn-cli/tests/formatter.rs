@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -84,7 +84,7 @@ fn files_and_folders_are_formatted() {
     case.write("work/.git/c.nix", "[1]");
     case.write("work/sub/d.txt", "[1]");
     std::os::unix::fs::symlink("../a.nix", case.path("work/sub/link.nix")).unwrap();
-    std::fs::set_permissions(case.path("work/sub/b.nix"), PermissionsExt::from_mode(0o751))
+    std::fs::set_permissions(case.path("work/sub/b.nix"), std::fs::Permissions::from_mode(0o751))
         .unwrap();
 
     let ran = case.run("fmt --check", "");
