@@ -22,6 +22,9 @@ const ORDINARY_DEPTH: u32 = 100;
 /// The deepest nesting that is formatted.
 const MAX_DEPTH: u32 = 5_000;
 
+/// How often a text is formatted until that changes nothing any more.
+const ROUNDS: u32 = 5;
+
 /// Columns of a line, where the text allows it.
 const WIDTH: u32 = 100;
 
@@ -89,22 +92,18 @@ pub fn format(text: &[u8], origin: &Origin) -> Result<String, FormatError> {
         let source = source();
         source.describe(firn_syntax::Pos(u32::try_from(at).unwrap_or(u32::MAX)))
     };
-    let formatted = match formatted(text, ORDINARY_DEPTH) {
-        Err(Failure::Parse(Stop::Deep(_))) => {
-            // Several calls deep for each level of nesting.
-            stack::with_depth(MAX_DEPTH * 8, || formatted(text, MAX_DEPTH))
-        }
-        other => other,
-    };
-    let formatted = formatted.map_err(|failure| match failure {
+    let settled = settled(text).map_err(|failure| match failure {
         Failure::Parse(Stop::Deep(at)) => FormatError::TooDeep { place: place(at) },
         Failure::Parse(Stop::Unexpected(at)) => {
             FormatError::Fault { place: place(at), problem: "a token is not expected here" }
         }
         Failure::TooHard => FormatError::TooHard { origin: named() },
     })?;
+    if settled == text {
+        return Ok(settled);
+    }
     let after = firn_syntax::parse(
-        Source::new(origin.clone(), formatted.as_bytes()),
+        Source::new(origin.clone(), settled.as_bytes()),
         Path::new("/"),
         &options,
     );
@@ -114,7 +113,7 @@ pub fn format(text: &[u8], origin: &Origin) -> Result<String, FormatError> {
             problem: "the result would mean something else",
         });
     }
-    Ok(formatted)
+    Ok(settled)
 }
 
 enum Failure {
@@ -122,8 +121,38 @@ enum Failure {
     TooHard,
 }
 
+/// The text formatted until that changes nothing any more. Nearly always that is so after once; but where a
+/// comment comes to stand can decide what it is taken to belong to the next time.
+fn settled(text: &str) -> Result<String, Failure> {
+    let mut last = with_room(text)?;
+    for _ in 1..ROUNDS {
+        if last == text {
+            break;
+        }
+        let next = with_room(&last)?;
+        if next == last {
+            break;
+        }
+        last = next;
+    }
+    Ok(last)
+}
+
+fn with_room(text: &str) -> Result<String, Failure> {
+    match formatted(text, ORDINARY_DEPTH) {
+        Err(Failure::Parse(Stop::Deep(_))) => {
+            // several calls deep for each level of nesting
+            stack::with_depth(MAX_DEPTH * 8, || formatted(text, MAX_DEPTH))
+        }
+        other => other,
+    }
+}
+
 fn formatted(text: &str, max_depth: u32) -> Result<String, Failure> {
     let whole = tree::parse::parse(text, max_depth).map_err(Failure::Parse)?;
     let document = doc::tidy(write::document(whole));
     doc::layout(document, WIDTH).map_err(|doc::TooHard| Failure::TooHard)
 }
+
+#[cfg(test)]
+mod tests;

@@ -158,20 +158,22 @@ enum Piece {
     Expr(ExprId),
 }
 
-/// The parts of a string, with adjacent texts as one and without empty ones; `None` for what is no string.
+/// The parts of a string and of the strings in it, with adjacent texts as one and without empty ones; `None` for
+/// what is no string.
 fn pieces(ast: &Ast, id: ExprId) -> Option<Vec<Piece>> {
+    if !matches!(ast.expr(id), Expr::String(_) | Expr::ConcatStrings { force_string: true, .. }) {
+        return None;
+    }
     let mut pieces = Vec::new();
-    match ast.expr(id) {
-        Expr::String(text) => add_text(&mut pieces, ast.bytes(text)),
-        Expr::ConcatStrings { force_string: true, parts } => {
-            for part in ast.parts(parts) {
-                match ast.expr(part.expr) {
-                    Expr::String(text) => add_text(&mut pieces, ast.bytes(text)),
-                    _ => pieces.push(Piece::Expr(part.expr)),
-                }
+    let mut todo = vec![id];
+    while let Some(id) = todo.pop() {
+        match ast.expr(id) {
+            Expr::String(text) => add_text(&mut pieces, ast.bytes(text)),
+            Expr::ConcatStrings { force_string: true, parts } => {
+                todo.extend(ast.parts(parts).iter().rev().map(|part| part.expr));
             }
+            _ => pieces.push(Piece::Expr(id)),
         }
-        _ => return None,
     }
     Some(pieces)
 }

@@ -197,7 +197,12 @@ pub(crate) enum Parameter<'s> {
 
 #[derive(Debug)]
 pub(crate) enum Formal<'s> {
-    Named { name: Token<'s>, default: Option<(Token<'s>, Expr<'s>)>, comma: Option<Token<'s>> },
+    Named {
+        name: Token<'s>,
+        /// `?` and what follows it.
+        default: Option<Box<(Token<'s>, Expr<'s>)>>,
+        comma: Option<Token<'s>>,
+    },
     Ellipsis(Token<'s>),
 }
 

@@ -250,7 +250,7 @@ impl<'s> Parser<'s> {
             let name = self.expect(T::Id)?;
             let default = if self.is(T::Question) {
                 let mark = self.token();
-                Some((mark, self.expr()?))
+                Some(Box::new((mark, self.expr()?)))
             } else {
                 None
             };

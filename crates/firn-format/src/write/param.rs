@@ -66,7 +66,8 @@ impl<'t> Writer<'t> {
                     self.token(comma);
                 }
             }
-            Some((mark, default)) => self.group(|w| {
+            Some(default) => self.group(|w| {
+                let (mark, default) = &mut **default;
                 w.token(name);
                 w.space();
                 w.nest(|w| {
@@ -114,7 +115,7 @@ fn comment_behind_comma(formal: &mut Formal<'_>) {
     if comma.is_bare() {
         comma.around.after = match default {
             None => name.around.after.take(),
-            Some((_, default)) => default.last_mut().after.take(),
+            Some(default) => default.1.last_mut().after.take(),
         };
     }
 }

@@ -96,7 +96,7 @@ mod avx2 {
             let able = is_x86_feature_detected!("avx2")
                 && is_x86_feature_detected!("bmi1")
                 && is_x86_feature_detected!("bmi2");
-            able.then(|| Stream { state: START, rest: [0; PAIR], filled: 0, len: 0 })
+            able.then_some(Stream { state: START, rest: [0; PAIR], filled: 0, len: 0 })
         }
 
         pub(super) fn update(&mut self, mut data: &[u8]) {

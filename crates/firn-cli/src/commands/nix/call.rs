@@ -116,7 +116,11 @@ impl<'a> Call<'a> {
     }
 
     /// The evaluator's settings for this call.
-    pub fn eval_settings(&self, session: &Session, read_only: bool) -> Outcome<firn_eval::Settings> {
+    pub fn eval_settings(
+        &self,
+        session: &Session,
+        read_only: bool,
+    ) -> Outcome<firn_eval::Settings> {
         let mut settings = session.eval_settings(read_only);
         // What is in a file may read other files; expressions and flakes are pure.
         let from_file = self.given.value("file").is_some();

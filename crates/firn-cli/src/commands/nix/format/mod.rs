@@ -20,8 +20,10 @@ use crate::common::eval::current_dir;
 use crate::common::legacy::{Outcome, fail, usage};
 
 /// Flags of `nix fmt` alone.
-pub const CHECK: &[Flag] =
-    &[flag("check", None, "with the built-in formatter: change nothing, list what would change")];
+#[rustfmt::skip]
+pub const CHECK: &[Flag] = &[
+    flag("check", None, "change nothing, and list what would change (only where there is no formatter to build)"),
+];
 
 /// `nix fmt`: the flake's formatter; without one, the built-in formatter for the files and folders named, or
 /// for the whole flake.
