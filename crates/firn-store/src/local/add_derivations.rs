@@ -40,7 +40,7 @@ impl LocalStore {
         let mut outputs = Outputs::new();
         let mut seen = BTreeSet::new();
         self.add_temporary_roots(derivations.iter().map(|new| &new.path))?;
-        let registered = self.registered_among(derivations.iter().map(|new| &new.path))?;
+        let registered = self.registered_among(&derivations.iter().map(|new| &new.path))?;
         for new in derivations {
             if !seen.insert(&new.path) || registered.contains(&new.path) {
                 continue;

@@ -95,7 +95,7 @@ impl LocalStore {
     /// Which of these paths are valid.
     pub(super) fn registered_among<'p>(
         &self,
-        paths: impl Iterator<Item = &'p StorePath> + Clone,
+        paths: &(impl Iterator<Item = &'p StorePath> + Clone),
     ) -> Result<HashSet<&'p StorePath>> {
         self.db.read_together(|rows| {
             let mut found = HashSet::new();

@@ -96,7 +96,7 @@ impl TempRoots {
             gc_lock.unlock()?;
         }
         state.gc_lock = Some(gc_lock);
-        state.added.extend(new.iter().map(|path| StorePath::clone(path)));
+        state.added.extend(new.iter().copied().cloned());
         Ok(new)
     }
 }

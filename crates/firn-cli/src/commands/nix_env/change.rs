@@ -60,6 +60,9 @@ pub enum Upgrade {
     Always,
 }
 
+/// Whether an installed package is meant.
+type Selects = Box<dyn Fn(&mut Vm, &Item) -> Result<bool, Stop>>;
+
 impl Change<'_> {
     fn say(&self, text: String) {
         self.bench.logger().message(Level::Info, text);
@@ -216,14 +219,13 @@ impl Change<'_> {
         self.update(vm, |this, vm| {
             let mut items = installed(vm, this.profile)?;
             for text in args {
-                let selects: Box<dyn Fn(&mut Vm, &Item) -> Result<bool, Stop>> =
-                    if text.contains('/') {
-                        let path = follow_links(&this.bench.store, text)?;
-                        Box::new(move |vm, item| Ok(item.out_path(vm)? == path))
-                    } else {
-                        let selector = Selector::new(text)?;
-                        Box::new(move |_, item| Ok(selector.matches(&item.name)))
-                    };
+                let selects: Selects = if text.contains('/') {
+                    let path = follow_links(&this.bench.store, text)?;
+                    Box::new(move |vm, item| Ok(item.out_path(vm)? == path))
+                } else {
+                    let selector = Selector::new(text)?;
+                    Box::new(move |_, item| Ok(selector.matches(&item.name)))
+                };
                 let (mut kept, mut found) = (Vec::new(), false);
                 for item in items {
                     if selects(vm, &item)? {

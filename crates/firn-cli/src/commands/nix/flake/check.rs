@@ -168,10 +168,11 @@ impl Checker {
                             "bundlers" => self.bundler(vm, &path, value, pos)?,
                             _ => {
                                 let drv = self.derivation(vm, &path, value, pos)?;
-                                if name == "checks" && system == self.system {
-                                    if let Some(drv) = drv {
-                                        self.checks.entry(drv).or_default().push(path.clone());
-                                    }
+                                if let Some(drv) = drv
+                                    && name == "checks"
+                                    && system == self.system
+                                {
+                                    self.checks.entry(drv).or_default().push(path.clone());
                                 }
                             }
                         }

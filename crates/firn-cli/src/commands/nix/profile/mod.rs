@@ -192,9 +192,12 @@ fn fail_with(store: &firn_store::LocalStore, manifest: &Manifest, conflict: &Con
     Err(Failure::Exit(1))
 }
 
+/// Whether a package of a profile, with its name there, is meant.
+type Matches = Box<dyn Fn(&str, &Element) -> bool>;
+
 /// The names of the packages that flags and arguments match.
 fn matching(call: &mut Call<'_>, manifest: &Manifest) -> Outcome<BTreeSet<String>> {
-    let mut matchers: Vec<(String, Box<dyn Fn(&str, &Element) -> bool>)> = Vec::new();
+    let mut matchers: Vec<(String, Matches)> = Vec::new();
     if call.given.has("all") {
         matchers.push(("--all".to_owned(), Box::new(|_, _| true)));
     }
