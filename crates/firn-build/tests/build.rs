@@ -469,6 +469,14 @@ fn a_builder_that_closes_its_log_is_over() {
     assert!(error.message.contains("builder failed due to signal 9"), "{error}");
 }
 
+/// As programs do whose last act is to close what they wrote to.
+#[test]
+fn a_builder_may_end_a_moment_after_its_log() {
+    let world = world!();
+    let drv = world.drv("slow", "exec > /dev/null 2>&1; sleep 0.2; echo > $out").add();
+    world.build(&[&drv]).unwrap();
+}
+
 #[test]
 fn a_failed_build_can_be_kept() {
     let mut world = world!();

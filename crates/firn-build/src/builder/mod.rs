@@ -89,6 +89,9 @@ struct Prepared {
     user: Option<UserLock>,
 }
 
+/// How long a builder may go on after it has closed its log.
+const END_OF_BUILDER: Duration = Duration::from_secs(1);
+
 /// How the log of a builder ended.
 enum LogEnd {
     /// Nobody has it open any more.
@@ -503,9 +506,12 @@ impl Job<'_> {
             }
         }
         let watched = self.watch(&running, reader, &mut log);
-        // A builder that has closed its log is over, whatever it still does.
-        if !matches!(watched, Ok(LogEnd::BuilderGone)) {
-            running.kill();
+        match watched {
+            Ok(LogEnd::BuilderGone) => {}
+            // A builder that has closed its log is over, whatever it still does. Many programs close it as the
+            // last thing before they end, though, and are given the time for that.
+            Ok(LogEnd::Closed) if running.ends_within(END_OF_BUILDER) => {}
+            Ok(LogEnd::Closed) | Err(_) => running.kill(),
         }
         let exit = running.wait().map_err(io("waiting for the builder"));
         let tail = log.finish();

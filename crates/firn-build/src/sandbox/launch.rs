@@ -3,10 +3,11 @@
 use std::ffi::OsString;
 use std::io;
 use std::net::Shutdown;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use super::Support;
 use super::protocol::{Kind, receive, send};
@@ -160,6 +161,15 @@ impl Running {
                 "the process that sets up the sandbox ended without a reason".into(),
             )),
         }
+    }
+
+    /// Whether the builder ends within this time.
+    pub fn ends_within(&self, time: Duration) -> bool {
+        let millis = i32::try_from(time.as_millis()).unwrap_or(i32::MAX);
+        let mut wait =
+            libc::pollfd { fd: self.socket.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        // SAFETY: the pointer is to one entry, which outlives the call.
+        unsafe { libc::poll(&raw mut wait, 1, millis) == 1 }
     }
 
     /// Has the builder, and everything that it started, killed. Returns at once.
