@@ -12,6 +12,7 @@ use crate::process;
 const LINKS: &[&str] = &[
     "nix",
     "nix-build",
+    "nix-channel",
     "nix-collect-garbage",
     "nix-env",
     "nix-hash",

@@ -32,8 +32,7 @@ pub fn print(out: &mut dyn Write, command: Option<&Command>, words: &str, asked:
         lines.sort_unstable();
         table(out, &lines)?;
         writeln!(out, "\nOptions of all commands, settings among them ('nix config show'):")?;
-        flags(out, GLOBAL)?;
-        flags(out, COMMON)?;
+        flags(out, GLOBAL.iter().chain(COMMON))?;
         writeln!(out, "\n'nix command --help' tells more.")?;
     } else {
         let about = FAMILIES.iter().find(|(name, _)| *name == words).map_or("", |(_, a)| a);
@@ -59,9 +58,7 @@ fn one(out: &mut dyn Write, command: &Command) -> Outcome {
     if !command.flags.is_empty() {
         writeln!(out, "\nOptions:")?;
     }
-    for group in command.flags {
-        flags(out, group)?;
-    }
+    flags(out, command.flags.iter().flat_map(|group| group.iter()))?;
     Ok(())
 }
 
@@ -117,7 +114,8 @@ fn members(family: &str) -> Vec<(&'static str, &'static str)> {
         .collect()
 }
 
-fn flags(out: &mut dyn Write, flags: &[super::Flag]) -> Outcome {
+fn flags<'a>(out: &mut dyn Write, flags: impl Iterator<Item = &'a super::Flag>) -> Outcome {
+    let flags: Vec<&super::Flag> = flags.collect();
     let names: Vec<String> = flags
         .iter()
         .map(|f| {
