@@ -1,65 +1,48 @@
-//! Unpacking ZIP archives. Defined in PKWARE's APPNOTE; what sources come in is read: members that are stored
-//! or deflated, with Unix modes and links; no encryption, no archives in several parts, none above 4 GiB.
+//! Unpacking ZIP archives, with their Unix modes and links. Encrypted members are refused.
 
 use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::io::{self, BufReader, Read as _};
 use std::os::unix::fs::{OpenOptionsExt as _, symlink};
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
 
 use super::Error;
-
-/// A member, as the directory at the end of the archive has it.
-struct Member {
-    name: PathBuf,
-    /// The mode of Unix, 0 if the archive was made elsewhere.
-    mode: u32,
-    method: u16,
-    packed: u32,
-    size: u32,
-    crc: u32,
-    /// Where its own header is.
-    at: u32,
-    modified: u64,
-}
-
-fn u16_at(data: &[u8], at: usize) -> Result<u16, Error> {
-    let bytes = data.get(at..at + 2).ok_or("the archive is cut off")?;
-    Ok(u16::from_le_bytes([bytes[0], bytes[1]]))
-}
-
-fn u32_at(data: &[u8], at: usize) -> Result<u32, Error> {
-    let bytes = data.get(at..at + 4).ok_or("the archive is cut off")?;
-    Ok(u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
-}
 
 /// Unpacks an archive beneath `out`. Gives the time of the newest member, in seconds since 1970.
 ///
 /// # Errors
 /// When it cannot be read, or a member leads out of `out`.
 pub(super) fn unpack(source: &Path, out: &Path) -> Result<u64, Error> {
-    let data = fs::read(source)?;
+    let damaged = |e: zip::result::ZipError| Error::from(format!("reading the archive: {e}"));
+    let file = BufReader::new(File::open(source)?);
+    let mut archive = zip::ZipArchive::new(file).map_err(damaged)?;
     let mut newest = 0;
     // Links come last, so that nothing is written through them.
     let mut links = Vec::new();
-    for member in members(&data)? {
-        newest = newest.max(member.modified);
-        let target = out.join(&member.name);
+    for number in 0..archive.len() {
+        let mut member = archive.by_index(number).map_err(damaged)?;
+        let Some(name) = member.enclosed_name() else {
+            return Err(format!("'{}' leads out of the archive", member.name()).into());
+        };
+        if let Some(when) = member.last_modified() {
+            newest = newest.max(time(when.datepart(), when.timepart()));
+        }
+        let target = out.join(name);
+        if member.is_dir() {
+            fs::create_dir_all(&target)?;
+            continue;
+        }
         if let Some(parent) = target.parent() {
             fs::create_dir_all(parent)?;
         }
-        match member.mode & 0o170_000 {
-            0o040_000 => fs::create_dir_all(&target)?,
-            0o120_000 => {
-                let mut text = Vec::new();
-                contents(&data, &member, &mut text)?;
-                links.push((text, target));
-            }
-            _ => {
-                let mode = if member.mode & 0o111 == 0 { 0o644 } else { 0o755 };
-                let mut file =
-                    File::options().write(true).create_new(true).mode(mode).open(&target)?;
-                contents(&data, &member, &mut file)?;
-            }
+        if member.is_symlink() {
+            let mut text = Vec::new();
+            member.read_to_end(&mut text)?;
+            links.push((text, target));
+        } else {
+            let executable = member.unix_mode().is_some_and(|mode| mode & 0o111 != 0);
+            let mode = if executable { 0o755 } else { 0o644 };
+            let mut file = File::options().write(true).create_new(true).mode(mode).open(&target)?;
+            io::copy(&mut member, &mut file)?;
         }
     }
     for (text, target) in links {
@@ -67,100 +50,6 @@ pub(super) fn unpack(source: &Path, out: &Path) -> Result<u64, Error> {
         symlink(std::ffi::OsStr::from_bytes(&text), target)?;
     }
     Ok(newest)
-}
-
-/// The members that the directory lists.
-fn members(data: &[u8]) -> Result<Vec<Member>, Error> {
-    /// The record at the end is this long, and a comment of up to 64 KiB follows.
-    const END: usize = 22;
-    let last = data.len().checked_sub(END).ok_or("the archive is cut off")?;
-    let end = (last.saturating_sub(0xffff)..=last)
-        .rev()
-        .find(|at| data[*at..].starts_with(b"PK\x05\x06"))
-        .ok_or("the archive has no directory")?;
-    let count = u16_at(data, end + 10)?;
-    let mut at = u32_at(data, end + 16)? as usize;
-    let mut found = Vec::new();
-    for _ in 0..count {
-        if u32_at(data, at)? != 0x0201_4b50 {
-            return Err("the archive's directory is damaged".into());
-        }
-        let (name_len, extra_len) =
-            (u16_at(data, at + 28)? as usize, u16_at(data, at + 30)? as usize);
-        let comment_len = u16_at(data, at + 32)? as usize;
-        let name = data.get(at + 46..at + 46 + name_len).ok_or("the archive is cut off")?;
-        let is_dir = name.ends_with(b"/");
-        let by_unix = u16_at(data, at + 4)? >> 8 == 3;
-        let mut mode = if by_unix { u32_at(data, at + 38)? >> 16 } else { 0 };
-        if is_dir && mode & 0o170_000 == 0 {
-            mode |= 0o040_000;
-        }
-        if u16_at(data, at + 8)? & 1 != 0 {
-            return Err("the archive is encrypted".into());
-        }
-        found.push(Member {
-            name: safe(name)?,
-            mode,
-            method: u16_at(data, at + 10)?,
-            modified: time(u16_at(data, at + 14)?, u16_at(data, at + 12)?),
-            crc: u32_at(data, at + 16)?,
-            packed: u32_at(data, at + 20)?,
-            size: u32_at(data, at + 24)?,
-            at: u32_at(data, at + 42)?,
-        });
-        at += 46 + name_len + extra_len + comment_len;
-    }
-    Ok(found)
-}
-
-/// A member's name, which must stay within the folder.
-fn safe(name: &[u8]) -> Result<PathBuf, Error> {
-    use std::os::unix::ffi::OsStrExt as _;
-    let path = Path::new(std::ffi::OsStr::from_bytes(name));
-    let good = path.components().all(|c| matches!(c, Component::Normal(_) | Component::CurDir));
-    if !good || name.is_empty() || name.contains(&0) {
-        return Err(format!("'{}' leads out of the archive", path.display()).into());
-    }
-    Ok(path.to_owned())
-}
-
-/// Writes a member's contents.
-fn contents(data: &[u8], member: &Member, out: &mut dyn Write) -> Result<(), Error> {
-    let at = member.at as usize;
-    let skip = 30 + u16_at(data, at + 26)? as usize + u16_at(data, at + 28)? as usize;
-    let packed = data
-        .get(at + skip..)
-        .and_then(|d| d.get(..member.packed as usize))
-        .ok_or("the archive is cut off")?;
-    let mut reader: Box<dyn Read> = match member.method {
-        0 => Box::new(packed),
-        8 => Box::new(flate2::read::DeflateDecoder::new(packed)),
-        n => {
-            return Err(format!(
-                "'{}' is packed with method {n}, which is not supported",
-                member.name.display()
-            )
-            .into());
-        }
-    };
-    let mut crc = flate2::Crc::new();
-    let (mut buffer, mut size) = (vec![0; 1 << 16], 0u64);
-    loop {
-        let n = reader.read(&mut buffer)?;
-        if n == 0 {
-            break;
-        }
-        size += n as u64;
-        if size > u64::from(member.size) {
-            break;
-        }
-        crc.update(&buffer[..n]);
-        out.write_all(&buffer[..n])?;
-    }
-    if size != u64::from(member.size) || crc.sum() != member.crc {
-        return Err(format!("'{}' is damaged", member.name.display()).into());
-    }
-    Ok(())
 }
 
 /// Seconds since 1970 of a date and time of MS-DOS, which knows no time zones.

@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use firn_build::{BuildError, DerivedPath, Mode};
 use firn_eval::io::EvalIo;
-use firn_eval::position::PosId;
 use firn_eval::value::Set;
 use firn_eval::{Error, Vm, packages};
 use firn_model::store_path::StorePath;
@@ -18,7 +17,7 @@ use firn_syntax::source::Source;
 use firn_syntax::{Ast, Origin};
 
 use crate::common::build::{Workbench, display_options};
-use crate::common::eval::{EvalArgs, Session, current_dir};
+use crate::common::eval::{EvalArgs, Session, current_dir, named_file};
 
 /// What the command line said.
 struct Options {
@@ -373,31 +372,9 @@ pub(super) fn parse(vm: &mut Vm, source: &str, expr: bool) -> Result<Arc<Ast>, E
     if expr {
         return vm.parse(Source::new(Origin::String, source.as_bytes()), &current_dir());
     }
-    let path = match source.strip_prefix('<').and_then(|s| s.strip_suffix('>')) {
-        Some(name) => {
-            let search_path = vm.shared.settings.search_path.clone();
-            vm.find_file(&search_path, name, PosId::NONE)?
-        }
-        None if is_url(source) => {
-            vm.find_file(&[(String::new(), source.to_owned())], "", PosId::NONE)?
-        }
-        None => canonical(&current_dir().join(source)),
-    };
+    let path = named_file(vm, source)?;
     let path = vm.resolve_expr_path(&path)?;
     vm.parse_file(&path)
-}
-
-/// Whether a file argument is the URL of an archive.
-pub(super) fn is_url(text: &str) -> bool {
-    text.starts_with("channel:")
-        || text.starts_with("flake:")
-        || ["http://", "https://", "file://", "git://", "s3://"].iter().any(|s| text.starts_with(s))
-}
-
-fn canonical(path: &Path) -> PathBuf {
-    use std::os::unix::ffi::OsStrExt;
-    let bytes = firn_eval::paths::canonical(path.as_os_str().as_bytes());
-    std::ffi::OsStr::from_bytes(&bytes).into()
 }
 
 /// The derivations at some attribute paths of an expression, each with the output that it stands for.

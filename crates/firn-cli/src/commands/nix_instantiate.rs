@@ -16,7 +16,7 @@ use firn_syntax::source::Source;
 use firn_syntax::{Ast, Origin};
 
 use crate::common::build::{Workbench, display_options};
-use crate::common::eval::{EvalArgs, Session, current_dir};
+use crate::common::eval::{EvalArgs, Session, current_dir, named_file};
 
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
 enum Output {
@@ -249,29 +249,13 @@ fn work(
         let ast = if options.expr {
             vm.parse(Source::new(Origin::String, file.as_bytes()), &cwd)?
         } else {
-            let path = file_arg(vm, file)?;
+            let path = named_file(vm, file)?;
+            let path = vm.resolve_expr_path(&path)?;
             vm.parse_file(&path)?
         };
         process(options, store, vm, &ast, args, &mut roots, out)?;
     }
     out.flush().map_err(written)
-}
-
-/// The file that an argument names: a path, or `<name>`.
-fn file_arg(vm: &mut Vm, file: &str) -> Result<PathBuf, Error> {
-    let path = match file.strip_prefix('<').and_then(|f| f.strip_suffix('>')) {
-        Some(name) => {
-            let search_path = vm.shared.settings.search_path.clone();
-            vm.find_file(&search_path, name, PosId::NONE)?
-        }
-        None => {
-            let joined = current_dir().join(file);
-            let bytes = firn_eval::paths::canonical(joined.as_os_str().as_encoded_bytes());
-            Path::new(<std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(&bytes))
-                .to_owned()
-        }
-    };
-    vm.resolve_expr_path(&path)
 }
 
 fn process(

@@ -33,7 +33,7 @@ use self::change::{Change, Install, Upgrade};
 use self::sources::{Source, Sources};
 use super::nix::Stop;
 use crate::common::build::Workbench;
-use crate::common::eval::{EvalArgs, Session};
+use crate::common::eval::{EvalArgs, Session, named_file};
 use crate::common::legacy::{self, Common, Failure, Outcome, Taken, absolute, fail, usage};
 use crate::common::local_time;
 
@@ -311,7 +311,7 @@ fn packages(
     let mut printed = Vec::new();
     let result = evaluator.run(|vm: &mut Vm| -> Result<(), Stop> {
         let expression = match &options.file {
-            Some(file) => sources::lookup(vm, file)?,
+            Some(file) => named_file(vm, file)?,
             None => expression?,
         };
         let sources = Sources {

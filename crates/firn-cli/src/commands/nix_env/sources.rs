@@ -382,19 +382,6 @@ pub fn compare_priorities(vm: &mut Vm, a: &Item, b: &Item) -> Result<Ordering, S
     Ok(b.priority(vm)?.cmp(&a.priority(vm)?))
 }
 
-/// The file or folder that `--file` names: a path, `<name>`, or the URL of a tarball.
-pub fn lookup(vm: &mut Vm, text: &str) -> Result<PathBuf, Error> {
-    use firn_eval::position::PosId;
-    if let Some(name) = text.strip_prefix('<').and_then(|t| t.strip_suffix('>')) {
-        let search_path = vm.shared.settings.search_path.clone();
-        return vm.find_file(&search_path, name, PosId::NONE);
-    }
-    if crate::commands::nix_build::is_url(text) {
-        return vm.find_file(&[(String::new(), text.to_owned())], "", PosId::NONE);
-    }
-    Ok(current_dir().join(text))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

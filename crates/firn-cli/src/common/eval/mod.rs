@@ -2,11 +2,13 @@
 //! user's store.
 
 mod args;
+mod file;
 mod stats;
 mod world;
 mod writer;
 
 pub use args::{AutoArg, EvalArgs};
+pub use file::named_file;
 pub use world::StoreIo;
 
 use std::path::{Path, PathBuf};
@@ -242,8 +244,9 @@ fn memory_limit<T: TryInto<usize>>(mebibytes: T) -> usize {
     let number = |text: String| text.trim().parse::<usize>().ok();
     let group = std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok().and_then(number);
     let machine = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
-        let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
-        Some(line.trim().strip_suffix(" kB")?.parse::<usize>().ok()? * 1024)
+        let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+        // all of it would leave nothing for files, and the machine would stand still before the limit is met
+        Some(line.trim().strip_suffix(" kB")?.parse::<usize>().ok()? * (1024 / 8) * 7)
     });
     match (group, machine) {
         (Some(a), Some(b)) => a.min(b),
