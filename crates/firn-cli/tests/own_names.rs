@@ -159,11 +159,12 @@ fn locks_fit_the_same_distribution_elsewhere() {
     // another distribution is none that was locked, and the error says what to do
     std::fs::rename(place.path("root"), place.path("second-root")).unwrap();
     place.write("moved/flake.nix", &flake("newer"));
-    let output = place.output(None, &place.path("moved"), &["eval", "--raw", &says]);
+    let fresh = ["eval", "--raw", &says, "--option", "eval-cache", "false"];
+    let output = place.output(None, &place.path("moved"), &fresh);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success() && errors.contains("nix flake update"), "{errors}");
     std::fs::rename(place.path("moved"), place.path("lone")).unwrap();
-    let output = place.output(None, &place.path("lone"), &["eval", "--raw", &says]);
+    let output = place.output(None, &place.path("lone"), &fresh);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(
         errors.contains("NAR hash mismatch") && errors.contains("nix flake update"),

@@ -20,8 +20,11 @@ pub(super) fn unpack(source: &Path, out: &Path) -> Result<u64, Error> {
     let mut links = Vec::new();
     for number in 0..archive.len() {
         let mut member = archive.by_index(number).map_err(damaged)?;
-        let Some(name) = member.enclosed_name() else {
-            return Err(format!("'{}' leads out of the archive", member.name()).into());
+        // the crate takes a first slash for nothing
+        let inside = !member.name_raw().starts_with(b"/");
+        let Some(name) = member.enclosed_name().filter(|_| inside) else {
+            let name = String::from_utf8_lossy(member.name_raw());
+            return Err(format!("'{name}' leads out of the archive").into());
         };
         if let Some(when) = member.last_modified() {
             newest = newest.max(time(when.datepart(), when.timepart()));

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use firn_eval::text::{regex::Regex, version};
 use firn_eval::value::Set;
-use firn_eval::{Error, Value, Vm, packages};
+use firn_eval::{Value, Vm, packages};
 use firn_store::{LocalStore, Store as _};
 use firn_syntax::Origin;
 
