@@ -27,6 +27,9 @@ const CASES: &[(&str, Expected)] = &[
     (r#"builtins.appendContext "é" { "b.txt" = "regular"; }"#, Err(r#"context key '"b.txt"' is not a store path"#)),
     (r#"builtins.fromJSON "[1\n,01\n]""#, Err("[json.exception.parse_error.101] parse error at line 2, column 0: syntax error while parsing array - unexpected number literal; expected ']'")),
     (r#"builtins.filterSource (_: _: false) /."#, Ok(r#""/nix/store/0ccnxa25whszw7mgbgyzdm4nqc0zwnm8-source""#)),
+    (r#"({ }: 1) { "x y" = 1; }"#, Err(r#"function 'anonymous lambda' called with unexpected argument '"x y"'"#)),
+    (r#"({ }: 1) { "if" = 1; }"#, Err(r#"function 'anonymous lambda' called with unexpected argument '"if"'"#)),
+    (r#"assert { "" = 1; } == { k = 1; }; 1"#, Err(r#"attribute name '""' is contained in '{ "" = 1; }', but not in '{ k = 1; }'"#)),
 ];
 
 #[test]

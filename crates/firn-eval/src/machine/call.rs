@@ -7,6 +7,7 @@ use crate::error::{Error, Kind, Result, best_matches};
 use crate::position::PosId;
 use crate::print;
 use crate::value::{Applied, Env, Function, Partial, Set, Value, View};
+use firn_syntax::ast::quoted;
 use firn_syntax::{Symbol, sym};
 use std::sync::atomic::Ordering;
 
@@ -357,8 +358,9 @@ impl Vm {
             return Err(Error::new(
                 Kind::Missing,
                 format!(
-                    "function '{}' called without required argument '{name}'",
+                    "function '{}' called without required argument '{}'",
                     function_name(param),
+                    quoted(name),
                 ),
             )
             .at(param.pos)
@@ -417,8 +419,9 @@ impl Vm {
         let near =
             best_matches(pattern.formals.iter().map(|f| f.name.as_bytes()), unexpected.as_bytes());
         Error::type_error(format!(
-            "function '{}' called with unexpected argument '{unexpected}'",
-            function_name(param)
+            "function '{}' called with unexpected argument '{}'",
+            function_name(param),
+            quoted(unexpected)
         ))
         .at(param.pos)
         .trace(pos, "from call site")

@@ -5,6 +5,7 @@ use crate::error::{Error, Kind, Result};
 use crate::position::PosId;
 use crate::print;
 use crate::value::{Value, View};
+use firn_syntax::ast::quoted;
 use firn_syntax::sym;
 
 /// What a comparison came to: kept apart from `std`'s so that floats that do not compare are "not less".
@@ -214,7 +215,8 @@ impl Vm {
                 for (name, v) in m.iter(&mut self.heap) {
                     let Some(w) = n.get(name) else {
                         return fail(format!(
-                            "attribute name '{name}' is contained in '{x}', but not in '{y}'"
+                            "attribute name '{}' is contained in '{x}', but not in '{y}'",
+                            quoted(name)
                         ));
                     };
                     self.assert_equal(v, w, pos, false).map_err(|mut e| {

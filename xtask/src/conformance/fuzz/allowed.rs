@@ -39,6 +39,15 @@ const RULES: &[Rule] = &[
         },
     },
     Rule {
+        reason: "nix repl shows as «repeated» what C++ Nix keeps in one cell, as an override and what it overrides",
+        holds: |text, ours, theirs| match (ours, theirs) {
+            (Outcome::Value(ours), Outcome::Value(theirs)) => {
+                text.contains("__overrides") && fits(ours, &theirs.replace("«repeated»", "«thunk»"))
+            }
+            _ => false,
+        },
+    },
+    Rule {
         reason: "a message shows constants, aliases and the like as values where C++ Nix has not evaluated them yet",
         holds: |_, ours, theirs| match (ours, theirs) {
             (Outcome::Error(ours), Outcome::Error(theirs)) => fits(ours, theirs),

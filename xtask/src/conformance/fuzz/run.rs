@@ -17,7 +17,7 @@ const MEMORY: &str = "4000000";
 /// Comes first in each process. C++ Nix evaluates the attributes of a set in the order in which it first
 /// met their names, which shows in which of several errors comes first: this makes that order that of
 /// the alphabet.
-const PREAMBLE: &str = "{ _x = 0; a = 0; b = 0; c = 0; d = 0; e = 0; f = 0; foo = 0; g = 0; key = 0; w = 0; x = 0; y = 0; z = 0; }";
+const PREAMBLE: &str = "{ _x = 0; a = 0; b = 0; c = 0; d = 0; e = 0; f = 0; foo = 0; g = 0; key = 0; p = 0; q = 0; w = 0; x = 0; y = 0; z = 0; }";
 
 /// What one process made of the first expressions, and what it is taken to have died of if there are more.
 type Ran = (Vec<Outcome>, Outcome);
