@@ -49,7 +49,7 @@ let
     );
   package = {
     version = "1.0.0";
-    resolved = "https://registry.npmjs.org/a/-/a-1.0.0.tgz";
+    resolved = "https://registry.npmjs.test/a/-/a-1.0.0.tgz";
     integrity = zero;
   };
 in

@@ -5,10 +5,10 @@ let
   # npm's own registry is that of the host where it has another
   mirrored =
     url:
-    if lib.hasPrefix "https://registry.npmjs.org/" url then
-      "mirror://npm/${lib.removePrefix "https://registry.npmjs.org/" url}"
-    else
-      url;
+    let
+      path = builtins.match "https://registry[.]npmjs[.][a-z]+/(.*)" url;
+    in
+    if path == null then url else "mirror://npm/${builtins.head path}";
 
   # a field of a lock may rule a platform in (`linux`) or out (`!win32`)
   fits =
