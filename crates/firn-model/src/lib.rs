@@ -12,6 +12,7 @@ pub mod input;
 pub mod nar;
 pub mod narinfo;
 pub mod path_info;
+pub mod realisation;
 pub mod signature;
 pub mod store_path;
 
@@ -19,4 +20,5 @@ pub use content_address::{ContentAddress, Method};
 pub use derivation::Derivation;
 pub use hash::{Hash, HashAlgo, Hasher};
 pub use path_info::PathInfo;
+pub use realisation::{DrvOutput, Realisation};
 pub use store_path::{StoreDir, StorePath};

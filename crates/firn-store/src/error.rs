@@ -22,6 +22,14 @@ pub enum Error {
         /// The printed store path.
         path: String,
     },
+    /// This kind of store cannot do it.
+    #[error("operation '{operation}' is not supported by store '{store}'")]
+    Unsupported {
+        /// What it cannot do, such as `queryAllValidPaths`.
+        operation: &'static str,
+        /// The store's address.
+        store: String,
+    },
     /// A path that others refer to cannot be invalidated.
     #[error("cannot delete path '{path}' because it is in use by {}", quoted_list(.referrers))]
     PathInUse {

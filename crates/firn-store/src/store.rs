@@ -12,10 +12,12 @@ use firn_model::content_address::Method;
 use firn_model::derivation::Derivation;
 use firn_model::hash::HashAlgo;
 use firn_model::path_info::PathInfo;
+use firn_model::realisation::{DrvOutput, Realisation};
 use firn_model::signature::Signature;
 use firn_model::store_path::{StoreDir, StorePath};
 
 use crate::error::{BoxError, Error, Result};
+use crate::local::LocalStore;
 
 /// The kind of a file, as a source filter is told it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -73,6 +75,19 @@ pub struct ClosureOptions {
 pub trait Store: Send + Sync {
     /// The logical store directory, such as `/nix/store`.
     fn store_dir(&self) -> &StoreDir;
+
+    /// Its address, as messages name it: `local`, `daemon`, `https://…`.
+    fn uri(&self) -> String;
+
+    /// The store on this machine that it is, if it is one.
+    fn as_local(&self) -> Option<&LocalStore> {
+        None
+    }
+
+    /// That it cannot do something, whose name is that of C++ Nix's method.
+    fn unsupported(&self, operation: &'static str) -> Error {
+        Error::Unsupported { operation, store: self.uri() }
+    }
 
     /// What is known of a path; `None` if it is not valid.
     fn query_path_info(&self, path: &StorePath) -> Result<Option<Arc<PathInfo>>>;
@@ -198,8 +213,18 @@ pub trait Store: Send + Sync {
     /// Reads a derivation from the store.
     fn read_derivation(&self, path: &StorePath) -> Result<Derivation>;
 
-    /// Where the contents of a path are on this machine.
+    /// Where the contents of a path are on this machine; where the path says, if they are elsewhere.
     fn real_path(&self, path: &StorePath) -> PathBuf;
+
+    /// What an output of a derivation came to be, if that is known here.
+    fn query_realisation(&self, _id: &DrvOutput) -> Result<Option<Realisation>> {
+        Ok(None)
+    }
+
+    /// Keeps a realisation, whose path must be valid. Trust is the caller's business.
+    fn register_realisation(&self, _realisation: &Realisation) -> Result<()> {
+        Err(self.unsupported("registerDrvOutput"))
+    }
 
     /// The log of the build of a derivation, uncompressed, if it was kept.
     fn build_log(&self, drv: &StorePath) -> Result<Option<Vec<u8>>>;

@@ -117,6 +117,16 @@ impl StoreLayout {
         Path::new(self.store_dir.as_str()) != self.real_store_dir
     }
 
+    /// The store's address, as messages name it.
+    #[must_use]
+    pub fn uri(&self) -> String {
+        if !self.is_chroot() {
+            return "local".to_owned();
+        }
+        let real = self.real_store_dir.to_string_lossy();
+        format!("local?root={}", real.strip_suffix(self.store_dir.as_str()).unwrap_or(&real))
+    }
+
     /// Where the contents of `path` are.
     #[must_use]
     pub fn real_path(&self, path: &StorePath) -> PathBuf {

@@ -21,6 +21,14 @@ impl Store for LocalStore {
         &self.layout.store_dir
     }
 
+    fn uri(&self) -> String {
+        self.layout.uri()
+    }
+
+    fn as_local(&self) -> Option<&LocalStore> {
+        Some(self)
+    }
+
     fn query_path_info(&self, path: &StorePath) -> Result<Option<Arc<PathInfo>>> {
         self.info_of(path)
     }

@@ -1,5 +1,6 @@
 //! `nix config`.
 
+use firn_store::Store as _;
 use firn_store::settings::{Kind, find};
 use serde_json::{Map, Value, json};
 
@@ -56,7 +57,7 @@ fn typed(kind: Kind, text: &str) -> Value {
 /// `nix config check`.
 pub fn check(call: &mut Call<'_>) -> Outcome {
     let store = call.store()?;
-    writeln!(call.out, "Running checks against store uri: {}", store_uri(&store))?;
+    writeln!(call.out, "Running checks against store uri: {}", store.uri())?;
     let mut failed = false;
     let path = std::env::var_os("PATH").unwrap_or_default();
     let commands: std::collections::BTreeSet<_> = std::env::split_paths(&path)
@@ -73,15 +74,4 @@ pub fn check(call: &mut Call<'_>) -> Outcome {
         writeln!(call.out, "[PASS] PATH contains only one nix version.")?;
     }
     if failed { Err(crate::common::legacy::Failure::Exit(2)) } else { Ok(()) }
-}
-
-/// How the local store is called.
-pub fn store_uri(store: &firn_store::LocalStore) -> String {
-    if store.layout().is_chroot() {
-        let real = store.layout().real_store_dir.display().to_string();
-        let root = real.strip_suffix(store.layout().store_dir.as_str()).unwrap_or(&real).to_owned();
-        format!("local?root={root}")
-    } else {
-        "local".to_owned()
-    }
 }

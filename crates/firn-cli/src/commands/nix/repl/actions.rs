@@ -12,7 +12,6 @@ use firn_store::Store as _;
 use firn_syntax::{Symbol, sym};
 
 use super::super::call::Stop;
-use super::super::config::store_uri;
 use super::super::edit::editor;
 use super::super::flakes;
 use super::lines::{Next, Repl, put, say};
@@ -195,7 +194,7 @@ impl Repl<'_> {
             .arg(command)
             .args(args)
             .arg(store.store_dir().print(drv))
-            .env("NIX_REMOTE", store_uri(store))
+            .env("NIX_REMOTE", store.uri())
             .status()
             .map_err(|e| message(format!("starting '{command}': {e}")))?;
         if status.success() {

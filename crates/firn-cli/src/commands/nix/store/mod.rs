@@ -13,7 +13,6 @@ use firn_store::{LocalStore, Store as _};
 use serde_json::json;
 
 use super::call::Call;
-use super::config::store_uri;
 use super::flags::{Flag, flag, option};
 use super::nar;
 use crate::commands::nix_store::print_freed;
@@ -47,7 +46,7 @@ pub const VERIFY: &[Flag] = &[
 pub fn info(call: &mut Call<'_>) -> Outcome {
     call.no_arguments()?;
     let store = call.store()?;
-    let uri = store_uri(&store);
+    let uri = store.uri();
     if call.given.has("json") {
         return call.print_json(
             &json!({ "trusted": true, "url": uri, "version": crate::common::NIX_VERSION }),
