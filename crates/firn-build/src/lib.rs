@@ -18,6 +18,7 @@ mod result;
 pub mod sandbox;
 mod scheduler;
 pub mod shell;
+mod single;
 mod substitute;
 
 pub use derived_path::{DerivedPath, OutputsSpec};
@@ -27,4 +28,5 @@ pub use options::{BuildOptions, Mode, SandboxMode, SandboxPath};
 pub use plan::{Plan, plan};
 pub use result::{BuildResult, BuildStatus};
 pub use scheduler::{BuildResults, build_paths};
+pub use single::build_derivation;
 pub use substitute::{Substitutable, Substituter};

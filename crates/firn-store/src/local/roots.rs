@@ -10,7 +10,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use firn_model::hash::{Hash, HashAlgo};
-use firn_model::store_path::StorePath;
+use firn_model::store_path::{StoreDir, StorePath};
 
 use super::{LocalStore, runtime_roots};
 use crate::error::{Error, Result};
@@ -27,26 +27,8 @@ impl LocalStore {
     /// # Errors
     /// If `root` is in the store, or something is there that is no link into the store.
     pub fn add_perm_root(&self, path: &StorePath, root: &Path) -> Result<PathBuf> {
-        let root = std::path::absolute(root).map_err(Error::io("finding", root))?;
-        let root = canonical(root.as_os_str());
-        if self.is_in_store(&root) {
-            return Err(Error::RootInStore { path: root });
-        }
         self.add_temporary_root(path)?;
-        let there = root.symlink_metadata().is_ok();
-        let target = read_link(&root)?;
-        let ours = target.as_ref().is_some_and(|target| self.is_in_store(target));
-        if there && !ours {
-            return Err(Error::LinkExists { path: root });
-        }
-        if let Some(parent) = root.parent() {
-            create_dirs(parent)?;
-        }
-        let wanted = PathBuf::from(self.print(path));
-        // A link that is right stays: its folder may be a source that others look at.
-        if target.as_ref() != Some(&wanted) {
-            replace_symlink(&wanted, &root)?;
-        }
+        let root = make_root_link(&self.layout.store_dir, path, root)?;
         self.add_indirect_root(&root)?;
         Ok(root)
     }
@@ -183,7 +165,37 @@ impl LocalStore {
     /// Whether a path is below the logical store folder.
     #[must_use]
     pub fn is_in_store(&self, path: &Path) -> bool {
-        path.strip_prefix(self.layout.store_dir.as_str())
-            .is_ok_and(|rest| !rest.as_os_str().is_empty())
+        is_below(&self.layout.store_dir, path)
     }
+}
+
+fn is_below(dir: &StoreDir, path: &Path) -> bool {
+    path.strip_prefix(dir.as_str()).is_ok_and(|rest| !rest.as_os_str().is_empty())
+}
+
+/// Makes the user's link `root` point to `path`, without registering it. Gives the link's full path.
+///
+/// # Errors
+/// If `root` is in the store, or something is there that is no link into the store.
+pub fn make_root_link(dir: &StoreDir, path: &StorePath, root: &Path) -> Result<PathBuf> {
+    let root = std::path::absolute(root).map_err(Error::io("finding", root))?;
+    let root = canonical(root.as_os_str());
+    if is_below(dir, &root) {
+        return Err(Error::RootInStore { path: root });
+    }
+    let there = root.symlink_metadata().is_ok();
+    let target = read_link(&root)?;
+    let ours = target.as_ref().is_some_and(|target| is_below(dir, target));
+    if there && !ours {
+        return Err(Error::LinkExists { path: root });
+    }
+    if let Some(parent) = root.parent() {
+        create_dirs(parent)?;
+    }
+    let wanted = PathBuf::from(dir.print(path));
+    // A link that is right stays: its folder may be a source that others look at.
+    if target.as_ref() != Some(&wanted) {
+        replace_symlink(&wanted, &root)?;
+    }
+    Ok(root)
 }
