@@ -12,9 +12,14 @@ mod derived_path;
 pub mod dev_env;
 mod drv_options;
 mod error;
+mod missing;
 mod options;
 mod plan;
+<<<<<<< HEAD
 mod result;
+=======
+mod remote;
+>>>>>>> main
 pub mod sandbox;
 mod scheduler;
 pub mod shell;
@@ -24,9 +29,14 @@ mod substitute;
 pub use derived_path::{DerivedPath, OutputsSpec};
 pub use drv_options::{DrvOptions, OutputChecks, Reference};
 pub use error::{BuildError, ExitFlags, Failure, FailureKind};
+pub use missing::Missing;
 pub use options::{BuildOptions, Mode, SandboxMode, SandboxPath};
 pub use plan::{Plan, plan};
+<<<<<<< HEAD
 pub use result::{BuildResult, BuildStatus};
+=======
+pub use remote::BuildStore;
+>>>>>>> main
 pub use scheduler::{BuildResults, build_paths};
 pub use single::build_derivation;
 pub use substitute::{Substitutable, Substituter};

@@ -6,6 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
+use firn_build::sandbox::Launcher;
 use firn_build::{BuildOptions, SandboxMode};
 use firn_daemon::client::{Connect, RemoteOptions, RemoteStore, Streams};
 use firn_daemon::local::LocalService;
@@ -48,6 +49,7 @@ impl World {
     pub fn service(&self, logger: &Logger) -> LocalService {
         let make = |settings: &Settings| BuildOptions {
             sandbox: SandboxMode::Off,
+            launcher: Launcher::new(env!("CARGO_BIN_EXE_firn-daemon-guard"), [] as [&str; 0]),
             ..BuildOptions::from_settings(settings)
         };
         let store = self.local(logger);

@@ -12,7 +12,6 @@ use firn_eval::value::Set;
 use firn_eval::{Settings, Vm};
 use firn_eval_cache::{EvalCache, Record, RecordingIo};
 use firn_model::{StoreDir, StorePath};
-use firn_store::{LocalStore, Store as _};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -20,6 +19,7 @@ use super::call::{Call, Stop};
 use super::flags::{EVALUATION, INSTALLABLES, LOCKING};
 use crate::common::eval::{Session, current_dir};
 use crate::common::legacy::{Failure, Outcome, fail};
+use crate::common::store::AnyStore;
 
 /// Flags whose values come from elsewhere, or that ask for fresh answers.
 const UNCACHED: [&str; 5] = ["debugger", "refresh", "repair", "arg-from-file", "arg-from-stdin"];
@@ -105,7 +105,7 @@ impl Call<'_> {
     fn question(
         &self,
         session: &Session,
-        store: &LocalStore,
+        store: &AnyStore,
         settings: &Settings,
         question: &str,
     ) -> String {
@@ -167,7 +167,7 @@ impl Call<'_> {
 /// Keeps an answer together with those store paths in it that are valid now.
 fn keep<T: Serialize>(
     cache: &EvalCache,
-    store: &LocalStore,
+    store: &AnyStore,
     question: &str,
     answer: &T,
     record: Record,

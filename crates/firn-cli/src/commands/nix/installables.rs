@@ -13,7 +13,7 @@ use firn_eval::value::Set;
 use firn_eval::{Value, View, Vm, packages};
 use firn_model::input::FlakeRef;
 use firn_model::store_path::StorePath;
-use firn_store::{ClosureOptions, LocalStore, Store as _};
+use firn_store::ClosureOptions;
 use firn_syntax::source::Source;
 use firn_syntax::{Ast, Origin, Symbol};
 
@@ -22,6 +22,7 @@ use super::call::{Call, Stop};
 use super::flakes::{self, Locking, Targets};
 use crate::common::eval::{Session, current_dir};
 use crate::common::legacy::{Failure, Outcome, fail, usage};
+use crate::common::store::AnyStore;
 use crate::common::store_paths::follow_links;
 
 /// Something that a user named.
@@ -517,7 +518,7 @@ fn single_path(vm: &mut Vm, value: Value) -> Result<Option<DerivedPath>, Stop> {
 }
 
 /// The paths of what is derived; nothing is built.
-pub fn outputs(store: &LocalStore, wanted: &DerivedPath) -> Outcome<BTreeMap<String, StorePath>> {
+pub fn outputs(store: &AnyStore, wanted: &DerivedPath) -> Outcome<BTreeMap<String, StorePath>> {
     let DerivedPath::Built { drv, outputs } = wanted else {
         return Ok([("out".to_owned(), wanted.store_path().clone())].into());
     };

@@ -1,7 +1,6 @@
 //! `nix build`.
 
 use firn_build::{BuildError, BuildResults, DerivedPath, Mode};
-use firn_store::Store as _;
 use serde_json::{Map, Value, json};
 
 use super::call::Call;
@@ -65,7 +64,7 @@ pub fn build(call: &mut Call<'_>) -> Outcome {
             );
         };
         let profile = crate::common::legacy::absolute(profile)?;
-        firn_store::profile::set(&store, &profile, path)?;
+        firn_store::profile::set(&*store, &profile, path)?;
     }
     if call.given.has("print-out-paths") {
         for path in results.outputs.iter().flat_map(|(_, o)| o.values()) {
