@@ -15,11 +15,8 @@ mod error;
 mod missing;
 mod options;
 mod plan;
-<<<<<<< HEAD
-mod result;
-=======
 mod remote;
->>>>>>> main
+mod result;
 pub mod sandbox;
 mod scheduler;
 pub mod shell;
@@ -32,11 +29,8 @@ pub use error::{BuildError, ExitFlags, Failure, FailureKind};
 pub use missing::Missing;
 pub use options::{BuildOptions, Mode, SandboxMode, SandboxPath};
 pub use plan::{Plan, plan};
-<<<<<<< HEAD
-pub use result::{BuildResult, BuildStatus};
-=======
 pub use remote::BuildStore;
->>>>>>> main
+pub use result::{BuildResult, BuildStatus};
 pub use scheduler::{BuildResults, build_paths};
 pub use single::build_derivation;
 pub use substitute::{Substitutable, Substituter};

@@ -25,4 +25,4 @@ pub mod ssh;
 pub mod wire;
 
 pub use error::{Error, Result};
-pub use managed::{ClientOptions, ManagedStore, Missing, SubstitutableInfo};
+pub use managed::{ClientOptions, ManagedStore, SubstitutableInfo};

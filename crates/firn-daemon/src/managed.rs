@@ -2,16 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
-use std::path::Path;
 
-use firn_build::{BuildResult, DerivedPath};
+use firn_build::{BuildResult, DerivedPath, Missing};
 use firn_event::Level;
 use firn_model::derivation::Derivation;
 use firn_model::path_info::PathInfo;
 use firn_model::realisation::Realisation;
 use firn_model::store_path::StorePath;
 use firn_store::local::gc::{GcOptions, GcResults};
-use firn_store::local::roots::Roots;
 use firn_store::{Repair, Settings, Store};
 
 use crate::error::{Error, Result};
@@ -155,21 +153,6 @@ impl ClientOptions {
     }
 }
 
-/// What would have to be done to have something.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Missing {
-    /// Derivations that would be built.
-    pub will_build: BTreeSet<StorePath>,
-    /// Paths that would be fetched.
-    pub will_substitute: BTreeSet<StorePath>,
-    /// Paths that nobody can provide.
-    pub unknown: BTreeSet<StorePath>,
-    /// Bytes to download.
-    pub download_size: u64,
-    /// Bytes unpacked.
-    pub nar_size: u64,
-}
-
 /// What is known of a path that could be fetched.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SubstitutableInfo {
@@ -300,45 +283,17 @@ pub trait ManagedStore: Send + Sync {
         Ok(())
     }
 
-    /// Replaces equal files by hard links.
-    ///
-    /// # Errors
-    /// If that is not supported, or the store fails.
-    fn optimise(&self) -> Result<()>;
-
-    /// Checks the store; whether errors remain.
+    /// Checks the store, and puts right what can be; whether errors remain.
     ///
     /// # Errors
     /// If that is not supported, or the check cannot be done.
-    fn verify(&self, check_contents: bool, repair: Repair) -> Result<bool>;
+    fn verify_store(&self, check_contents: bool, repair: Repair) -> Result<bool>;
 
-    /// Collects garbage.
+    /// Collects garbage, keeping what the client's options say.
     ///
     /// # Errors
     /// If that is not supported, or something cannot be deleted.
-    fn collect_garbage(&self, options: &GcOptions) -> Result<GcResults>;
-
-    /// All roots. With `censor`, what keeps them alive is told only where everybody may know it.
-    ///
-    /// # Errors
-    /// If that is not supported, or roots cannot be read.
-    fn find_roots(&self, censor: bool) -> Result<Roots>;
-
-    /// Registers the link `root` as an indirect root.
-    ///
-    /// # Errors
-    /// If that is not supported or not allowed.
-    fn add_indirect_root(&self, root: &Path) -> Result<()>;
-
-    /// Makes the link `root` to `path`, and registers it. Gives the link's full path.
-    ///
-    /// # Errors
-    /// If that is not supported or not allowed.
-    fn add_perm_root(&self, path: &StorePath, root: &Path) -> Result<std::path::PathBuf>;
-
-    /// Keeps the log of a build.
-    ///
-    /// # Errors
-    /// If that is not supported or not allowed.
-    fn add_build_log(&self, drv: &StorePath, log: &mut dyn Read) -> Result<()>;
+    fn collect(&self, options: &GcOptions) -> Result<GcResults> {
+        Ok(self.store().collect_garbage(options)?)
+    }
 }

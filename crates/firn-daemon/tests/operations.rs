@@ -134,7 +134,7 @@ fn derivations_are_built_by_the_other_side() {
     );
     let wanted = [DerivedPath::all_outputs(path.clone())];
     let missing = remote.query_missing(&wanted).unwrap();
-    assert_eq!(missing.will_build, [path.clone()].into());
+    assert_eq!(missing.will_build, [path.clone()]);
 
     let results = remote.build(&wanted, BuildMode::Normal).unwrap();
     assert_eq!(results[0].path, wanted[0]);
@@ -190,7 +190,7 @@ fn the_store_is_looked_after() {
     let link = world.dir.path().join("link");
     std::os::unix::fs::symlink(local.store_dir().print(&kept), &link).unwrap();
     remote.add_indirect_root(&link).unwrap();
-    let roots = remote.find_roots(false).unwrap();
+    let roots = remote.find_roots().unwrap();
     assert!(roots[&kept].contains(link.to_str().unwrap()), "{roots:?}");
     let other = world.dir.path().join("other");
     assert_eq!(remote.add_perm_root(&kept, &other).unwrap(), other);
@@ -205,13 +205,13 @@ fn the_store_is_looked_after() {
     assert!(result.unwrap_err().to_string().contains("still alive"));
 
     remote.optimise().unwrap();
-    assert!(!remote.verify(true, Repair::No).unwrap());
+    assert!(!remote.verify(true, None).unwrap());
     let real = local.real_path(&kept);
     let mut permissions = real.metadata().unwrap().permissions();
     std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, 0o644);
     std::fs::set_permissions(&real, permissions).unwrap();
     std::fs::write(&real, b"2").unwrap();
-    assert!(remote.verify(true, Repair::No).unwrap());
+    assert!(remote.verify(true, None).unwrap());
     remote.add_temp_root(&kept).unwrap();
 }
 

@@ -4,7 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
-use firn_build::{BuildResult, BuildStatus, DerivedPath, OutputsSpec};
+use firn_build::{
+    BuildError, BuildOptions, BuildResult, BuildResults, BuildStatus, BuildStore, DerivedPath,
+    ExitFlags, FailureKind, Missing, OutputsSpec,
+};
+use firn_event::Logger;
 use firn_model::derivation::Derivation;
 use firn_model::path_info::PathInfo;
 use firn_model::realisation::Realisation;
@@ -16,7 +20,7 @@ use firn_store::{Repair, Store};
 use super::connection::copy_nar;
 use super::remote::{RemoteStore, done, sending};
 use crate::error::{Error, Result};
-use crate::managed::{ClientOptions, ManagedStore, Missing, NarSource, SubstitutableInfo};
+use crate::managed::{ClientOptions, ManagedStore, NarSource, SubstitutableInfo};
 use crate::protocol::{BuildMode, Codec, KeyedResult, Op, Version};
 use crate::wire::{WireRead, WireWrite as _};
 
@@ -110,14 +114,19 @@ fn put_wanted(
     w.number(mode as u64).map_err(sending)
 }
 
-fn read_missing(codec: &Codec, r: &mut WireRead<'static>) -> Result<Missing> {
-    Ok(Missing {
-        will_build: codec.paths(r)?,
-        will_substitute: codec.paths(r)?,
+fn read_missing(
+    codec: &Codec,
+    r: &mut WireRead<'static>,
+) -> Result<(BTreeSet<StorePath>, Missing)> {
+    let will_build = codec.paths(r)?;
+    let missing = Missing {
+        will_build: Vec::new(),
+        will_fetch: codec.paths(r)?,
         unknown: codec.paths(r)?,
         download_size: r.number()?,
         nar_size: r.number()?,
-    })
+    };
+    Ok((will_build, missing))
 }
 
 impl ManagedStore for RemoteStore {
@@ -167,7 +176,11 @@ impl ManagedStore for RemoteStore {
     }
 
     fn query_missing(&self, wanted: &[DerivedPath]) -> Result<Missing> {
-        self.ask(Op::QueryMissing, |codec, w| codec.put_derived_paths(w, wanted), read_missing)
+        let (will_build, mut missing) =
+            self.ask(Op::QueryMissing, |codec, w| codec.put_derived_paths(w, wanted), read_missing)?;
+        missing.will_build = self.topo_sort(&will_build)?;
+        missing.will_build.reverse();
+        Ok(missing)
     }
 
     fn ensure_path(&self, path: &StorePath) -> Result<()> {
@@ -284,11 +297,13 @@ impl ManagedStore for RemoteStore {
         Ok(false)
     }
 
-    fn optimise(&self) -> Result<()> {
-        self.ask(Op::OptimiseStore, |_, _| Ok(()), done)
+    fn verify_store(&self, check_contents: bool, repair: Repair) -> Result<bool> {
+        self.ask_to_verify(check_contents, repair)
     }
+}
 
-    fn verify(&self, check_contents: bool, repair: Repair) -> Result<bool> {
+impl RemoteStore {
+    pub(super) fn ask_to_verify(&self, check_contents: bool, repair: Repair) -> Result<bool> {
         let errors = self.ask(
             Op::VerifyStore,
             |_, w| {
@@ -300,7 +315,7 @@ impl ManagedStore for RemoteStore {
         errors
     }
 
-    fn collect_garbage(&self, options: &GcOptions) -> Result<GcResults> {
+    pub(super) fn ask_to_collect(&self, options: &GcOptions) -> Result<GcResults> {
         let none = BTreeSet::new();
         let (number, paths) = match &options.action {
             Action::ReturnLive => (0, &none),
@@ -328,7 +343,7 @@ impl ManagedStore for RemoteStore {
         results
     }
 
-    fn find_roots(&self, _censor: bool) -> Result<Roots> {
+    pub(super) fn ask_for_roots(&self) -> Result<Roots> {
         self.ask(
             Op::FindRoots,
             |_, _| Ok(()),
@@ -346,34 +361,19 @@ impl ManagedStore for RemoteStore {
         )
     }
 
-    fn add_indirect_root(&self, root: &Path) -> Result<()> {
+    /// Has the other side make a root, where that is another machine.
+    pub(super) fn ask_for_root(&self, path: &StorePath, root: &Path) -> Result<PathBuf> {
         self.ask(
-            Op::AddIndirectRoot,
-            |_, w| w.text(&root.to_string_lossy()).map_err(sending),
-            done,
+            Op::AddPermRoot,
+            |codec, w| {
+                codec.put_path(w, path).map_err(sending)?;
+                w.text(&root.to_string_lossy()).map_err(sending)
+            },
+            |_, r| Ok(PathBuf::from(r.text()?)),
         )
     }
 
-    /// The link is made by this process where the store is on this machine, for the daemon may write where its
-    /// user may not.
-    fn add_perm_root(&self, path: &StorePath, root: &Path) -> Result<PathBuf> {
-        if self.layout().is_none() {
-            return self.ask(
-                Op::AddPermRoot,
-                |codec, w| {
-                    codec.put_path(w, path).map_err(sending)?;
-                    w.text(&root.to_string_lossy()).map_err(sending)
-                },
-                |_, r| Ok(PathBuf::from(r.text()?)),
-            );
-        }
-        self.add_temp_root(path)?;
-        let root = firn_store::local::roots::make_root_link(self.store_dir(), path, root)?;
-        self.add_indirect_root(&root)?;
-        Ok(root)
-    }
-
-    fn add_build_log(&self, drv: &StorePath, log: &mut dyn Read) -> Result<()> {
+    pub(super) fn send_log(&self, drv: &StorePath, mut log: &[u8]) -> Result<()> {
         if self.protocol()? < Version(32) {
             return Err(self.unsupported("addBuildLog").into());
         }
@@ -381,9 +381,103 @@ impl ManagedStore for RemoteStore {
             connection.request_framed(
                 Op::AddBuildLog,
                 |_, w| w.text(drv.base_name()).map_err(sending),
-                |sink| std::io::copy(log, sink).map(drop).map_err(Error::io("copying a log")),
+                |sink| std::io::copy(&mut log, sink).map(drop).map_err(Error::io("copying a log")),
                 done,
             )
         })
     }
+}
+
+impl BuildStore for RemoteStore {
+    fn missing(&self, wanted: &[DerivedPath]) -> firn_store::Result<Missing> {
+        Ok(self.query_missing(wanted)?)
+    }
+
+    fn build_paths(
+        &self,
+        wanted: &[DerivedPath],
+        options: &BuildOptions,
+        _logger: &Logger,
+    ) -> Result<BuildResults, BuildError> {
+        let results = self.build(wanted, options.mode.into());
+        as_build_results(self, results)
+    }
+
+    fn ensure_path(&self, path: &StorePath) -> firn_store::Result<()> {
+        Ok(ManagedStore::ensure_path(self, path)?)
+    }
+}
+
+/// What came of builds as the commands want it: all outputs, or one error with its exit code.
+pub(crate) fn as_build_results(
+    store: &dyn Store,
+    results: Result<Vec<KeyedResult>>,
+) -> Result<BuildResults, BuildError> {
+    let results = match results {
+        Ok(results) => results,
+        Err(e) => {
+            let exit_code = match &e {
+                Error::Remote { status, .. } => u8::try_from(*status).unwrap_or(1).max(1),
+                _ => 1,
+            };
+            let message = e.to_string();
+            return Err(BuildError { message, exit_code, failed: Vec::new(), interrupted: false });
+        }
+    };
+    let failed: Vec<&KeyedResult> =
+        results.iter().filter(|each| !each.result.status.is_success()).collect();
+    if let [first, rest @ ..] = &failed[..] {
+        let mut flags = ExitFlags::default();
+        for each in &failed {
+            if let Some(kind) = failure_kind(each.result.status) {
+                flags.add(kind);
+            }
+        }
+        let paths: Vec<StorePath> = failed.iter().map(|e| e.path.store_path().clone()).collect();
+        let message = if rest.is_empty() {
+            first.result.error.clone()
+        } else {
+            let names: BTreeSet<String> =
+                paths.iter().map(|p| format!("'{}'", store.store_dir().print(p))).collect();
+            let names: Vec<String> = names.into_iter().collect();
+            format!("build of {} failed", names.join(", "))
+        };
+        return Err(BuildError {
+            message,
+            exit_code: flags.exit_code(),
+            failed: paths,
+            interrupted: false,
+        });
+    }
+    let mut all = BuildResults::default();
+    for KeyedResult { path, result } in results {
+        let outputs = match &path {
+            DerivedPath::Opaque(path) => {
+                if result.status == BuildStatus::Substituted {
+                    all.fetched.push(path.clone());
+                }
+                [("out".to_owned(), path.clone())].into()
+            }
+            DerivedPath::Built { drv, .. } => {
+                if result.status == BuildStatus::Built {
+                    all.built.push(drv.clone());
+                }
+                result.built_outputs.into_iter().map(|(name, r)| (name, r.out_path)).collect()
+            }
+        };
+        all.outputs.push((path, outputs));
+    }
+    Ok(all)
+}
+
+/// How a build failed, as far as exit codes tell it.
+fn failure_kind(status: BuildStatus) -> Option<FailureKind> {
+    Some(match status {
+        BuildStatus::PermanentFailure => FailureKind::Permanent,
+        BuildStatus::InputRejected => FailureKind::InputRejected,
+        BuildStatus::TimedOut => FailureKind::TimedOut,
+        BuildStatus::NotDeterministic => FailureKind::NotDeterministic,
+        BuildStatus::HashMismatch => FailureKind::HashMismatch,
+        _ => return None,
+    })
 }

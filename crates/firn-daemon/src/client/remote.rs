@@ -15,6 +15,12 @@ use firn_model::signature::Signature;
 use firn_model::store_path::{References, StoreDir, StorePath};
 use firn_store::error::Result as StoreResult;
 use firn_store::fs::dump_path_filtered;
+use firn_store::local::gc::{GcOptions, GcResults};
+use firn_store::local::optimise::OptimiseStats;
+use firn_store::local::roots::Roots;
+use firn_store::local::verify::RepairHook;
+use firn_store::local::NewDerivation;
+use firn_store::modulo::Modulos;
 use firn_store::{Repair, SourceFilter, Store, StoreLayout};
 use parking_lot::Mutex;
 
@@ -56,6 +62,7 @@ pub struct RemoteStore {
     client: Mutex<Option<ClientOptions>>,
     /// What is known of valid paths.
     cache: Mutex<HashMap<StorePath, Arc<PathInfo>>>,
+    modulos: Modulos,
 }
 
 impl std::fmt::Debug for RemoteStore {
@@ -89,6 +96,7 @@ impl RemoteStore {
             client: Mutex::new(options.client.clone()),
             options,
             cache: Mutex::default(),
+            modulos: Modulos::default(),
         }
     }
 
@@ -315,6 +323,41 @@ impl RemoteStore {
         }
         self.ask_path(Op::AddTempRoot, &path, done)?;
         Ok(Some(path))
+    }
+
+    /// Adds those derivations that are not valid yet, in their order.
+    fn send_derivations(&self, derivations: &[NewDerivation]) -> Result<()> {
+        let paths = derivations.iter().map(|new| new.path.clone()).collect();
+        let mut seen = self.query_valid(&paths, false)?;
+        for path in &seen {
+            self.ask_path(Op::AddTempRoot, path, done)?;
+        }
+        let mut infos = Vec::new();
+        let mut contents = HashMap::new();
+        for new in derivations {
+            if !seen.insert(new.path.clone()) {
+                continue;
+            }
+            let mut nar = Vec::new();
+            firn_model::nar::NarWriter::new(&mut nar)
+                .map_err(sending)?
+                .file(false, new.contents.len() as u64, &mut &*new.contents)
+                .map_err(Error::model)?;
+            let hash = Hash::digest(HashAlgo::Sha256, &nar);
+            let mut info = PathInfo::new(new.path.clone(), hash, nar.len() as u64);
+            info.references.clone_from(&new.references);
+            info.ca = Some(ContentAddress { method: Method::Text, hash: new.hash });
+            contents.insert(new.path.clone(), nar);
+            infos.push(info);
+        }
+        let nars = |info: &PathInfo, sink: &mut dyn Write| match contents.get(&info.path) {
+            Some(nar) => sink.write_all(nar).map_err(|source| firn_store::Error::Stream {
+                action: "writing a derivation",
+                source,
+            }),
+            None => Ok(()),
+        };
+        self.add_multiple(&infos, &nars, Repair::No, true)
     }
 
     /// The contents of a path that is one regular file.
@@ -631,5 +674,63 @@ impl Store for RemoteStore {
             Some(layout) => firn_store::local::read_build_log(layout, drv),
             None => Err(self.unsupported("getBuildLogExact")),
         }
+    }
+
+    fn fill_output_paths(&self, drv: &mut Derivation) -> StoreResult<()> {
+        self.modulos.fill_output_paths(self, drv)
+    }
+
+    /// All in one request, where the daemon has that.
+    fn add_derivations(&self, derivations: &[NewDerivation]) -> StoreResult<()> {
+        Ok(self.send_derivations(derivations)?)
+    }
+
+    fn add_build_log(&self, drv: &StorePath, log: &[u8]) -> StoreResult<()> {
+        Ok(self.send_log(drv, log)?)
+    }
+
+    fn add_indirect_root(&self, root: &Path) -> StoreResult<()> {
+        Ok(self.ask(
+            Op::AddIndirectRoot,
+            |_, w| w.text(&root.to_string_lossy()).map_err(sending),
+            done,
+        )?)
+    }
+
+    /// The link is made by this process where the store is on this machine, for the daemon may write where its
+    /// user may not.
+    fn add_perm_root(&self, path: &StorePath, root: &Path) -> StoreResult<PathBuf> {
+        if self.options.layout.is_none() {
+            return Ok(self.ask_for_root(path, root)?);
+        }
+        firn_store::store::add_perm_root(self, path, root)
+    }
+
+    fn find_roots(&self) -> StoreResult<Roots> {
+        Ok(self.ask_for_roots()?)
+    }
+
+    fn collect_garbage_into(
+        &self,
+        options: &GcOptions,
+        results: &mut GcResults,
+    ) -> StoreResult<()> {
+        *results = self.ask_to_collect(options)?;
+        Ok(())
+    }
+
+    fn optimise(&self) -> StoreResult<OptimiseStats> {
+        self.ask(Op::OptimiseStore, |_, _| Ok(()), done)?;
+        Ok(OptimiseStats::default())
+    }
+
+    /// The daemon repairs by itself.
+    fn verify(
+        &self,
+        check_contents: bool,
+        repair: Option<&mut RepairHook<'_>>,
+    ) -> StoreResult<bool> {
+        let repair = if repair.is_some() { Repair::Yes } else { Repair::No };
+        Ok(self.ask_to_verify(check_contents, repair)?)
     }
 }

@@ -7,11 +7,10 @@ pub use hashes::realisations;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use firn_build::{
-    BuildOptions, BuildResult, BuildStatus, DerivedPath, FailureKind, Mode, OutputsSpec,
+    BuildOptions, BuildResult, BuildStatus, DerivedPath, FailureKind, Missing, Mode, OutputsSpec,
 };
 use firn_event::Logger;
 use firn_model::derivation::Derivation;
@@ -20,16 +19,12 @@ use firn_model::realisation::Realisation;
 use firn_model::signature::{PublicKey, SecretKey};
 use firn_model::store_path::StorePath;
 use firn_store::local::gc::{GcOptions, GcResults};
-use firn_store::local::roots::Roots;
 use firn_store::{LocalStore, Repair, Settings, Store, StoreOptions};
 use parking_lot::Mutex;
 
 use crate::error::{Error, Result};
-use crate::managed::{ClientOptions, ManagedStore, Missing, SubstitutableInfo};
+use crate::managed::{ClientOptions, ManagedStore, SubstitutableInfo};
 use crate::protocol::{BuildMode, KeyedResult};
-
-/// The longest log that is taken from a client, in bytes.
-const MAX_LOG: u64 = 256 * 1024 * 1024;
 
 /// Makes the options of builds from settings: also substituters and hooks, which this crate does not know.
 pub type MakeOptions = dyn Fn(&Settings) -> BuildOptions + Send + Sync;
@@ -274,14 +269,7 @@ impl ManagedStore for LocalService {
 
     fn query_missing(&self, wanted: &[DerivedPath]) -> Result<Missing> {
         let options = self.options(BuildMode::Normal)?;
-        let plan = firn_build::plan(&self.store, wanted, &options, &self.logger)?;
-        Ok(Missing {
-            download_size: plan.download_size(),
-            nar_size: plan.nar_size(),
-            will_build: plan.will_build.into_iter().collect(),
-            will_substitute: plan.will_fetch.into_keys().collect(),
-            unknown: plan.unknown,
-        })
+        Ok(firn_build::plan(&self.store, wanted, &options, &self.logger)?.missing())
     }
 
     fn ensure_path(&self, path: &StorePath) -> Result<()> {
@@ -365,11 +353,7 @@ impl ManagedStore for LocalService {
         Ok(!settings.bool("require-sigs") || realisation.good_signatures(&keys) > 0)
     }
 
-    fn optimise(&self) -> Result<()> {
-        Ok(self.store.optimise().map(drop)?)
-    }
-
-    fn verify(&self, check_contents: bool, repair: Repair) -> Result<bool> {
+    fn verify_store(&self, check_contents: bool, repair: Repair) -> Result<bool> {
         if repair == Repair::No {
             return Ok(self.store.verify(check_contents, None)?);
         }
@@ -388,7 +372,7 @@ impl ManagedStore for LocalService {
         Ok(self.store.verify(check_contents, Some(&mut hook))?)
     }
 
-    fn collect_garbage(&self, options: &GcOptions) -> Result<GcResults> {
+    fn collect(&self, options: &GcOptions) -> Result<GcResults> {
         // what is kept follows the settings as the client has changed them
         let store = LocalStore::open(
             self.store.layout().clone(),
@@ -400,35 +384,6 @@ impl ManagedStore for LocalService {
         let results = store.collect_garbage(options);
         self.store.clear_cache();
         Ok(results?)
-    }
-
-    fn find_roots(&self, censor: bool) -> Result<Roots> {
-        let roots = self.store.find_roots()?;
-        if !censor {
-            return Ok(roots);
-        }
-        let hide = |link: String| match link.starts_with("/proc/") || link.starts_with("{temp:") {
-            true => "{censored}".to_owned(),
-            false => link,
-        };
-        Ok(roots
-            .into_iter()
-            .map(|(path, links)| (path, links.into_iter().map(hide).collect()))
-            .collect())
-    }
-
-    fn add_indirect_root(&self, root: &Path) -> Result<()> {
-        Ok(self.store.add_indirect_root(root)?)
-    }
-
-    fn add_perm_root(&self, path: &StorePath, root: &Path) -> Result<PathBuf> {
-        Ok(self.store.add_perm_root(path, root)?)
-    }
-
-    fn add_build_log(&self, drv: &StorePath, log: &mut dyn Read) -> Result<()> {
-        let mut text = Vec::new();
-        log.take(MAX_LOG).read_to_end(&mut text).map_err(Error::io("reading a build log"))?;
-        Ok(self.store.add_build_log(drv, &text)?)
     }
 }
 

@@ -14,6 +14,7 @@ use firn_model::path_info::PathInfo;
 use firn_model::realisation::Realisation;
 use firn_model::store_path::StorePath;
 use firn_store::local::gc::{Action, GcOptions};
+use firn_store::local::roots::Roots;
 use firn_store::{Repair, Store};
 
 use super::Session;
@@ -29,6 +30,21 @@ const MANY_PATHS: Version = Version(16);
 
 /// The most paths that are added at once, or settings that are set.
 const MAX_ITEMS: u64 = 1 << 20;
+
+/// The longest log that is taken from a client, in bytes.
+const MAX_LOG: u64 = 256 * 1024 * 1024;
+
+/// Roots without what other users' processes do.
+fn censored(roots: Roots) -> Roots {
+    let hide = |link: String| match link.starts_with("/proc/") || link.starts_with("{temp:") {
+        true => "{censored}".to_owned(),
+        false => link,
+    };
+    roots
+        .into_iter()
+        .map(|(path, links)| (path, links.into_iter().map(hide).collect()))
+        .collect()
+}
 
 fn repair(value: bool) -> Repair {
     if value { Repair::Yes } else { Repair::No }
@@ -181,7 +197,7 @@ impl Session<'_> {
                     |s| s.store.query_missing(&wanted),
                     |codec, w, missing| {
                         codec.put_paths(w, &missing.will_build)?;
-                        codec.put_paths(w, &missing.will_substitute)?;
+                        codec.put_paths(w, &missing.will_fetch)?;
                         codec.put_paths(w, &missing.unknown)?;
                         w.number(missing.download_size)?;
                         w.number(missing.nar_size)
@@ -235,7 +251,7 @@ impl Session<'_> {
             }
             Op::AddIndirectRoot => {
                 let root = absolute(&self.reader.text()?)?;
-                self.acknowledge(|s| s.store.add_indirect_root(&root))
+                self.acknowledge(|s| Ok(s.store.store().add_indirect_root(&root)?))
             }
             Op::AddPermRoot => {
                 let path = self.path()?;
@@ -246,7 +262,10 @@ impl Session<'_> {
             Op::FindRoots => {
                 let censor = !self.is_trusted();
                 self.answer(
-                    |s| s.store.find_roots(censor),
+                    |s| {
+                        let roots = s.store.store().find_roots()?;
+                        Ok(if censor { censored(roots) } else { roots })
+                    },
                     |codec, w, roots| {
                         let count: usize = roots.values().map(BTreeSet::len).sum();
                         w.number(count as u64)?;
@@ -261,7 +280,7 @@ impl Session<'_> {
                 )
             }
             Op::CollectGarbage => self.collect_garbage(),
-            Op::OptimiseStore => self.acknowledge(|s| s.store.optimise()),
+            Op::OptimiseStore => self.acknowledge(|s| Ok(s.store.store().optimise().map(drop)?)),
             Op::VerifyStore => {
                 let (contents, mend) = (self.reader.bool()?, self.reader.bool()?);
                 self.answer(
@@ -271,7 +290,7 @@ impl Session<'_> {
                                 "you are not privileged to repair paths".into(),
                             ));
                         }
-                        s.store.verify(contents, repair(mend))
+                        s.store.verify_store(contents, repair(mend))
                     },
                     |_, w, errors| w.bool(*errors),
                 )
@@ -519,7 +538,7 @@ impl Session<'_> {
                             .into(),
                     ));
                 }
-                s.store.add_perm_root(path, root)
+                Ok(s.store.store().add_perm_root(path, root)?)
             },
             |_, w, root| w.text(&root.to_string_lossy()),
         )
@@ -545,7 +564,7 @@ impl Session<'_> {
                     return Err(Error::Refused("you are not allowed to ignore liveness".into()));
                 }
                 let max_freed = (most != u64::MAX).then_some(most);
-                s.store.collect_garbage(&GcOptions { action, ignore_liveness, max_freed })
+                s.store.collect(&GcOptions { action, ignore_liveness, max_freed })
             },
             |_, w, results| {
                 w.number(results.paths.len() as u64)?;
@@ -564,7 +583,12 @@ impl Session<'_> {
             if !trusted {
                 return Err(Error::Refused("you are not privileged to add logs".into()));
             }
-            store.add_build_log(&drv, source)
+            let mut log = Vec::new();
+            source
+                .take(MAX_LOG)
+                .read_to_end(&mut log)
+                .map_err(Error::io("reading a build log from the client"))?;
+            Ok(store.store().add_build_log(&drv, &log)?)
         })?;
         self.tunnel.succeed()?;
         self.tunnel.write(|w| w.number(1))
