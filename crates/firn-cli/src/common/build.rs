@@ -61,6 +61,7 @@ impl Workbench {
             env: &session.environment,
             settings: &session.settings,
             logger: display.logger().clone(),
+            verbosity: show.verbosity,
             scratch: &scratch,
         };
         let store = opener.open(None).map_err(super::legacy::Failure::text)?;

@@ -356,9 +356,20 @@ impl Common {
             env: &self.env,
             settings: &self.settings,
             logger: self.logger(),
+            verbosity: self.verbosity,
             scratch: &self.scratch,
         };
         opener.open(uri)
+    }
+
+    /// What opens stores that other processes look after.
+    pub fn remotes(&self, logger: Logger) -> super::remote::RemoteOpener<'_> {
+        super::remote::RemoteOpener {
+            env: &self.env,
+            settings: &self.settings,
+            logger,
+            verbosity: self.verbosity,
+        }
     }
 }
 

@@ -10,6 +10,7 @@ pub mod interrupt;
 pub mod legacy;
 pub mod local_time;
 pub mod mercurial;
+pub mod remote;
 pub mod store;
 pub mod store_paths;
 

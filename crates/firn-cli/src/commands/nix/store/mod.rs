@@ -9,7 +9,6 @@ use firn_event::Level;
 use firn_model::signature::{PublicKey, SecretKey};
 use firn_store::local::gc::{Action, GcOptions, GcResults, render_size};
 use firn_store::settings::parse_number;
-use serde_json::json;
 
 use super::call::Call;
 use super::flags::{Flag, flag, option};
@@ -47,14 +46,28 @@ pub fn info(call: &mut Call<'_>) -> Outcome {
     call.no_arguments()?;
     let store = call.store()?;
     let uri = store.uri();
+    let (version, trusted) = match store.managed() {
+        None => (Some(crate::common::NIX_VERSION.to_owned()), Some(true)),
+        Some(managed) => (managed.version()?, managed.trusts_us()?),
+    };
     if call.given.has("json") {
-        return call.print_json(
-            &json!({ "trusted": true, "url": uri, "version": crate::common::NIX_VERSION }),
-        );
+        let mut json = serde_json::Map::new();
+        if let Some(trusted) = trusted {
+            json.insert("trusted".into(), trusted.into());
+        }
+        json.insert("url".into(), uri.into());
+        if let Some(version) = version {
+            json.insert("version".into(), version.into());
+        }
+        return call.print_json(&json.into());
     }
     call.say(Level::Notice, format!("Store URL: {uri}"));
-    call.say(Level::Notice, format!("Version: {}", crate::common::NIX_VERSION));
-    call.say(Level::Notice, "Trusted: 1".to_owned());
+    if let Some(version) = version {
+        call.say(Level::Notice, format!("Version: {version}"));
+    }
+    if let Some(trusted) = trusted {
+        call.say(Level::Notice, format!("Trusted: {}", u8::from(trusted)));
+    }
     Ok(())
 }
 
