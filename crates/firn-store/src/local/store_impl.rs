@@ -145,4 +145,8 @@ impl Store for LocalStore {
     fn build_log(&self, drv: &StorePath) -> Result<Option<Vec<u8>>> {
         self.read_log(drv)
     }
+
+    fn add_build_log(&self, drv: &StorePath, log: &[u8]) -> Result<()> {
+        LocalStore::add_build_log(self, drv, log)
+    }
 }
