@@ -17,6 +17,7 @@ mod plan;
 pub mod sandbox;
 mod scheduler;
 pub mod shell;
+mod store_substituter;
 mod substitute;
 
 pub use derived_path::{DerivedPath, OutputsSpec};
@@ -25,4 +26,5 @@ pub use error::{BuildError, ExitFlags, Failure, FailureKind};
 pub use options::{BuildOptions, Mode, SandboxMode, SandboxPath};
 pub use plan::{Plan, plan};
 pub use scheduler::{BuildResults, build_paths};
+pub use store_substituter::StoreSubstituter;
 pub use substitute::{Substitutable, Substituter};

@@ -201,7 +201,9 @@ impl Downloader {
         self.sleep(url, cancel, pause)
     }
 
-    pub(crate) fn logger(&self) -> &Logger {
+    /// Where it reports to.
+    #[must_use]
+    pub fn logger(&self) -> &Logger {
         &self.logger
     }
 

@@ -17,7 +17,7 @@
 //! # }
 //! ```
 
-mod closure;
+pub mod closure;
 pub mod content_addressed;
 pub mod copy;
 pub mod db;
