@@ -165,7 +165,7 @@ impl LocalStore {
     /// The hash of a derivation modulo its inputs, from the files in the store.
     ///
     /// Works through a list of its own instead of calling itself, as graphs can be deep.
-    fn modulo_of(&self, path: &StorePath) -> Result<DrvHashModulo, derivation::Error> {
+    pub(super) fn modulo_of(&self, path: &StorePath) -> Result<DrvHashModulo, derivation::Error> {
         let mut todo: Vec<(StorePath, Derivation)> = Vec::new();
         let mut next = Some(path.clone());
         loop {
