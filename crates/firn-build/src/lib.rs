@@ -26,5 +26,5 @@ pub use error::{BuildError, ExitFlags, Failure, FailureKind};
 pub use options::{BuildOptions, Mode, SandboxMode, SandboxPath};
 pub use plan::{Plan, plan};
 pub use result::{BuildResult, BuildStatus};
-pub use scheduler::{BuildResults, build_paths};
+pub use scheduler::{BuildResults, build_paths, build_paths_with_results};
 pub use substitute::{Substitutable, Substituter};
