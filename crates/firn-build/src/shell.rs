@@ -6,7 +6,7 @@ use std::path::Path;
 use bstr::BString;
 use firn_model::derivation::Derivation;
 use firn_model::derivation::placeholder::placeholder;
-use firn_store::{ClosureOptions, LocalStore, Store};
+use firn_store::{ClosureOptions, Store};
 
 use crate::builder::environment::{self, Rewrites};
 use crate::drv_options::DrvOptions;
@@ -33,7 +33,7 @@ pub struct ShellFiles {
 /// # Errors
 /// When the derivation's special attributes make no sense.
 pub fn shell_files(
-    store: &LocalStore,
+    store: &dyn Store,
     drv: &Derivation,
     options: &BuildOptions,
 ) -> Result<ShellFiles, Failure> {
@@ -83,7 +83,7 @@ pub fn shell_files(
 }
 
 fn inputs(
-    store: &LocalStore,
+    store: &dyn Store,
     drv: &Derivation,
 ) -> Result<BTreeSet<firn_model::store_path::StorePath>, Failure> {
     let mut start = BTreeSet::new();

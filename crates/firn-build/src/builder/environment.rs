@@ -12,7 +12,7 @@ use firn_model::derivation::placeholder::placeholder;
 use firn_model::derivation::{Derivation, Kind};
 use firn_model::hash::{Hash, HashAlgo};
 use firn_model::store_path::StorePath;
-use firn_store::{ClosureOptions, LocalStore, Store};
+use firn_store::{ClosureOptions, Store};
 use serde_json::{Map, Value, json};
 
 use super::structured;
@@ -48,7 +48,7 @@ impl Rewrites {
 
 /// Computes the environment. `dir` is the working directory as the builder sees it.
 pub(crate) fn environment(
-    store: &LocalStore,
+    store: &dyn Store,
     drv: &Derivation,
     drv_options: &DrvOptions,
     inputs: &BTreeSet<StorePath>,
@@ -134,7 +134,7 @@ pub(crate) fn environment(
 }
 
 fn with_outputs(
-    store: &LocalStore,
+    store: &dyn Store,
     attrs: &Map<String, Value>,
     drv: &Derivation,
     drv_options: &DrvOptions,
@@ -175,7 +175,7 @@ fn with_outputs(
 
 /// The closure of `paths`, with the outputs of the derivations in it.
 fn export_references(
-    store: &LocalStore,
+    store: &dyn Store,
     paths: &BTreeSet<StorePath>,
     inputs: &BTreeSet<StorePath>,
 ) -> Result<BTreeSet<StorePath>, Failure> {

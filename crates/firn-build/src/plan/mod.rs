@@ -16,6 +16,7 @@ use firn_store::LocalStore;
 
 use crate::derived_path::{DerivedPath, OutputsSpec};
 use crate::error::Failure;
+use crate::missing::Missing;
 use crate::options::{BuildOptions, Mode};
 use crate::substitute::Substitutable;
 
@@ -99,36 +100,16 @@ impl Plan {
         self.will_build.is_empty() && self.will_fetch.is_empty() && self.unknown.is_empty()
     }
 
-    /// The text that tells a user about it, line by line; nothing if there is nothing to do.
+    /// What a user is told of it.
     #[must_use]
-    pub fn describe(&self, dir: &StoreDir) -> Vec<String> {
-        let mut lines = Vec::new();
-        match self.will_build.len() {
-            0 => {}
-            1 => lines.push("this derivation will be built:".to_owned()),
-            n => lines.push(format!("these {n} derivations will be built:")),
+    pub fn missing(&self) -> Missing {
+        Missing {
+            will_build: self.will_build.clone(),
+            will_fetch: self.will_fetch.keys().cloned().collect(),
+            unknown: self.unknown.clone(),
+            download_size: self.download_size(),
+            nar_size: self.nar_size(),
         }
-        lines.extend(self.will_build.iter().map(|drv| format!("  {}", dir.print(drv))));
-        if !self.will_fetch.is_empty() {
-            let mib = |bytes: u64| bytes as f64 / (1024.0 * 1024.0);
-            let sizes = format!(
-                "({:.1} MiB download, {:.1} MiB unpacked)",
-                mib(self.download_size()),
-                mib(self.nar_size())
-            );
-            lines.push(match self.will_fetch.len() {
-                1 => format!("this path will be fetched {sizes}:"),
-                n => format!("these {n} paths will be fetched {sizes}:"),
-            });
-            let mut paths: Vec<&StorePath> = self.will_fetch.keys().collect();
-            paths.sort_by(|a, b| (a.name(), a.hash_part()).cmp(&(b.name(), b.hash_part())));
-            lines.extend(paths.into_iter().map(|path| format!("  {}", dir.print(path))));
-        }
-        if !self.unknown.is_empty() {
-            lines.push("don't know how to build these paths:".to_owned());
-            lines.extend(self.unknown.iter().map(|path| format!("  {}", dir.print(path))));
-        }
-        lines
     }
 }
 

@@ -17,14 +17,14 @@ use crate::substitute::Substitutable;
 
 /// What of the wanted outputs of a derivation is not there.
 #[derive(Default)]
-struct Missing {
+struct Absent {
     /// Paths that are not valid, or are but are wanted anew.
     paths: Vec<StorePath>,
     /// Whether there are outputs whose paths are not known.
     unknown: bool,
 }
 
-impl Missing {
+impl Absent {
     fn is_empty(&self) -> bool {
         self.paths.is_empty() && !self.unknown
     }
@@ -236,7 +236,7 @@ impl<'a> Planner<'a> {
     }
 
     /// The wanted outputs of a derivation that are not valid. `None`: it makes no sense.
-    fn missing(&mut self, drv_path: &StorePath) -> firn_store::Result<Option<Missing>> {
+    fn missing(&mut self, drv_path: &StorePath) -> firn_store::Result<Option<Absent>> {
         let Some(outputs) = self.outputs(drv_path)? else { return Ok(None) };
         let forced = self.plan.forced.contains(drv_path);
         let wanted = self.plan.wanted.get(drv_path).cloned().unwrap_or(OutputsSpec::All);
@@ -252,7 +252,7 @@ impl<'a> Planner<'a> {
                 .insert(drv_path.clone(), Failure::new(FailureKind::InputRejected, message));
             return Ok(None);
         }
-        let mut missing = Missing::default();
+        let mut missing = Absent::default();
         for (name, path) in outputs {
             if !wanted.contains(&name) {
                 continue;
@@ -281,7 +281,7 @@ impl<'a> Planner<'a> {
     }
 
     /// Whether all that is missing of a derivation's outputs can be fetched.
-    fn is_substitutable(&self, drv_path: &StorePath, missing: &Missing) -> bool {
+    fn is_substitutable(&self, drv_path: &StorePath, missing: &Absent) -> bool {
         !missing.unknown
             && !self.plan.forced.contains(drv_path)
             && self.may_substitute(drv_path)
@@ -442,6 +442,7 @@ impl<'a> Planner<'a> {
                 Some(drv) => (drv.input_drvs.clone(), drv.input_srcs.clone()),
                 None => Default::default(),
             };
+            self.refuse_impure_inputs(&drv_path);
             for (input, wanted) in &inputs {
                 needs.extend(results.get(input).cloned().unwrap_or_default());
                 self.dynamic(input, &mut Vec::new(), wanted, &mut needs)?;
@@ -453,6 +454,27 @@ impl<'a> Planner<'a> {
             results.insert(drv_path, [step].into());
         }
         Ok(results.remove(root).unwrap_or_default())
+    }
+
+    /// What is built anew each time must not be an input of what is built once.
+    fn refuse_impure_inputs(&mut self, drv_path: &StorePath) {
+        let kind = |path: &StorePath| self.plan.drvs.get(path).map(Derivation::kind);
+        let Some(drv) = self.plan.drvs.get(drv_path) else { return };
+        if !self.options.has_feature("impure-derivations")
+            || matches!(kind(drv_path), Some(Ok(Kind::Impure | Kind::Fixed)))
+        {
+            return;
+        }
+        let impure = drv.input_drvs.keys().find(|i| matches!(kind(i), Some(Ok(Kind::Impure))));
+        if let Some(input) = impure {
+            let dir = self.store.store_dir();
+            let message = format!(
+                "pure derivation '{}' depends on impure derivation '{}'",
+                dir.print(drv_path),
+                dir.print(input)
+            );
+            self.plan.bad.insert(drv_path.clone(), Failure::misc(message));
+        }
     }
 
     /// What has to be done for outputs of `drv` that are derivations, of which outputs are needed.

@@ -30,7 +30,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use firn_event::{Level, Logger};
-use firn_model::derivation::DrvHashModulo;
 use firn_model::path_info::PathInfo;
 use firn_model::store_path::StorePath;
 use parking_lot::Mutex;
@@ -39,6 +38,7 @@ use crate::db::{self, Database};
 use crate::error::{Error, Result};
 use crate::fs::create_dirs;
 use crate::layout::StoreLayout;
+use crate::modulo::Modulos;
 use crate::settings::Settings;
 
 /// How a local store behaves; plain data, mostly from [`Settings`].
@@ -125,7 +125,7 @@ pub struct LocalStore {
     /// What is known of valid paths, so that evaluation need not ask the database again.
     cache: Mutex<HashMap<StorePath, Arc<PathInfo>>>,
     /// Hashes of derivations modulo their inputs, each computed once.
-    modulos: Mutex<HashMap<StorePath, DrvHashModulo>>,
+    modulos: Modulos,
     /// When it was last looked at how much space is free.
     space_checked: Mutex<Option<Instant>>,
 }
@@ -158,7 +158,7 @@ impl LocalStore {
             db,
             temp_roots,
             cache: Mutex::default(),
-            modulos: Mutex::default(),
+            modulos: Modulos::default(),
             space_checked: Mutex::default(),
         };
         if !store.options.read_only {

@@ -3,15 +3,12 @@
 //! A derivation is named by its hash modulo its inputs' outputs here, as in the database and in caches, so that
 //! the realisation of one holds for all that differ only in how their inputs are made.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use firn_model::derivation::{Derivation, hash_modulo};
 use firn_model::realisation::{DrvOutput, Realisation};
-use firn_model::store_path::StorePath;
 
 use super::LocalStore;
 use crate::error::{Error, Result};
-use crate::store::Store as _;
 
 impl LocalStore {
     fn need_realisations(&self) -> Result<()> {
@@ -74,52 +71,6 @@ impl LocalStore {
                 }
             }
         })
-    }
-
-    /// What names each output of a derivation in realisations.
-    ///
-    /// # Errors
-    /// If an input derivation cannot be read, or the outputs are of kinds that cannot be together.
-    pub fn output_ids(&self, drv: &Derivation) -> Result<BTreeMap<String, DrvOutput>> {
-        let modulo =
-            hash_modulo(drv, &self.layout.store_dir, true, &mut |input| self.modulo_of(input))
-                .map_err(|e| Error::Format(format!("derivation '{}': {e}", drv.name)))?;
-        let mut ids = BTreeMap::new();
-        for name in drv.outputs.keys() {
-            if let Some(hash) = modulo.output(name) {
-                let id = DrvOutput { drv_hash: *hash, output_name: name.clone() };
-                ids.insert(name.clone(), id);
-            }
-        }
-        Ok(ids)
-    }
-
-    /// The outputs of a derivation with their paths: those that follow from the derivation, and else what
-    /// realisations say.
-    ///
-    /// # Errors
-    /// As [`LocalStore::output_ids`], and if the database cannot be read.
-    pub fn known_outputs(&self, drv: &Derivation) -> Result<BTreeMap<String, Option<StorePath>>> {
-        let mut outputs = drv.output_paths(&self.layout.store_dir).map_err(Error::model)?;
-        if !self.options.ca_derivations || outputs.values().all(Option::is_some) {
-            return Ok(outputs);
-        }
-        for (name, id) in self.output_ids(drv)? {
-            if let Some(slot) = outputs.get_mut(&name)
-                && slot.is_none()
-            {
-                *slot = self.realisation_of(&id)?.map(|r| r.out_path);
-            }
-        }
-        Ok(outputs)
-    }
-
-    /// As [`LocalStore::known_outputs`], of a derivation in the store.
-    pub(super) fn known_outputs_of(
-        &self,
-        path: &StorePath,
-    ) -> Result<BTreeMap<String, Option<StorePath>>> {
-        self.known_outputs(&self.read_derivation(path)?)
     }
 }
 
