@@ -135,7 +135,9 @@ pub struct BuildError {
 }
 
 impl BuildError {
-    pub(crate) fn other(error: impl std::fmt::Display) -> Self {
+    /// An error without a failed build.
+    #[must_use]
+    pub fn other(error: impl std::fmt::Display) -> Self {
         Self { message: error.to_string(), exit_code: 1, failed: Vec::new(), interrupted: false }
     }
 }

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use bstr::BString;
 use firn_model::derivation::Derivation;
-use firn_store::{ClosureOptions, LocalStore, Store};
+use firn_model::derivation::placeholder::placeholder;
+use firn_store::{ClosureOptions, Store};
 
 use crate::builder::environment::{self, Rewrites};
 use crate::drv_options::DrvOptions;
@@ -32,16 +33,16 @@ pub struct ShellFiles {
 /// # Errors
 /// When the derivation's special attributes make no sense.
 pub fn shell_files(
-    store: &LocalStore,
+    store: &dyn Store,
     drv: &Derivation,
     options: &BuildOptions,
 ) -> Result<ShellFiles, Failure> {
     let drv_options = DrvOptions::parse(drv, store.store_dir())?;
     let mut rewrites = Rewrites::default();
-    for (name, path) in drv.output_paths(store.store_dir())? {
+    for (name, path) in store.known_outputs(drv)? {
         if let Some(path) = path {
             let path = store.store_dir().print(&path);
-            rewrites.0.push((environment::placeholder(&name).into(), path.into()));
+            rewrites.0.push((placeholder(&name).into(), path.into()));
         }
     }
     let inputs = inputs(store, drv)?;
@@ -82,7 +83,7 @@ pub fn shell_files(
 }
 
 fn inputs(
-    store: &LocalStore,
+    store: &dyn Store,
     drv: &Derivation,
 ) -> Result<BTreeSet<firn_model::store_path::StorePath>, Failure> {
     let mut start = BTreeSet::new();
@@ -92,7 +93,7 @@ fn inputs(
         }
     }
     for (input, wanted) in &drv.input_drvs {
-        let outputs = store.read_derivation(input)?.output_paths(store.store_dir())?;
+        let outputs = store.known_outputs(&store.read_derivation(input)?)?;
         for name in &wanted.outputs {
             if let Some(Some(path)) = outputs.get(name)
                 && store.is_valid(path)?

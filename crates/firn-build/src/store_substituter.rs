@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use firn_event::{ActivityKind, Field, Level, Logger};
+use firn_model::realisation::{DrvOutput, Realisation};
 use firn_model::store_path::StorePath;
 use firn_store::copy::{CopyOptions, copy_path};
 use firn_store::{Error, LocalStore, Store, Trust};
@@ -118,6 +119,28 @@ impl Substituter for StoreSubstituter {
             }
             None => Ok(found),
         }
+    }
+
+    fn query_realisation(&self, id: &DrvOutput) -> firn_store::Result<Option<Realisation>> {
+        for store in &self.stores {
+            let found = match store.query_realisation(id) {
+                Ok(found) => found,
+                Err(Error::Disabled(_)) => continue,
+                Err(error) => {
+                    self.logger.message(Level::Error, error.to_string());
+                    continue;
+                }
+            };
+            let Some(found) = found else { continue };
+            if store.substituter_role().trusted || self.trust.accepts_realisation(&found) {
+                return Ok(Some(found));
+            }
+            self.logger.warn(format!(
+                "ignoring substitute for '{id}' from '{}', as it's not signed by any of the keys in 'trusted-public-keys'",
+                store.uri()
+            ));
+        }
+        Ok(None)
     }
 
     fn fetch(

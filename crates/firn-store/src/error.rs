@@ -137,6 +137,24 @@ pub enum Error {
         /// The printed store path.
         path: String,
     },
+    /// An output of a derivation is said to be another path than is known of it.
+    #[error(
+        "Trying to register a realisation of '{id}', but we already have another one locally.\n\
+         Local:  {known}\nRemote: {new}"
+    )]
+    OtherRealisation {
+        /// The output, by its derivation's hash.
+        id: String,
+        /// The printed store path that is known.
+        known: String,
+        /// The printed store path that was to be registered.
+        new: String,
+    },
+    /// Something that is only done if an experimental feature is on.
+    #[error(
+        "experimental Nix feature '{0}' is disabled; add '--extra-experimental-features {0}' to enable it"
+    )]
+    FeatureOff(&'static str),
     /// References that form a cycle.
     #[error("cycle detected in the references of '{path}' from '{parent}'")]
     Cycle {

@@ -26,6 +26,7 @@ pub mod export;
 pub mod fs;
 pub mod layout;
 pub mod local;
+pub mod modulo;
 pub mod profile;
 pub mod references;
 pub mod registration;

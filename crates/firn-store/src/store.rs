@@ -1,7 +1,8 @@
 //! The [`Store`] trait: what evaluation, builds and copies ask of any store.
 //!
-//! Only questions and changes that every kind of store can have; what only a store on this machine
-//! has (garbage collection, optimising, profiles) is on [`crate::LocalStore`].
+//! Every kind of store can be asked and, mostly, changed. What only some kinds can do (garbage
+//! collection, roots, optimising) is refused by the others with [`Error::Unsupported`]; what only a store
+//! on this machine has (its database, locks, folders) is on [`LocalStore`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -11,7 +12,7 @@ use std::sync::Arc;
 
 use firn_model::content_address::Method;
 use firn_model::derivation::Derivation;
-use firn_model::hash::HashAlgo;
+use firn_model::hash::{Hash, HashAlgo, Hasher};
 use firn_model::narinfo::NarInfo;
 use firn_model::path_info::PathInfo;
 use firn_model::realisation::{DrvOutput, Realisation};
@@ -19,7 +20,13 @@ use firn_model::signature::Signature;
 use firn_model::store_path::{StoreDir, StorePath};
 
 use crate::error::{BoxError, Error, Result};
-use crate::local::LocalStore;
+use crate::fs::{create_dirs, read_link, replace_symlink};
+use crate::layout::canonical;
+use crate::local::gc::{GcOptions, GcResults};
+use crate::local::optimise::OptimiseStats;
+use crate::local::roots::Roots;
+use crate::local::verify::RepairHook;
+use crate::local::{LocalStore, NewDerivation};
 
 /// The kind of a file, as a source filter is told it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -109,6 +116,11 @@ pub trait Store: Send + Sync {
 
     /// What is known of a path; `None` if it is not valid.
     fn query_path_info(&self, path: &StorePath) -> Result<Option<Arc<PathInfo>>>;
+
+    /// Whether a file is in the store directory, by its path alone.
+    fn is_in_store(&self, path: &Path) -> bool {
+        path.strip_prefix(self.store_dir().as_str()).is_ok_and(|rest| !rest.as_os_str().is_empty())
+    }
 
     /// Whether a path is valid: complete, immutable, with a valid closure.
     fn is_valid(&self, path: &StorePath) -> Result<bool> {
@@ -208,6 +220,17 @@ pub trait Store: Send + Sync {
         self.add_text(&format!("{}.drv", drv.name), &contents, &references, repair)
     }
 
+    /// Adds derivations in their order, those that are valid already left out.
+    fn add_derivations(&self, derivations: &[NewDerivation]) -> Result<()> {
+        for new in derivations {
+            self.add_temp_root(&new.path)?;
+            if !self.is_valid(&new.path)? {
+                self.add_text(new.path.name(), &new.contents, &new.references, Repair::No)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Adds a file or folder; `filter` decides what below it is taken.
     #[expect(clippy::too_many_arguments, reason = "all of them are what a source is")]
     fn add_path(
@@ -268,8 +291,42 @@ pub trait Store: Send + Sync {
     /// Reads a derivation from the store.
     fn read_derivation(&self, path: &StorePath) -> Result<Derivation>;
 
+    /// Gives a derivation's deferred outputs their paths, in `outputs` and in the environment, if those of its
+    /// inputs are known.
+    ///
+    /// # Errors
+    /// If an input cannot be read, or the outputs are of kinds that cannot be together.
+    fn fill_output_paths(&self, drv: &mut Derivation) -> Result<()> {
+        crate::modulo::Modulos::default().fill_output_paths(self, drv)
+    }
+
     /// Where the contents of a path are on this machine; where the path says, if they are elsewhere.
     fn real_path(&self, path: &StorePath) -> PathBuf;
+
+    /// What names each output of a derivation in realisations.
+    ///
+    /// # Errors
+    /// If an input cannot be read, or the outputs are of kinds that cannot be together.
+    fn output_ids(&self, drv: &Derivation) -> Result<BTreeMap<String, DrvOutput>> {
+        crate::modulo::Modulos::default().output_ids(self, drv)
+    }
+
+    /// The outputs of a derivation with their paths: those that follow from the derivation, and else what
+    /// realisations say.
+    fn known_outputs(&self, drv: &Derivation) -> Result<BTreeMap<String, Option<StorePath>>> {
+        let mut outputs = drv.output_paths(self.store_dir()).map_err(Error::model)?;
+        if outputs.values().all(Option::is_some) {
+            return Ok(outputs);
+        }
+        for (name, id) in self.output_ids(drv)? {
+            if let Some(slot) = outputs.get_mut(&name)
+                && slot.is_none()
+            {
+                *slot = self.query_realisation(&id)?.map(|r| r.out_path);
+            }
+        }
+        Ok(outputs)
+    }
 
     /// What an output of a derivation came to be, if that is known here.
     fn query_realisation(&self, _id: &DrvOutput) -> Result<Option<Realisation>> {
@@ -284,8 +341,80 @@ pub trait Store: Send + Sync {
     /// The log of the build of a derivation, uncompressed, if it was kept.
     fn build_log(&self, drv: &StorePath) -> Result<Option<Vec<u8>>>;
 
-    /// Keeps the log of the build of a derivation.
+    /// Keeps the log of a build.
     fn add_build_log(&self, _drv: &StorePath, _log: &[u8]) -> Result<()> {
-        Err(self.unsupported("addBuildLog"))
+        Err(self.unsupported("addBuildLogRaw"))
+    }
+
+    /// Registers the link `root` (a full path) as an indirect root: what it leads to is kept while it does.
+    fn add_indirect_root(&self, _root: &Path) -> Result<()> {
+        Err(self.unsupported("addIndirectRoot"))
+    }
+
+    /// Makes the user's link `root` point to `path` and registers it as an indirect root. Gives the
+    /// link's full path.
+    ///
+    /// # Errors
+    /// If `root` is in the store, or something is there that is no link into the store.
+    fn add_perm_root(&self, path: &StorePath, root: &Path) -> Result<PathBuf> {
+        let root = std::path::absolute(root).map_err(Error::io("finding", root))?;
+        let root = canonical(root.as_os_str());
+        if self.is_in_store(&root) {
+            return Err(Error::RootInStore { path: root });
+        }
+        self.add_temp_root(path)?;
+        let there = root.symlink_metadata().is_ok();
+        let target = read_link(&root)?;
+        let ours = target.as_ref().is_some_and(|target| self.is_in_store(target));
+        if there && !ours {
+            return Err(Error::LinkExists { path: root });
+        }
+        if let Some(parent) = root.parent() {
+            create_dirs(parent)?;
+        }
+        let wanted = PathBuf::from(self.store_dir().print(path));
+        // A link that is right stays: its folder may be a source that others look at.
+        if target.as_ref() != Some(&wanted) {
+            replace_symlink(&wanted, &root)?;
+        }
+        self.add_indirect_root(&root)?;
+        Ok(root)
+    }
+
+    /// All roots: links, running processes, temporary roots.
+    fn find_roots(&self) -> Result<Roots> {
+        Err(self.unsupported("findRoots"))
+    }
+
+    /// Collects garbage; `results` has what was done also if that ends with an error.
+    fn collect_garbage_into(&self, _options: &GcOptions, _results: &mut GcResults) -> Result<()> {
+        Err(self.unsupported("collectGarbage"))
+    }
+
+    /// Collects garbage.
+    fn collect_garbage(&self, options: &GcOptions) -> Result<GcResults> {
+        let mut results = GcResults::default();
+        self.collect_garbage_into(options, &mut results)?;
+        Ok(results)
+    }
+
+    /// Replaces equal files by hard links to one, where the kind of store has files of its own.
+    fn optimise(&self) -> Result<OptimiseStats> {
+        Ok(OptimiseStats::default())
+    }
+
+    /// Checks that all valid paths are there, and with `check_contents` that they have the hash they
+    /// were registered with; `repair` puts right what is not. Whether errors remain; each is told to the log.
+    fn verify(&self, _check_contents: bool, _repair: Option<&mut RepairHook<'_>>) -> Result<bool> {
+        Ok(false)
+    }
+
+    /// The hash of a valid path's contents as they are, if it is not the registered one.
+    fn check_path(&self, path: &StorePath) -> Result<Option<Hash>> {
+        let info = self.path_info(path)?;
+        let mut hasher = Hasher::new(info.nar_hash.algo());
+        self.nar_from_path(path, &mut hasher)?;
+        let hash = hasher.finish();
+        Ok((hash != info.nar_hash).then_some(hash))
     }
 }

@@ -3,7 +3,7 @@
 use bstr::BStr;
 use firn_model::StorePath;
 use firn_model::derivation::{Derivation, Output};
-use firn_store::{LocalStore, Repair, Store};
+use firn_store::{Repair, Store};
 
 use crate::error::{Failure, FailureKind};
 
@@ -20,7 +20,7 @@ const CHECKS: [&str; 4] =
 /// # Errors
 /// If the builder is not bash, or the store raises an error.
 pub fn environment_derivation(
-    store: &LocalStore,
+    store: &dyn Store,
     drv: &Derivation,
 ) -> Result<(StorePath, Derivation), Failure> {
     let builder: &[u8] = &drv.builder;

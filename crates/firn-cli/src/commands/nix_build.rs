@@ -11,7 +11,6 @@ use firn_eval::io::EvalIo;
 use firn_eval::value::Set;
 use firn_eval::{Error, Vm, packages};
 use firn_model::store_path::StorePath;
-use firn_store::Store;
 use firn_syntax::source::Source;
 use firn_syntax::{Ast, Origin};
 

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use firn_eval::io::Fetch;
-use firn_store::{Store as _, profile};
+use firn_store::profile;
 
 use crate::common::build::Workbench;
 use crate::common::legacy::{self, Common, Failure, Outcome, Taken, fail, usage};
@@ -173,9 +173,9 @@ impl<'a> Channels<'a> {
 
     /// Downloads channels, all if none are named, and makes the profile of what is known of all.
     fn update(&self, names: &[String]) -> Outcome {
-        let store = std::sync::Arc::new(self.common.open_store()?);
+        let store = self.common.open_store()?;
         let bench = Workbench::with(
-            std::sync::Arc::clone(&store),
+            store.clone(),
             self.common.build_options(),
             self.common.display(),
             &self.common.settings,

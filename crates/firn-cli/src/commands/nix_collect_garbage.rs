@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use firn_event::{Level, Logger};
-use firn_store::LocalStore;
 use firn_store::local::gc::{Action, GcOptions, GcResults};
 use firn_store::profile::{self, Which};
 
 use super::nix_store::{max_freed, print_freed};
 use crate::common::legacy::{self, Common, Outcome, Taken, usage};
+use crate::common::store::AnyStore;
 
 /// Runs `nix-collect-garbage`.
 pub fn run(_name: &str, args: Vec<OsString>) -> ExitCode {
@@ -73,7 +73,7 @@ fn main(args: Vec<OsString>, out: &mut dyn Write) -> Outcome {
 }
 
 /// The folders in which profiles are looked for.
-fn profile_folders(common: &Common, store: &LocalStore) -> Outcome<BTreeSet<PathBuf>> {
+fn profile_folders(common: &Common, store: &AnyStore) -> Outcome<BTreeSet<PathBuf>> {
     let layout = store.layout();
     let xdg = common.settings.bool("use-xdg-base-directories");
     let mut dirs = BTreeSet::from([layout.profiles_dir()]);

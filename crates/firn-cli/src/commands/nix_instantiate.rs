@@ -11,12 +11,12 @@ use firn_eval::io::{DryIo, EvalIo};
 use firn_eval::position::PosId;
 use firn_eval::value::{Set, Value, View};
 use firn_eval::{Error, Kind, Vm, packages, print};
-use firn_store::LocalStore;
 use firn_syntax::source::Source;
 use firn_syntax::{Ast, Origin};
 
 use crate::common::build::{Workbench, display_options};
 use crate::common::eval::{EvalArgs, Session, current_dir, named_file};
+use crate::common::store::AnyStore;
 
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
 enum Output {
@@ -172,7 +172,7 @@ fn instantiate(session: &Session, options: &Options) -> Result<(), Failure> {
         // The store that holds nothing.
         None => Arc::new(DryIo::default()),
         Some(Ok(opened)) => {
-            store = Some(Arc::clone(&opened.store));
+            store = Some(opened.store.clone());
             let io = opened.io().with_writer();
             bench = Some(opened);
             Arc::new(io)
@@ -185,10 +185,10 @@ fn instantiate(session: &Session, options: &Options) -> Result<(), Failure> {
         let evaluator = session.evaluator(Arc::clone(&io), settings);
         let result = evaluator.run(|vm| {
             if !lazily {
-                return work(session, options, store.as_deref(), vm, &mut std::io::stdout().lock());
+                return work(session, options, store.as_ref(), vm, &mut std::io::stdout().lock());
             }
             let mut out = Vec::new();
-            let result = work(session, options, store.as_deref(), vm, &mut out);
+            let result = work(session, options, store.as_ref(), vm, &mut out);
             if !matches!(result, Err(Failure::Inexact)) {
                 let mut stdout = std::io::stdout().lock();
                 let written = stdout.write_all(&out).and_then(|()| stdout.flush());
@@ -216,7 +216,7 @@ fn instantiate(session: &Session, options: &Options) -> Result<(), Failure> {
 fn work(
     session: &Session,
     options: &Options,
-    store: Option<&LocalStore>,
+    store: Option<&AnyStore>,
     vm: &mut Vm,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
@@ -260,7 +260,7 @@ fn work(
 
 fn process(
     options: &Options,
-    store: Option<&LocalStore>,
+    store: Option<&AnyStore>,
     vm: &mut Vm,
     ast: &Arc<Ast>,
     args: Set,

@@ -19,7 +19,6 @@ use firn_eval::position::PosId;
 use firn_eval::{Value, Vm, packages};
 use firn_model::derivation::Derivation;
 use firn_model::store_path::StorePath;
-use firn_store::Store;
 use firn_syntax::Origin;
 use firn_syntax::source::Source;
 
@@ -286,7 +285,7 @@ fn shell(
             bench.store.store_dir().print(out) + &program
         }
     };
-    let files = shell_files(&bench.store, &drv, &bench.options).map_err(|e| e.to_string())?;
+    let files = shell_files(&*bench.store, &drv, &bench.options).map_err(|e| e.to_string())?;
     let chroot = bench.store.layout().is_chroot();
     let layout = bench.store.layout().clone();
     drop(bench.display);

@@ -2,21 +2,21 @@
 //! world that can build and download.
 
 use std::sync::Arc;
+use std::sync::OnceLock;
 
-use firn_build::{BuildError, BuildOptions, BuildResults, DerivedPath, Mode, build_paths, plan};
+use firn_build::{BuildError, BuildOptions, BuildResults, DerivedPath, Mode, OutputsSpec};
 use firn_eval::context::DerivedPath as EvalPath;
 use firn_eval::io::Fetch;
 use firn_event::{Level, Logger};
 use firn_fetch::git::GitOptions;
 use firn_model::input::Input;
 use firn_model::store_path::StorePath;
-use firn_store::layout::StoreLayout;
 use firn_store::settings::Settings;
-use firn_store::{LocalStore, Store, StoreOptions};
 use firn_ui::{Display, DisplayOptions, LogFormat};
 
 use super::eval::{EvalArgs, Session, StoreIo};
 use super::fetch::Fetching;
+use super::store::{AnyStore, Opener};
 
 /// How a command shows what it does, from its options.
 pub fn display_options(args: &EvalArgs, logs: Option<bool>) -> Result<DisplayOptions, String> {
@@ -41,7 +41,7 @@ pub fn display_options(args: &EvalArgs, logs: Option<bool>) -> Result<DisplayOpt
 /// A store to build in, and everything needed for it.
 pub struct Workbench {
     /// The store.
-    pub store: Arc<LocalStore>,
+    pub store: AnyStore,
     /// How to build.
     pub options: BuildOptions,
     /// What shows it.
@@ -49,46 +49,33 @@ pub struct Workbench {
     git: GitOptions,
     tokens: Vec<(String, String)>,
     trace_builds: bool,
+    _scratch: OnceLock<tempfile::TempDir>,
 }
 
 impl Workbench {
     /// Opens the store that the environment selects, and begins to show what happens.
     pub fn open(session: &Session, show: DisplayOptions) -> Result<Self, String> {
         let display = Arc::new(Display::start(show));
-        let chosen = Some(session.settings.text("store")).filter(|s| *s != "auto");
-        let (layout, warnings) = match chosen {
-            None => StoreLayout::detect(&session.environment).map_err(|e| e.to_string())?,
-            Some(uri) => {
-                let found = firn_store::layout::locate(&session.environment, Some(uri))
-                    .map_err(|e| e.to_string())?;
-                match found.store {
-                    firn_store::layout::Location::Local { layout, .. } => (layout, found.warnings),
-                    _ => {
-                        return Err(format!(
-                            "store '{uri}' is not on this machine, which is not supported yet"
-                        ));
-                    }
-                }
-            }
+        let scratch = OnceLock::new();
+        let opener = Opener {
+            env: &session.environment,
+            settings: &session.settings,
+            logger: display.logger().clone(),
+            scratch: &scratch,
         };
-        for warning in warnings {
-            display.logger().warn(warning);
-        }
-        let store_options =
-            StoreOptions::from_settings(&session.settings, display.logger().clone());
-        let store = LocalStore::open(layout, store_options).map_err(|e| e.to_string())?;
+        let store = opener.open(None).map_err(super::legacy::Failure::text)?;
         let mut options = BuildOptions::from_settings(&session.settings);
         options.verbose_logs = show.shows_logs();
         options.cancel = super::interrupt::flag();
         let git = super::fetch::git_options(&session.settings);
         let tokens = super::fetch::access_tokens(&session.settings);
         let trace_builds = session.settings.bool("trace-import-from-derivation");
-        Ok(Self { store: Arc::new(store), options, display, git, tokens, trace_builds })
+        Ok(Self { store, options, display, git, tokens, trace_builds, _scratch: scratch })
     }
 
     /// This store, with these options, shown there.
     pub fn with(
-        store: Arc<LocalStore>,
+        store: AnyStore,
         options: BuildOptions,
         display: Arc<Display>,
         settings: &Settings,
@@ -96,7 +83,8 @@ impl Workbench {
         let git = super::fetch::git_options(settings);
         let tokens = super::fetch::access_tokens(settings);
         let trace_builds = settings.bool("trace-import-from-derivation");
-        Self { store, options, display, git, tokens, trace_builds }
+        let scratch = OnceLock::new();
+        Self { store, options, display, git, tokens, trace_builds, _scratch: scratch }
     }
 
     /// Where messages go.
@@ -107,7 +95,7 @@ impl Workbench {
     /// What downloads files and trees into this store.
     pub fn fetching(&self) -> Fetching {
         Fetching {
-            store: self.store.clone(),
+            store: self.store.shared(),
             settings: self.options.fetch.clone(),
             logger: self.logger().clone(),
             git: self.git.clone(),
@@ -134,7 +122,7 @@ impl Workbench {
         };
         let fetching = self.fetching();
         let trees = fetching.clone();
-        StoreIo::new(self.store.clone())
+        StoreIo::new(&self.store)
             .with_realiser(Box::new(realise))
             .with_fetcher(Box::new(move |what: &Fetch<'_>| fetching.file(what)))
             .with_tree_fetcher(Box::new(move |input: &Input| trees.tree(input)))
@@ -143,8 +131,8 @@ impl Workbench {
     /// Tells what would be built and fetched for `wanted`.
     pub fn show_plan(&self, wanted: &[DerivedPath]) -> Result<(), BuildError> {
         let options = BuildOptions { mode: Mode::Normal, ..self.options.clone() };
-        let plan = plan(&self.store, wanted, &options, self.logger())?;
-        for line in plan.describe(self.store.store_dir()) {
+        let missing = self.store.missing(wanted, &options, self.logger())?;
+        for line in missing.describe(self.store.store_dir()) {
             self.logger().message(Level::Info, line);
         }
         Ok(())
@@ -153,13 +141,13 @@ impl Workbench {
     /// Tells what will be built, and builds it.
     pub fn build(&self, wanted: &[DerivedPath]) -> Result<BuildResults, BuildError> {
         self.show_plan(wanted)?;
-        build_paths(&self.store, wanted, &self.options, self.logger())
+        self.store.build(wanted, &self.options, self.logger())
     }
 }
 
 /// A command that runs `program`. If the store's contents are elsewhere, it gets a view in which they are
 /// in place; only a new process has the one thread that this takes.
-pub fn command_in_store(store: &LocalStore, program: &str) -> std::process::Command {
+pub fn command_in_store(store: &AnyStore, program: &str) -> std::process::Command {
     let layout = store.layout();
     if !layout.is_chroot() {
         return std::process::Command::new(program);
@@ -172,27 +160,41 @@ pub fn command_in_store(store: &LocalStore, program: &str) -> std::process::Comm
     command
 }
 
+/// An output as evaluation knows it.
+pub fn output_of(drv: &EvalPath, output: &str) -> DerivedPath {
+    let mut via = Vec::new();
+    let mut at = drv;
+    let drv = loop {
+        match at {
+            EvalPath::Opaque(drv) => break drv.clone(),
+            EvalPath::Built(inner, output) => {
+                via.push(output.to_string());
+                at = inner;
+            }
+        }
+    };
+    via.reverse();
+    DerivedPath::outputs_via(drv, via, OutputsSpec::Names([output.to_owned()].into()))
+}
+
 /// Builds what evaluation needs to read.
 fn realise(
-    store: &LocalStore,
+    store: &AnyStore,
     options: &BuildOptions,
     logger: &Logger,
     wanted: &[(EvalPath, Box<str>)],
 ) -> Result<Vec<StorePath>, String> {
     let mut found = Vec::new();
     for (drv, output) in wanted {
-        let EvalPath::Opaque(drv) = drv else {
-            return Err("derivations that are outputs of derivations cannot be built".into());
-        };
-        let wanted = [DerivedPath::output(drv.clone(), output)];
-        let results = build_paths(store, &wanted, options, logger).map_err(|e| e.message)?;
+        let wanted = [output_of(drv, output)];
+        let results = store.build(&wanted, options, logger).map_err(|e| e.message)?;
         let outputs = results.outputs.into_iter().next().map(|(_, outputs)| outputs);
         match outputs.and_then(|mut outputs| outputs.remove(&**output)) {
             Some(path) => found.push(path),
             None => {
                 return Err(format!(
                     "derivation '{}' does not have an output '{output}'",
-                    store.store_dir().print(drv)
+                    drv.print(store.store_dir())
                 ));
             }
         }

@@ -16,13 +16,13 @@ use firn_model::hash::{Hash, HashAlgo};
 use firn_model::input::{Attr, Input, InputUrl};
 use firn_model::store_path::{References, StorePath};
 use firn_store::settings::Settings;
-use firn_store::{FileKind, LocalStore, Repair, Store};
+use firn_store::{FileKind, Repair, Store};
 
 /// What fetching needs.
 #[derive(Clone)]
 pub struct Fetching {
     /// Where things are put.
-    pub store: Arc<LocalStore>,
+    pub store: Arc<dyn Store>,
     /// How to download.
     pub settings: FetchSettings,
     /// Where messages go.

@@ -10,14 +10,16 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::OnceLock;
 
+use super::store::{AnyStore, Opener};
 use firn_build::BuildOptions;
 use firn_event::{Event, EventSink, Level, Logger};
 use firn_model::signature::{PublicKey, Signature};
 use firn_model::{PathInfo, StoreDir};
-use firn_store::layout::{Environment, Location, StoreLayout, canonical, locate};
+use firn_store::Settings;
+use firn_store::layout::{Environment, StoreLayout, canonical};
 use firn_store::settings::{self, Kind};
-use firn_store::{LocalStore, Settings, StoreOptions};
 use firn_ui::{Display, DisplayOptions, LogFormat};
 
 /// Why a command ends early.
@@ -35,6 +37,16 @@ pub enum Failure {
 
 /// A result of a command or a step of it.
 pub type Outcome<T = ()> = Result<T, Failure>;
+
+impl Failure {
+    /// What it says, without more.
+    pub fn text(self) -> String {
+        match self {
+            Self::Usage(text) | Self::Message(text) | Self::Shown(text) => text,
+            Self::Exit(status) => format!("it ended with status {status}"),
+        }
+    }
+}
 
 impl From<firn_store::Error> for Failure {
     fn from(error: firn_store::Error) -> Self {
@@ -90,7 +102,7 @@ pub struct Common {
     /// What shows messages and progress, once something has asked for it.
     display: OnceCell<Arc<Display>>,
     /// The folder of a store that goes away with this process.
-    scratch: OnceCell<tempfile::TempDir>,
+    scratch: OnceLock<tempfile::TempDir>,
 }
 
 /// The arguments that are still to be read.
@@ -163,7 +175,7 @@ impl Common {
             build_output: true,
             log_format: None,
             display: OnceCell::new(),
-            scratch: OnceCell::new(),
+            scratch: OnceLock::new(),
         };
         for warning in warnings {
             stderr_logger(Level::Info).warn(warning);
@@ -333,57 +345,20 @@ impl Common {
         options
     }
 
-    /// Opens the local store that flags, settings and environment select.
-    pub fn open_store(&self) -> Outcome<LocalStore> {
-        let from_settings = Some(self.settings.text("store")).filter(|s| *s != "auto");
-        let uri = self.store.as_deref().or(match self.env.nonempty("NIX_REMOTE") {
-            Some(_) => None,
-            None => from_settings,
-        });
-        let located = locate(&self.env, uri)?;
-        let logger = self.logger();
-        for warning in located.warnings {
-            logger.warn(warning);
-        }
-        match located.store {
-            Location::Local { layout, read_only } => {
-                let mut options = StoreOptions::from_settings(&self.settings, logger);
-                options.read_only = read_only;
-                Ok(LocalStore::open(layout, options)?)
-            }
-            Location::Other(reference) if reference.scheme == "dummy" => {
-                self.dummy_store(reference.params.get("store").map(String::as_str))
-            }
-            Location::Daemon { .. } | Location::Other(_) => {
-                fail("you don't have sufficient rights to use this command")
-            }
-        }
+    /// Opens the store that flags, settings and environment select.
+    pub fn open_store(&self) -> Outcome<AnyStore> {
+        self.open_store_at(self.store.as_deref())
     }
-}
 
-impl Common {
-    /// A store in which there is nothing, for evaluation that needs none: `dummy://`, with the store's folder
-    /// after `?store=`.
-    fn dummy_store(&self, folder: Option<&str>) -> Outcome<LocalStore> {
-        let failed = |e: std::io::Error| Failure::Message(format!("making a store: {e}"));
-        let root = match self.scratch.get() {
-            Some(dir) => dir.path().to_owned(),
-            None => {
-                let dir = tempfile::tempdir().map_err(failed)?;
-                self.scratch.get_or_init(|| dir).path().to_owned()
-            }
+    /// Opens the store at `uri`, or the one that settings and the environment select.
+    pub fn open_store_at(&self, uri: Option<&str>) -> Outcome<AnyStore> {
+        let opener = Opener {
+            env: &self.env,
+            settings: &self.settings,
+            logger: self.logger(),
+            scratch: &self.scratch,
         };
-        let folder = match folder {
-            Some(folder) => folder.to_owned(),
-            None => StoreLayout::from_environment(&self.env)?.store_dir.as_str().to_owned(),
-        };
-        let layout = StoreLayout {
-            store_dir: StoreDir::new(&folder).map_err(|e| Failure::Message(e.to_string()))?,
-            real_store_dir: root.join("store"),
-            state_dir: root.join("state"),
-            log_dir: root.join("log"),
-        };
-        Ok(LocalStore::open(layout, StoreOptions::from_settings(&self.settings, self.logger()))?)
+        opener.open(uri)
     }
 }
 

@@ -1,10 +1,225 @@
-//! Opening the store that the environment selects.
+//! Opening the store that the environment, a setting or a flag selects, of whatever kind it is.
 
 use std::collections::BTreeSet;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::OnceLock;
 
-use firn_store::layout::{Environment, StoreLayout};
-use firn_store::{ClosureOptions, LocalStore, Store as _, StoreOptions};
+use firn_build::{BuildError, BuildOptions, BuildResults, BuildStore, DerivedPath, Missing};
+use firn_event::Logger;
+use firn_store::layout::{Environment, Location, StoreLayout, locate};
+use firn_store::{ClosureOptions, LocalStore, Settings, Store, StoreOptions};
+
+use super::legacy::{Failure, Outcome, fail};
+
+/// A store of any kind.
+#[derive(Clone)]
+pub struct AnyStore {
+    kind: Kind,
+    /// Of a store that is not on this machine: the folders of this machine, with that store's name for its own.
+    layout: Arc<StoreLayout>,
+}
+
+#[derive(Clone)]
+enum Kind {
+    /// On this machine, open to this process.
+    Local(Arc<LocalStore>),
+    /// Builds by itself.
+    Building(Arc<dyn BuildStore>),
+    /// Has what it was given.
+    Passive(Arc<dyn Store>),
+}
+
+impl From<LocalStore> for AnyStore {
+    fn from(store: LocalStore) -> Self {
+        Arc::new(store).into()
+    }
+}
+
+impl From<Arc<LocalStore>> for AnyStore {
+    fn from(store: Arc<LocalStore>) -> Self {
+        let layout = Arc::new(store.layout().clone());
+        Self { kind: Kind::Local(store), layout }
+    }
+}
+
+impl Deref for AnyStore {
+    type Target = dyn Store;
+
+    fn deref(&self) -> &Self::Target {
+        match &self.kind {
+            Kind::Local(store) => &**store,
+            Kind::Building(store) => &**store,
+            Kind::Passive(store) => &**store,
+        }
+    }
+}
+
+impl AnyStore {
+    /// A store that builds by itself.
+    #[expect(dead_code, reason = "no kind of such a store yet")]
+    pub fn building(store: Arc<dyn BuildStore>, env: &Environment) -> Outcome<Self> {
+        let layout = elsewhere(&*store, env)?;
+        Ok(Self { kind: Kind::Building(store), layout })
+    }
+
+    /// A store that only has what it was given.
+    #[expect(dead_code, reason = "no kind of such a store yet")]
+    pub fn passive(store: Arc<dyn Store>, env: &Environment) -> Outcome<Self> {
+        let layout = elsewhere(&*store, env)?;
+        Ok(Self { kind: Kind::Passive(store), layout })
+    }
+
+    /// Where its parts are on this machine; of what is elsewhere, where they would be.
+    pub fn layout(&self) -> &StoreLayout {
+        &self.layout
+    }
+
+    /// The store without its kind.
+    pub fn shared(&self) -> Arc<dyn Store> {
+        match &self.kind {
+            Kind::Local(store) => store.clone(),
+            Kind::Building(store) => store.clone(),
+            Kind::Passive(store) => store.clone(),
+        }
+    }
+
+    /// The store on this machine that it is, for what no other can do.
+    ///
+    /// # Errors
+    /// If it is another, which `operation` names the use of.
+    pub fn local(&self, operation: &'static str) -> Outcome<&LocalStore> {
+        match &self.kind {
+            Kind::Local(store) => Ok(store),
+            Kind::Building(_) | Kind::Passive(_) => fail(self.unsupported(operation).to_string()),
+        }
+    }
+
+    /// What would be built and fetched for `wanted`.
+    pub fn missing(
+        &self,
+        wanted: &[DerivedPath],
+        options: &BuildOptions,
+        logger: &Logger,
+    ) -> firn_store::Result<Missing> {
+        match &self.kind {
+            Kind::Local(store) => Ok(firn_build::plan(store, wanted, options, logger)?.missing()),
+            Kind::Building(store) => store.missing(wanted),
+            Kind::Passive(store) => {
+                let mut missing = Missing::default();
+                for path in wanted {
+                    let path = path.store_path();
+                    if !store.is_valid(path)? {
+                        missing.unknown.insert(path.clone());
+                    }
+                }
+                Ok(missing)
+            }
+        }
+    }
+
+    /// Makes all of `wanted` valid.
+    pub fn build(
+        &self,
+        wanted: &[DerivedPath],
+        options: &BuildOptions,
+        logger: &Logger,
+    ) -> Result<BuildResults, BuildError> {
+        match &self.kind {
+            Kind::Local(store) => firn_build::build_paths(store, wanted, options, logger),
+            Kind::Building(store) => store.build_paths(wanted, options, logger),
+            Kind::Passive(store) => {
+                let mut results = BuildResults::default();
+                for want in wanted {
+                    let DerivedPath::Opaque(path) = want else {
+                        return Err(BuildError::other(self.unsupported("buildPaths")));
+                    };
+                    store.path_info(path)?;
+                    results.outputs.push((want.clone(), [("out".to_owned(), path.clone())].into()));
+                }
+                Ok(results)
+            }
+        }
+    }
+}
+
+/// This machine's folders, with the name that another store has for its own.
+fn elsewhere(store: &dyn Store, env: &Environment) -> Outcome<Arc<StoreLayout>> {
+    let mut layout = StoreLayout::from_environment(env)?;
+    layout.real_store_dir = store.store_dir().as_str().into();
+    layout.store_dir = store.store_dir().clone();
+    Ok(Arc::new(layout))
+}
+
+/// Opens stores by their addresses.
+pub struct Opener<'a> {
+    /// The environment.
+    pub env: &'a Environment,
+    /// The settings.
+    pub settings: &'a Settings,
+    /// Where messages go.
+    pub logger: Logger,
+    /// Holds what a store needs as long as the process lives.
+    pub scratch: &'a OnceLock<tempfile::TempDir>,
+}
+
+impl Opener<'_> {
+    /// Opens the store at `uri`, or the one that settings and the environment select.
+    pub fn open(&self, uri: Option<&str>) -> Outcome<AnyStore> {
+        let from_settings = Some(self.settings.text("store")).filter(|s| *s != "auto");
+        let uri = uri.or(match self.env.nonempty("NIX_REMOTE") {
+            Some(_) => None,
+            None => from_settings,
+        });
+        let located = locate(self.env, uri)?;
+        for warning in located.warnings {
+            self.logger.warn(warning);
+        }
+        match located.store {
+            Location::Local { layout, read_only } => {
+                let mut options = StoreOptions::from_settings(self.settings, self.logger.clone());
+                options.read_only = read_only;
+                Ok(LocalStore::open(layout, options)?.into())
+            }
+            Location::Other(reference) if reference.scheme == "dummy" => {
+                self.dummy(reference.params.get("store").map(String::as_str))
+            }
+            Location::Daemon { socket } => fail(format!(
+                "the daemon at {socket:?} cannot be used yet, only stores on this machine"
+            )),
+            Location::Other(reference) => {
+                fail(format!("don't know how to open Nix store '{}'", reference.render()))
+            }
+        }
+    }
+
+    /// A store in which there is nothing, for evaluation that needs none: `dummy://`, with the store's folder
+    /// after `?store=`.
+    fn dummy(&self, folder: Option<&str>) -> Outcome<AnyStore> {
+        let root = match self.scratch.get() {
+            Some(dir) => dir.path(),
+            None => {
+                let dir = tempfile::tempdir()
+                    .map_err(|e| Failure::Message(format!("making a store: {e}")))?;
+                self.scratch.get_or_init(|| dir).path()
+            }
+        };
+        let folder = match folder {
+            Some(folder) => folder.to_owned(),
+            None => StoreLayout::from_environment(self.env)?.store_dir.as_str().to_owned(),
+        };
+        let layout = StoreLayout {
+            store_dir: firn_model::StoreDir::new(&folder)
+                .map_err(|e| Failure::Message(e.to_string()))?,
+            real_store_dir: root.join("store"),
+            state_dir: root.join("state"),
+            log_dir: root.join("log"),
+        };
+        let options = StoreOptions::from_settings(self.settings, self.logger.clone());
+        Ok(LocalStore::open(layout, options)?.into())
+    }
+}
 
 /// The local store, with the few questions that trials ask.
 pub struct Local(LocalStore);

@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use firn_model::store_path::StorePath;
-use firn_store::{LocalStore, Store as _};
 
 use super::legacy::{Failure, Outcome, absolute, fail};
+use crate::common::store::AnyStore;
 
 /// The store path that `text` names, or that a chain of links from there leads to.
-pub fn follow_links(store: &LocalStore, text: &str) -> Outcome<StorePath> {
+pub fn follow_links(store: &AnyStore, text: &str) -> Outcome<StorePath> {
     let mut path = absolute(text)?;
     // as many links as the kernel would follow
     for _ in 0..40 {
@@ -31,7 +31,7 @@ pub fn follow_links(store: &LocalStore, text: &str) -> Outcome<StorePath> {
 
 /// As [`follow_links`] for `PATH!OUTPUT,OUTPUT`; the names are empty if none are given.
 pub fn follow_links_with_outputs(
-    store: &LocalStore,
+    store: &AnyStore,
     text: &str,
 ) -> Outcome<(StorePath, Vec<String>)> {
     match text.rsplit_once('!') {
@@ -44,7 +44,7 @@ pub fn follow_links_with_outputs(
 }
 
 /// A whole store path, no link.
-pub fn parse(store: &LocalStore, text: &str) -> Outcome<StorePath> {
+pub fn parse(store: &AnyStore, text: &str) -> Outcome<StorePath> {
     let path = absolute(text)?;
     if !store.is_in_store(&path) {
         return fail(format!("path {path:?} is not in the Nix store"));

@@ -128,7 +128,7 @@ impl LocalStore {
         if kind != (Kind::InputAddressed { deferred: false }) {
             return Ok(());
         }
-        let hash = hash_modulo(drv, dir, true, &mut |input| self.modulo_of(input))
+        let hash = hash_modulo(drv, dir, true, &mut |input| self.modulos.of(self, input))
             .map_err(|e| self.bad_derivation(path, &e))?;
         let DrvHashModulo::Derivation(hash) = hash else { return Ok(()) };
         for (name, output) in &drv.outputs {
@@ -146,55 +146,8 @@ impl LocalStore {
         Ok(())
     }
 
-    /// Gives a derivation's deferred outputs their paths, in `outputs` and in the environment, if those of its
-    /// inputs are known.
-    ///
-    /// # Errors
-    /// If an input cannot be read, or the outputs are of kinds that cannot be together.
-    pub fn fill_output_paths(&self, drv: &mut Derivation) -> Result<()> {
-        let dir = &self.layout.store_dir;
-        let hash = hash_modulo(drv, dir, true, &mut |input| self.modulo_of(input))
-            .map_err(|e| Error::Format(format!("derivation '{}': {e}", drv.name)))?;
-        drv.fill_output_paths(dir, &hash).map_err(Error::model)
-    }
-
     fn bad_derivation(&self, path: &StorePath, error: &derivation::Error) -> Error {
         Error::Format(format!("derivation '{}': {error}", self.print(path)))
-    }
-
-    /// The hash of a derivation modulo its inputs, from the files in the store.
-    ///
-    /// Works through a list of its own instead of calling itself, as graphs can be deep.
-    fn modulo_of(&self, path: &StorePath) -> Result<DrvHashModulo, derivation::Error> {
-        let mut todo: Vec<(StorePath, Derivation)> = Vec::new();
-        let mut next = Some(path.clone());
-        loop {
-            if let Some(path) = next.take()
-                && !self.modulos.lock().contains_key(&path)
-            {
-                let drv = self
-                    .read_derivation(&path)
-                    .map_err(|e| derivation::Error::Input(path.clone(), e.to_string()))?;
-                todo.push((path, drv));
-            }
-            let Some((top, drv)) = todo.last() else { break };
-            let modulos = self.modulos.lock();
-            if let Some(missing) = drv.input_drvs.keys().find(|p| !modulos.contains_key(*p)) {
-                next = Some(missing.clone());
-                continue;
-            }
-            let hash = hash_modulo(drv, &self.layout.store_dir, false, &mut |p| {
-                modulos.get(p).cloned().ok_or_else(|| {
-                    derivation::Error::Input(p.clone(), "its hash is not known".to_owned())
-                })
-            })?;
-            drop(modulos);
-            self.modulos.lock().insert(top.clone(), hash);
-            todo.pop();
-        }
-        self.modulos.lock().get(path).cloned().ok_or_else(|| {
-            derivation::Error::Input(path.clone(), "its hash is not known".to_owned())
-        })
     }
 
     pub(super) fn add_sigs(

@@ -16,41 +16,12 @@ use super::{LocalStore, runtime_roots};
 use crate::error::{Error, Result};
 use crate::fs::{create_dirs, read_link, replace_symlink};
 use crate::layout::canonical;
+use crate::store::Store as _;
 
 /// Roots: the paths that are kept, with what keeps each (links, or `{temp:PID}`).
 pub type Roots = BTreeMap<StorePath, BTreeSet<String>>;
 
 impl LocalStore {
-    /// Makes the user's link `root` point to `path` and registers it as an indirect root. Gives the
-    /// link's full path.
-    ///
-    /// # Errors
-    /// If `root` is in the store, or something is there that is no link into the store.
-    pub fn add_perm_root(&self, path: &StorePath, root: &Path) -> Result<PathBuf> {
-        let root = std::path::absolute(root).map_err(Error::io("finding", root))?;
-        let root = canonical(root.as_os_str());
-        if self.is_in_store(&root) {
-            return Err(Error::RootInStore { path: root });
-        }
-        self.add_temporary_root(path)?;
-        let there = root.symlink_metadata().is_ok();
-        let target = read_link(&root)?;
-        let ours = target.as_ref().is_some_and(|target| self.is_in_store(target));
-        if there && !ours {
-            return Err(Error::LinkExists { path: root });
-        }
-        if let Some(parent) = root.parent() {
-            create_dirs(parent)?;
-        }
-        let wanted = PathBuf::from(self.print(path));
-        // A link that is right stays: its folder may be a source that others look at.
-        if target.as_ref() != Some(&wanted) {
-            replace_symlink(&wanted, &root)?;
-        }
-        self.add_indirect_root(&root)?;
-        Ok(root)
-    }
-
     /// Registers the link `root` (a full path) as an indirect root.
     ///
     /// # Errors
@@ -178,12 +149,5 @@ impl LocalStore {
             self.info(format!("skipping invalid root from {link:?} to {target:?}"));
         }
         Ok(())
-    }
-
-    /// Whether a path is below the logical store folder.
-    #[must_use]
-    pub fn is_in_store(&self, path: &Path) -> bool {
-        path.strip_prefix(self.layout.store_dir.as_str())
-            .is_ok_and(|rest| !rest.as_os_str().is_empty())
     }
 }

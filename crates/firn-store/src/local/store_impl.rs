@@ -7,12 +7,17 @@ use std::sync::Arc;
 
 use firn_model::content_address::Method;
 use firn_model::derivation::Derivation;
-use firn_model::hash::HashAlgo;
+use firn_model::hash::{Hash, HashAlgo};
 use firn_model::path_info::PathInfo;
+use firn_model::realisation::{DrvOutput, Realisation};
 use firn_model::signature::Signature;
 use firn_model::store_path::{StoreDir, StorePath};
 
-use super::LocalStore;
+use super::gc::{GcOptions, GcResults};
+use super::optimise::OptimiseStats;
+use super::roots::Roots;
+use super::verify::RepairHook;
+use super::{LocalStore, NewDerivation};
 use crate::error::{Error, Result};
 use crate::store::{Repair, SourceFilter, Store};
 
@@ -57,14 +62,12 @@ impl Store for LocalStore {
         &self,
         drv: &StorePath,
     ) -> Result<BTreeMap<String, Option<StorePath>>> {
-        let mut outputs = self.outputs_of(drv)?;
-        if outputs.is_empty() {
-            // outputs whose paths are not known before the build are not in the database
-            for name in self.read_derivation(drv)?.outputs.into_keys() {
-                outputs.insert(name, None);
-            }
+        // outputs whose paths are not known before the build are not in the table of outputs
+        let outputs = self.outputs_of(drv)?;
+        if !outputs.is_empty() {
+            return Ok(outputs);
         }
-        Ok(outputs)
+        self.known_outputs(&self.read_derivation(drv)?)
     }
 
     fn add_text(
@@ -138,15 +141,59 @@ impl Store for LocalStore {
             .map_err(|e| Error::InFile { path: file, source: e.into() })
     }
 
+    fn fill_output_paths(&self, drv: &mut Derivation) -> Result<()> {
+        self.modulos.fill_output_paths(self, drv)
+    }
+
     fn real_path(&self, path: &StorePath) -> PathBuf {
         self.layout.real_path(path)
+    }
+
+    fn output_ids(&self, drv: &Derivation) -> Result<BTreeMap<String, DrvOutput>> {
+        self.modulos.output_ids(self, drv)
+    }
+
+    fn query_realisation(&self, id: &DrvOutput) -> Result<Option<Realisation>> {
+        self.realisation_of(id)
+    }
+
+    fn register_realisation(&self, realisation: &Realisation) -> Result<()> {
+        self.keep_realisation(realisation)
     }
 
     fn build_log(&self, drv: &StorePath) -> Result<Option<Vec<u8>>> {
         self.read_log(drv)
     }
 
+    fn add_derivations(&self, derivations: &[NewDerivation]) -> Result<()> {
+        Self::add_derivations(self, derivations)
+    }
+
     fn add_build_log(&self, drv: &StorePath, log: &[u8]) -> Result<()> {
-        LocalStore::add_build_log(self, drv, log)
+        Self::add_build_log(self, drv, log)
+    }
+
+    fn add_indirect_root(&self, root: &Path) -> Result<()> {
+        Self::add_indirect_root(self, root)
+    }
+
+    fn find_roots(&self) -> Result<Roots> {
+        Self::find_roots(self)
+    }
+
+    fn collect_garbage_into(&self, options: &GcOptions, results: &mut GcResults) -> Result<()> {
+        Self::collect_garbage_into(self, options, results)
+    }
+
+    fn optimise(&self) -> Result<OptimiseStats> {
+        Self::optimise(self)
+    }
+
+    fn verify(&self, check_contents: bool, repair: Option<&mut RepairHook<'_>>) -> Result<bool> {
+        Self::verify(self, check_contents, repair)
+    }
+
+    fn check_path(&self, path: &StorePath) -> Result<Option<Hash>> {
+        Self::check_path(self, path)
     }
 }

@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::fs::lock::PathLocks;
 use crate::fs::{create_dirs, read_link, replace_symlink};
 use crate::layout::{Environment, StoreLayout};
-use crate::local::LocalStore;
+use crate::store::Store;
 
 /// A generation of a profile.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -150,9 +150,9 @@ pub fn generations(profile: &Path) -> Result<Generations> {
 ///
 /// # Errors
 /// If the link cannot be made.
-pub fn create_generation(store: &LocalStore, profile: &Path, path: &StorePath) -> Result<PathBuf> {
+pub fn create_generation(store: &dyn Store, profile: &Path, path: &StorePath) -> Result<PathBuf> {
     let last = generations(profile)?.all.pop();
-    let printed = store.layout().store_dir.print(path);
+    let printed = store.store_dir().print(path);
     if let Some(last) = &last
         && read_link(&last.path)?.as_deref() == Some(Path::new(&printed))
     {
@@ -180,7 +180,7 @@ pub fn switch_link(profile: &Path, target: &Path) -> Result<()> {
 ///
 /// # Errors
 /// If the links cannot be made.
-pub fn set(store: &LocalStore, profile: &Path, path: &StorePath) -> Result<PathBuf> {
+pub fn set(store: &dyn Store, profile: &Path, path: &StorePath) -> Result<PathBuf> {
     if let Some(dir) = profile.parent() {
         create_dirs(dir)?;
     }

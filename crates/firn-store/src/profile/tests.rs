@@ -1,4 +1,5 @@
 use super::*;
+use crate::LocalStore;
 use crate::store::{Repair, Store as _};
 
 struct Case {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use firn_build::{DerivedPath, build_paths};
+use firn_build::DerivedPath;
 use firn_eval::packages::Package;
 use firn_eval::position::PosId;
 use firn_event::Level;
@@ -56,7 +56,9 @@ pub fn bundle(call: &mut Call<'_>) -> Outcome {
         Ok((package.drv_path(vm)?, package.out_path(vm)?, package.name(vm)?))
     })?;
     let bench = call.bench()?;
-    build_paths(&bench.store, &[DerivedPath::all_outputs(drv)], &bench.options, bench.logger())
+    bench
+        .store
+        .build(&[DerivedPath::all_outputs(drv)], &bench.options, bench.logger())
         .map_err(|e| super::realise::failure(&e))?;
     let link = call.given.value("out-link").unwrap_or(&name);
     bench.store.add_perm_root(&out, &current_dir().join(link))?;

@@ -6,13 +6,12 @@ use std::io::Write as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::sync::Arc;
 
-use firn_build::{DerivedPath, OutputsSpec};
+use firn_build::DerivedPath;
 use firn_eval::io::EvalIo;
 use firn_eval::value::Set;
 use firn_eval::{Settings, Vm};
 use firn_eval_cache::{EvalCache, Record, RecordingIo};
 use firn_model::{StoreDir, StorePath};
-use firn_store::{LocalStore, Store as _};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -20,6 +19,7 @@ use super::call::{Call, Stop};
 use super::flags::{EVALUATION, INSTALLABLES, LOCKING};
 use crate::common::eval::{Session, current_dir};
 use crate::common::legacy::{Failure, Outcome, fail};
+use crate::common::store::AnyStore;
 
 /// Flags whose values come from elsewhere, or that ask for fresh answers.
 const UNCACHED: [&str; 5] = ["debugger", "refresh", "repair", "arg-from-file", "arg-from-stdin"];
@@ -105,7 +105,7 @@ impl Call<'_> {
     fn question(
         &self,
         session: &Session,
-        store: &LocalStore,
+        store: &AnyStore,
         settings: &Settings,
         question: &str,
     ) -> String {
@@ -167,7 +167,7 @@ impl Call<'_> {
 /// Keeps an answer together with those store paths in it that are valid now.
 fn keep<T: Serialize>(
     cache: &EvalCache,
-    store: &LocalStore,
+    store: &AnyStore,
     question: &str,
     answer: &T,
     record: Record,
@@ -204,25 +204,19 @@ fn program() -> String {
 
 /// A derived path as a text, like `/nix/store/….drv^out`.
 pub fn print_derived(dir: &StoreDir, path: &DerivedPath) -> String {
-    match path {
-        DerivedPath::Opaque(path) => dir.print(path),
-        DerivedPath::Built { drv, outputs: OutputsSpec::All } => format!("{}^*", dir.print(drv)),
-        DerivedPath::Built { drv, outputs: OutputsSpec::Names(names) } => {
-            let names: Vec<&str> = names.iter().map(String::as_str).collect();
-            format!("{}^{}", dir.print(drv), names.join(","))
-        }
-    }
+    path.print(dir)
 }
 
 /// The derived path that [`print_derived`] made a text of.
 pub fn parse_derived(dir: &StoreDir, text: &str) -> Outcome<DerivedPath> {
-    let parse = |text: &str| dir.parse(text).map_err(|e| Failure::Message(e.to_string()));
-    match super::installables::split_outputs(text)? {
-        (path, None) => Ok(DerivedPath::Opaque(parse(path)?)),
-        (path, Some(outputs)) if path.ends_with(".drv") => {
-            Ok(DerivedPath::Built { drv: parse(path)?, outputs })
+    let path = DerivedPath::parse(text, dir).map_err(|e| Failure::Message(e.to_string()))?;
+    match &path {
+        DerivedPath::Built { drv, .. } | DerivedPath::Dynamic { drv, .. }
+            if !drv.is_derivation() =>
+        {
+            fail(format!("'{}' is not a derivation and has no outputs", dir.print(drv)))
         }
-        (path, Some(_)) => fail(format!("'{path}' is not a derivation and has no outputs")),
+        _ => Ok(path),
     }
 }
 
@@ -237,6 +231,7 @@ mod tests {
             "/nix/store/00000000000000000000000000000000-a",
             "/nix/store/00000000000000000000000000000000-a.drv^*",
             "/nix/store/00000000000000000000000000000000-a.drv^dev,out",
+            "/nix/store/00000000000000000000000000000000-a.drv^out^dev,out",
         ] {
             assert_eq!(print_derived(&dir, &parse_derived(&dir, text).unwrap()), text);
         }

@@ -8,7 +8,6 @@ use firn_eval::io::EvalIo;
 use firn_eval::value::Set;
 use firn_eval::{Error, Kind, Vm};
 use firn_event::Level;
-use firn_store::LocalStore;
 use firn_ui::LogFormat;
 
 use super::flags::Given;
@@ -17,6 +16,7 @@ use super::flakes::Targets;
 use crate::common::build::Workbench;
 use crate::common::eval::{AutoArg, EvalArgs, Session};
 use crate::common::legacy::{Common, Failure, Outcome, stderr_logger, usage};
+use crate::common::store::AnyStore;
 
 /// One run of a command.
 pub struct Call<'a> {
@@ -32,7 +32,7 @@ pub struct Call<'a> {
     pub wanted: Wanted,
     /// Whether there were such settings.
     pub took_settings: bool,
-    store: Option<Arc<LocalStore>>,
+    store: Option<AnyStore>,
 }
 
 impl<'a> Call<'a> {
@@ -62,17 +62,17 @@ impl<'a> Call<'a> {
     }
 
     /// The store that flags, settings and environment select.
-    pub fn store(&mut self) -> Outcome<Arc<LocalStore>> {
+    pub fn store(&mut self) -> Outcome<AnyStore> {
         if let Some(store) = &self.store {
-            return Ok(Arc::clone(store));
+            return Ok(store.clone());
         }
-        let store = Arc::new(self.common.open_store()?);
-        self.store = Some(Arc::clone(&store));
+        let store = self.common.open_store()?;
+        self.store = Some(store.clone());
         Ok(store)
     }
 
     /// Takes this store for the one to ask.
-    pub fn use_store(&mut self, store: Arc<LocalStore>) {
+    pub fn use_store(&mut self, store: AnyStore) {
         self.store = Some(store);
     }
 

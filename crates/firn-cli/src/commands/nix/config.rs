@@ -1,6 +1,5 @@
 //! `nix config`.
 
-use firn_store::Store as _;
 use firn_store::settings::{Kind, find};
 use serde_json::{Map, Value, json};
 

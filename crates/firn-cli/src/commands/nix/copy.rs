@@ -1,16 +1,15 @@
 //! `nix copy` between stores on this machine.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use firn_event::Level;
 use firn_model::StorePath;
-use firn_store::layout::{Location, locate};
-use firn_store::{ClosureOptions, LocalStore, Repair, Store as _, StoreOptions};
+use firn_store::{ClosureOptions, Repair};
 
 use super::call::Call;
 use super::flags::{Flag, flag, option};
 use crate::common::legacy::{Outcome, fail, usage};
+use crate::common::store::AnyStore;
 
 /// Flags of `nix copy`.
 #[rustfmt::skip]
@@ -22,37 +21,21 @@ pub const FLAGS: &[Flag] = &[
     flag("substitute-on-destination", Some('s'), "let the destination use its substituters"),
 ];
 
-/// Opens a store on this machine.
-pub fn open(call: &Call<'_>, uri: &str) -> Outcome<Arc<LocalStore>> {
-    let located = locate(&call.common.env, Some(uri))?;
-    match located.store {
-        Location::Local { layout, read_only } => {
-            let mut options =
-                StoreOptions::from_settings(&call.common.settings, call.common.logger());
-            options.read_only = read_only;
-            Ok(Arc::new(LocalStore::open(layout, options)?))
-        }
-        Location::Daemon { .. } | Location::Other(_) => {
-            fail(format!("'{uri}': only stores on this machine can be copied to and from yet"))
-        }
-    }
-}
-
 /// `nix copy`.
 pub fn run(call: &mut Call<'_>) -> Outcome {
     let (from, to) = (call.given.value("from"), call.given.value("to"));
     if from.is_none() && to.is_none() {
         return usage("you must pass '--from' and/or '--to'");
     }
-    let from = from.map(|uri| open(call, uri)).transpose()?;
-    let to = to.map(|uri| open(call, uri)).transpose()?;
+    let from = from.map(|uri| call.common.open_store_at(Some(uri))).transpose()?;
+    let to = to.map(|uri| call.common.open_store_at(Some(uri))).transpose()?;
     if let Some(from) = &from {
-        call.use_store(Arc::clone(from));
+        call.use_store(from.clone());
     }
     let source = call.store()?;
     let target = match to {
         Some(to) => to,
-        None => Arc::new(call.common.open_store()?),
+        None => call.common.open_store()?,
     };
     if source.store_dir() != target.store_dir() {
         return fail(format!(
@@ -95,7 +78,7 @@ pub fn run(call: &mut Call<'_>) -> Outcome {
 }
 
 /// Copies one path; its references are valid in the target.
-pub fn copy_one(source: &LocalStore, target: &LocalStore, path: &StorePath) -> Outcome {
+pub fn copy_one(source: &AnyStore, target: &AnyStore, path: &StorePath) -> Outcome {
     let mut info = (*source.path_info(path)?).clone();
     // what was built elsewhere is only as trusted as its signatures
     info.ultimate = false;

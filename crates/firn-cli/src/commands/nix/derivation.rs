@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io::Read as _;
 
 use firn_model::derivation::{Derivation, JSON_VERSION};
-use firn_store::{ClosureOptions, Repair, Store as _};
+use firn_store::{ClosureOptions, Repair};
 use serde_json::{Map, Value, json};
 
 use super::call::Call;

@@ -11,7 +11,6 @@ use firn_event::Level;
 use firn_flake::LockedFlake;
 use firn_model::StorePath;
 use firn_model::input::FlakeRef;
-use firn_store::Store as _;
 use serde::{Deserialize, Serialize};
 
 use super::cached::{parse_derived, print_derived};
@@ -264,6 +263,11 @@ fn shell(call: &mut Call<'_>, session: &Session) -> Outcome<Shell> {
     for path in &paths {
         match path {
             DerivedPath::Built { drv, .. } => derivations.insert(drv.clone()),
+            DerivedPath::Dynamic { .. } => {
+                return fail(format!(
+                    "'{shown}' is an output of a dynamic derivation, of which there is no shell"
+                ));
+            }
             DerivedPath::Opaque(path) if path.is_derivation() => derivations.insert(path.clone()),
             DerivedPath::Opaque(path) => match store.path_info(path)?.deriver.clone() {
                 Some(drv) => derivations.insert(drv),
@@ -289,7 +293,7 @@ fn made(call: &mut Call<'_>, path: &StorePath, found: Found) -> Outcome<Shell> {
     let store = call.store()?;
     if let Some(profile) = call.given.value("profile") {
         let profile = absolute(profile)?;
-        firn_store::profile::set(&store, &profile, path)?;
+        firn_store::profile::set(&*store, &profile, path)?;
     }
     let file = store.layout().real_path(path);
     let text = std::fs::read(&file)
@@ -312,7 +316,7 @@ fn build_environment(
     let question = format!("environment {}", dir.print(drv));
     let made = call.remembered(session, &question, |_| {
         let derivation = store.read_derivation(drv)?;
-        let (path, made) = environment_derivation(&store, &derivation).map_err(message)?;
+        let (path, made) = environment_derivation(&*store, &derivation).map_err(message)?;
         let outputs = made.output_paths(&dir).map_err(|e| Failure::Message(e.to_string()))?;
         let outputs = outputs.into_values().flatten().map(|path| dir.print(&path)).collect();
         Ok(Made { derivation: dir.print(&path), outputs })

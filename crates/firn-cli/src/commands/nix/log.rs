@@ -1,9 +1,8 @@
 //! `nix log`.
 
-use firn_store::Store as _;
-
 use super::call::Call;
 use crate::common::legacy::{Outcome, fail};
+use crate::common::store::AnyStore;
 
 /// `nix log`.
 pub fn run(call: &mut Call<'_>) -> Outcome {
@@ -32,6 +31,6 @@ pub fn run(call: &mut Call<'_>) -> Outcome {
     Ok(())
 }
 
-fn shown(store: &firn_store::LocalStore, path: &firn_model::StorePath) -> String {
+fn shown(store: &AnyStore, path: &firn_model::StorePath) -> String {
     store.store_dir().print(path)
 }

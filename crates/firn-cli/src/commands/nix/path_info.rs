@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 
 use firn_model::StorePath;
+use firn_store::ClosureOptions;
 use firn_store::local::gc::render_size;
-use firn_store::{ClosureOptions, LocalStore, Store as _};
 use serde_json::{Map, Value, json};
 
 use super::call::Call;
 use super::flags::{Flag, flag, option};
 use crate::common::legacy::{Outcome, fail, stderr_logger};
+use crate::common::store::AnyStore;
 
 /// Flags of `nix path-info`.
 #[rustfmt::skip]
@@ -100,7 +101,7 @@ pub fn run(call: &mut Call<'_>) -> Outcome {
     Ok(())
 }
 
-fn closure_size(store: &LocalStore, path: &StorePath) -> Outcome<u64> {
+fn closure_size(store: &AnyStore, path: &StorePath) -> Outcome<u64> {
     let mut sum = 0;
     let start = BTreeSet::from([path.clone()]);
     for member in store.compute_closure(&start, ClosureOptions::default())? {
@@ -110,7 +111,7 @@ fn closure_size(store: &LocalStore, path: &StorePath) -> Outcome<u64> {
 }
 
 /// What is known of a path; null if it is not valid. Defined in the Nix manual, "Store Object Info JSON".
-fn to_json(store: &LocalStore, path: &StorePath, version: u8) -> Outcome<Value> {
+fn to_json(store: &AnyStore, path: &StorePath, version: u8) -> Outcome<Value> {
     let Some(info) = store.query_path_info(path)? else { return Ok(Value::Null) };
     let dir = store.store_dir();
     let shown = |p: &StorePath| -> Value {

@@ -9,7 +9,6 @@ use firn_build::DerivedPath;
 use firn_eval::position::PosId;
 use firn_eval::{Value, Vm, packages};
 use firn_model::{StoreDir, StorePath};
-use firn_store::{LocalStore, Store as _};
 use firn_syntax::Symbol;
 
 use super::cached::{parse_derived, print_derived};
@@ -19,6 +18,7 @@ use super::flags::{Flag, REST, option};
 use super::flakes::Targets;
 use super::installables::Installable;
 use crate::common::legacy::{Failure, Outcome, fail, usage};
+use crate::common::store::AnyStore;
 
 /// What `nix shell` runs.
 pub const COMMAND: &[Flag] =
@@ -152,14 +152,11 @@ pub fn application(vm: &mut Vm, value: Value, shown: &str) -> Result<Application
 }
 
 fn derived(element: &firn_eval::context::Element) -> Option<DerivedPath> {
-    use firn_eval::context::{DerivedPath as Path, Element};
+    use firn_eval::context::Element;
     match element {
         Element::Opaque(path) => Some(DerivedPath::Opaque(path.clone())),
         Element::DrvDeep(drv) => Some(DerivedPath::all_outputs(drv.clone())),
-        Element::Built { drv: Path::Opaque(drv), output } => {
-            Some(DerivedPath::output(drv.clone(), output))
-        }
-        Element::Built { .. } => None,
+        Element::Built { drv, output } => Some(crate::common::build::output_of(drv, output)),
     }
 }
 
@@ -203,7 +200,7 @@ pub fn shell(call: &mut Call<'_>) -> Outcome {
 }
 
 /// Where a path in the store leads through symlinks, whether or not something is there.
-fn resolve(store: &LocalStore, path: &Path) -> PathBuf {
+fn resolve(store: &AnyStore, path: &Path) -> PathBuf {
     // as many links as the kernel would follow
     const MOST_LINKS: usize = 40;
     let mut rest: VecDeque<OsString> = path.iter().map(OsString::from).collect();
@@ -234,7 +231,7 @@ fn resolve(store: &LocalStore, path: &Path) -> PathBuf {
 }
 
 /// Where a path really is.
-fn in_place(store: &LocalStore, path: &Path) -> PathBuf {
+fn in_place(store: &AnyStore, path: &Path) -> PathBuf {
     match path.strip_prefix(store.store_dir().as_str()) {
         Ok(rest) => store.layout().real_store_dir.join(rest),
         Err(_) => path.to_owned(),
@@ -242,7 +239,7 @@ fn in_place(store: &LocalStore, path: &Path) -> PathBuf {
 }
 
 /// What a package wants to be in the environment with it.
-fn propagated(store: &LocalStore, list: &Path) -> Outcome<Vec<StorePath>> {
+fn propagated(store: &AnyStore, list: &Path) -> Outcome<Vec<StorePath>> {
     let Ok(text) = std::fs::read_to_string(in_place(store, list)) else { return Ok(Vec::new()) };
     text.split_ascii_whitespace()
         .map(|p| store.store_dir().parse(p).map_err(|e| Failure::Message(e.to_string())))

@@ -7,13 +7,14 @@ use std::path::Path;
 
 use firn_event::Level;
 use firn_model::StorePath;
+use firn_store::ClosureOptions;
 use firn_store::local::gc::render_size;
-use firn_store::{ClosureOptions, LocalStore, Store as _};
 
 use super::call::Call;
 use super::flags::{Flag, flag};
 use super::installables::outputs;
 use crate::common::legacy::{Outcome, usage};
+use crate::common::store::AnyStore;
 
 /// Flags of `nix why-depends`.
 #[rustfmt::skip]
@@ -98,7 +99,7 @@ pub fn run(call: &mut Call<'_>) -> Outcome {
 }
 
 struct Tree<'a> {
-    store: &'a LocalStore,
+    store: &'a AnyStore,
     graph: &'a BTreeMap<StorePath, BTreeSet<StorePath>>,
     distance: &'a BTreeMap<StorePath, usize>,
     dependency: &'a StorePath,
@@ -151,7 +152,7 @@ impl Tree<'_> {
 }
 
 /// Where in the files of `path` the hash of `reference` is, with what is around it.
-fn hits(store: &LocalStore, path: &StorePath, reference: &StorePath) -> Outcome<Vec<String>> {
+fn hits(store: &AnyStore, path: &StorePath, reference: &StorePath) -> Outcome<Vec<String>> {
     let mut found = Vec::new();
     let root = store.real_path(path);
     search(&root, &root, reference.hash_part().as_bytes(), &mut found).map_err(|e| {
@@ -197,7 +198,7 @@ fn search(root: &Path, at: &Path, hash: &[u8], found: &mut Vec<String>) -> std::
 /// The packages of a closure by name and version, with the sizes of their paths.
 type Packages = BTreeMap<String, BTreeMap<String, BTreeMap<StorePath, u64>>>;
 
-fn packages(store: &LocalStore, root: &StorePath) -> Outcome<Packages> {
+fn packages(store: &AnyStore, root: &StorePath) -> Outcome<Packages> {
     let mut all = Packages::new();
     for path in store.compute_closure(&[root.clone()].into(), ClosureOptions::default())? {
         let name = without_output(path.name());
@@ -237,7 +238,7 @@ pub fn diff_closures(call: &mut Call<'_>) -> Outcome {
 
 /// Writes what packages and versions two closures differ in.
 pub fn print_diff(
-    store: &LocalStore,
+    store: &AnyStore,
     before: &StorePath,
     after: &StorePath,
     indent: &str,

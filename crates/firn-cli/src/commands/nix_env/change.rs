@@ -7,7 +7,7 @@ use firn_build::{DerivedPath, OutputsSpec};
 use firn_eval::Vm;
 use firn_eval::position::PosId;
 use firn_event::Level;
-use firn_store::{Store as _, profile};
+use firn_store::profile;
 
 use super::environment::{build, create, token};
 use super::item::Item;
@@ -281,7 +281,7 @@ impl Change<'_> {
         }
         build(vm, self.bench, &[wanted])?;
         let path = item.out_path(vm)?;
-        profile::set(&self.bench.store, self.profile, &path).map_err(Failure::from)?;
+        profile::set(&*self.bench.store, self.profile, &path).map_err(Failure::from)?;
         Ok(())
     }
 }

@@ -4,13 +4,13 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use firn_build::{DerivedPath, build_paths};
+use firn_build::DerivedPath;
 use firn_eval::context::{ContextBuilder, Element};
 use firn_eval::position::PosId;
 use firn_eval::value::{List, SetBuilder};
 use firn_eval::{Value, Vm, packages, print};
 use firn_event::Level;
-use firn_store::{Repair, Store as _, profile};
+use firn_store::{Repair, profile};
 use firn_syntax::{Origin, Symbol};
 
 use super::item::Item;
@@ -151,7 +151,7 @@ pub fn create(
         );
         return Ok(false);
     }
-    let generation = profile::create_generation(store, profile, &out).map_err(Failure::from)?;
+    let generation = profile::create_generation(&**store, profile, &out).map_err(Failure::from)?;
     profile::switch_link(profile, &generation).map_err(Failure::from)?;
     Ok(true)
 }
@@ -162,7 +162,9 @@ pub fn build(vm: &mut Vm, bench: &Workbench, wanted: &[DerivedPath]) -> Result<(
         return Ok(());
     }
     vm.shared.io.flush()?;
-    build_paths(&bench.store, wanted, &bench.options, bench.logger())
+    bench
+        .store
+        .build(wanted, &bench.options, bench.logger())
         .map_err(|e| crate::commands::nix::build_failure(&e))?;
     Ok(())
 }

@@ -293,13 +293,9 @@ fn packages(
     }
     let profile = profile_path(common, options.profile.as_deref())?;
     let expression = default_expression(common);
-    let store = Arc::new(common.open_store()?);
-    let bench = Workbench::with(
-        Arc::clone(&store),
-        common.build_options(),
-        common.display(),
-        &common.settings,
-    );
+    let store = common.open_store()?;
+    let bench =
+        Workbench::with(store.clone(), common.build_options(), common.display(), &common.settings);
     let eval = std::mem::take(&mut options.eval);
     let session = Session::with(common.settings.clone(), common.env.clone(), eval);
     let settings = session.eval_settings(operation == Operation::Query);

@@ -8,7 +8,6 @@ use firn_eval::context::ContextBuilder;
 use firn_eval::position::PosId;
 use firn_eval::{Value, View, Vm};
 use firn_model::StorePath;
-use firn_store::Store as _;
 use serde_json::{Map, Value as Json, json};
 
 use super::item::Item;

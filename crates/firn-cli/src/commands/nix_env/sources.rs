@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use firn_eval::text::{regex::Regex, version};
 use firn_eval::value::Set;
 use firn_eval::{Value, Vm, packages};
-use firn_store::{LocalStore, Store as _};
 use firn_syntax::Origin;
 
 use super::item::{Item, split_name};
 use crate::commands::nix::Stop;
 use crate::common::eval::current_dir;
 use crate::common::legacy::Failure;
+use crate::common::store::AnyStore;
 use crate::common::store_paths::follow_links;
 
 /// What arguments of `--install` and its like are.
@@ -43,7 +43,7 @@ pub struct Sources<'a> {
     /// For functions on the way to packages.
     pub args: Set,
     /// The store.
-    pub store: &'a LocalStore,
+    pub store: &'a AnyStore,
     /// Tells warnings.
     pub warn: &'a dyn Fn(String),
 }

@@ -6,12 +6,13 @@ use std::path::Path;
 use firn_model::content_address::{ContentAddress, Method};
 use firn_model::hash::{Hash, HashAlgo};
 use firn_model::store_path::References;
-use firn_store::{LocalStore, Repair, Store as _};
+use firn_store::Repair;
 
 use super::Call;
 use crate::common::legacy::{Failure, Outcome, absolute, usage};
+use crate::common::store::AnyStore;
 
-pub fn add(store: &LocalStore, call: &mut Call<'_>) -> Outcome {
+pub fn add(store: &AnyStore, call: &mut Call<'_>) -> Outcome {
     call.no_flags()?;
     for file in &call.args {
         let path = add_one(store, file, Method::Nar, HashAlgo::Sha256)?;
@@ -20,7 +21,7 @@ pub fn add(store: &LocalStore, call: &mut Call<'_>) -> Outcome {
     Ok(())
 }
 
-pub fn add_fixed(store: &LocalStore, call: &mut Call<'_>) -> Outcome {
+pub fn add_fixed(store: &AnyStore, call: &mut Call<'_>) -> Outcome {
     let method = method(call)?;
     let mut args = call.args.iter();
     let Some(algo) = args.next() else { return usage("first argument must be hash algorithm") };
@@ -32,7 +33,7 @@ pub fn add_fixed(store: &LocalStore, call: &mut Call<'_>) -> Outcome {
     Ok(())
 }
 
-fn add_one(store: &LocalStore, file: &str, method: Method, algo: HashAlgo) -> Outcome<String> {
+fn add_one(store: &AnyStore, file: &str, method: Method, algo: HashAlgo) -> Outcome<String> {
     let source = absolute(file)?;
     let name = Path::new(file)
         .file_name()
@@ -44,7 +45,7 @@ fn add_one(store: &LocalStore, file: &str, method: Method, algo: HashAlgo) -> Ou
     Ok(store.store_dir().print(&path))
 }
 
-pub fn print_fixed_path(store: &LocalStore, call: &mut Call<'_>) -> Outcome {
+pub fn print_fixed_path(store: &AnyStore, call: &mut Call<'_>) -> Outcome {
     let method = method(call)?;
     let [algo, hash, name] = &call.args[..] else {
         return usage("'--print-fixed-path' requires three arguments");

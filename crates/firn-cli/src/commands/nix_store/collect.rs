@@ -6,13 +6,13 @@ use std::path::PathBuf;
 
 use firn_event::Level;
 use firn_store::local::gc::{Action, GcOptions, GcResults, render_size};
-use firn_store::{LocalStore, Store as _};
 
 use super::Call;
 use crate::common::legacy::{Outcome, usage};
+use crate::common::store::AnyStore;
 use crate::common::store_paths::follow_links;
 
-pub fn gc(store: &LocalStore, call: &mut Call<'_>) -> Outcome {
+pub fn gc(store: &AnyStore, call: &mut Call<'_>) -> Outcome {
     let mut options = GcOptions::default();
     let mut print_roots = false;
     let mut flags = call.flags.iter();
@@ -75,7 +75,7 @@ pub fn print_freed(out: &mut dyn Write, results: &GcResults) -> Outcome {
     Ok(writeln!(out, "{count} store paths deleted, {} freed", render_size(freed))?)
 }
 
-pub fn delete(store: &LocalStore, call: &mut Call<'_>) -> Outcome {
+pub fn delete(store: &AnyStore, call: &mut Call<'_>) -> Outcome {
     let mut ignore_liveness = false;
     for flag in &call.flags {
         match flag.as_str() {
@@ -95,7 +95,7 @@ pub fn delete(store: &LocalStore, call: &mut Call<'_>) -> Outcome {
     Ok(outcome?)
 }
 
-pub fn optimise(store: &LocalStore, call: &mut Call<'_>) -> Outcome {
+pub fn optimise(store: &AnyStore, call: &mut Call<'_>) -> Outcome {
     if !call.args.is_empty() || !call.flags.is_empty() {
         return usage("no arguments expected");
     }

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::io::Write;
 
 use firn_model::store_path::StorePath;
-use firn_store::{LocalStore, Store as _};
 
 use crate::common::legacy::Outcome;
+use crate::common::store::AnyStore;
 
 /// Prints the tree below `path`; what was printed before is only named.
 pub fn tree(
-    store: &LocalStore,
+    store: &AnyStore,
     path: &StorePath,
     done: &mut BTreeSet<StorePath>,
     out: &mut dyn Write,
@@ -37,7 +37,7 @@ pub fn tree(
 }
 
 /// Prints a graph for Graphviz.
-pub fn dot(store: &LocalStore, roots: BTreeSet<StorePath>, out: &mut dyn Write) -> Outcome {
+pub fn dot(store: &AnyStore, roots: BTreeSet<StorePath>, out: &mut dyn Write) -> Outcome {
     const COLOURS: [&str; 6] = ["black", "red", "green", "blue", "magenta", "burlywood"];
     let mut edges = 0;
     writeln!(out, "digraph G {{")?;
@@ -58,7 +58,7 @@ pub fn dot(store: &LocalStore, roots: BTreeSet<StorePath>, out: &mut dyn Write) 
 }
 
 /// Prints a graph in GraphML.
-pub fn graphml(store: &LocalStore, roots: BTreeSet<StorePath>, out: &mut dyn Write) -> Outcome {
+pub fn graphml(store: &AnyStore, roots: BTreeSet<StorePath>, out: &mut dyn Write) -> Outcome {
     writeln!(
         out,
         "<?xml version='1.0' encoding='utf-8'?>\n\
@@ -91,7 +91,7 @@ pub fn graphml(store: &LocalStore, roots: BTreeSet<StorePath>, out: &mut dyn Wri
 
 /// Goes through everything that `roots` reach, each path once, smallest first.
 fn visit(
-    store: &LocalStore,
+    store: &AnyStore,
     roots: BTreeSet<StorePath>,
     mut each: impl FnMut(&StorePath, &[StorePath]) -> Outcome,
 ) -> Outcome {

@@ -13,12 +13,11 @@ use std::io::{IsTerminal as _, Read as _, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use firn_store::LocalStore;
-
 pub use collect::{max_freed, print_freed};
 pub use realise::repair;
 
 use crate::common::legacy::{self, Common, Failure, Outcome, Taken, absolute, usage};
+use crate::common::store::AnyStore;
 
 /// What an operation gets.
 struct Call<'a> {
@@ -170,7 +169,7 @@ fn main(args: Vec<OsString>, out: &mut dyn Write) -> Outcome {
     }
 }
 
-fn with_store(chosen: Operation, store: &LocalStore, call: &mut Call<'_>) -> Outcome {
+fn with_store(chosen: Operation, store: &AnyStore, call: &mut Call<'_>) -> Outcome {
     match chosen {
         Operation::Realise => realise::realise(store, call),
         Operation::Add => add::add(store, call),

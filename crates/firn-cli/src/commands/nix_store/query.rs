@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use firn_model::store_path::StorePath;
-use firn_store::{ClosureOptions, LocalStore, Store as _};
+use firn_store::ClosureOptions;
 
 use super::{Call, graph, realise};
 use crate::common::legacy::{Outcome, fail, usage};
+use crate::common::store::AnyStore;
 use crate::common::store_paths::{follow_links, parse};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,7 +92,7 @@ fn asked(call: &mut Call<'_>) -> Outcome<Asked> {
     Ok(asked)
 }
 
-pub fn query(store: &LocalStore, call: &mut Call<'_>) -> Outcome {
+pub fn query(store: &AnyStore, call: &mut Call<'_>) -> Outcome {
     let asked = asked(call)?;
     let print = |p: &StorePath| store.store_dir().print(p);
     let args = std::mem::take(&mut call.args);
@@ -170,8 +171,8 @@ pub fn query(store: &LocalStore, call: &mut Call<'_>) -> Outcome {
             let start = selected(call, asked.use_output)?.into_iter().flatten().collect();
             let options = ClosureOptions {
                 flip: true,
-                include_outputs: store.options().keep_outputs,
-                include_derivers: store.options().keep_derivations,
+                include_outputs: call.common.settings.bool("keep-outputs"),
+                include_derivers: call.common.settings.bool("keep-derivations"),
             };
             let referrers = store.compute_closure(&start, options)?;
             for (path, links) in store.find_roots()? {
@@ -186,7 +187,7 @@ pub fn query(store: &LocalStore, call: &mut Call<'_>) -> Outcome {
     Ok(())
 }
 
-fn related(store: &LocalStore, path: &StorePath, asked: &Asked) -> Outcome<BTreeSet<StorePath>> {
+fn related(store: &AnyStore, path: &StorePath, asked: &Asked) -> Outcome<BTreeSet<StorePath>> {
     let start = || [path.clone()].into();
     Ok(match asked.query {
         Query::Requisites => store.compute_closure(
@@ -203,7 +204,7 @@ fn related(store: &LocalStore, path: &StorePath, asked: &Asked) -> Outcome<BTree
     })
 }
 
-fn print_sorted(store: &LocalStore, call: &mut Call<'_>, paths: &BTreeSet<StorePath>) -> Outcome {
+fn print_sorted(store: &AnyStore, call: &mut Call<'_>, paths: &BTreeSet<StorePath>) -> Outcome {
     for path in store.topo_sort(paths)?.iter().rev() {
         writeln!(call.out, "{}", store.store_dir().print(path))?;
     }
@@ -212,7 +213,7 @@ fn print_sorted(store: &LocalStore, call: &mut Call<'_>, paths: &BTreeSet<StoreP
 
 /// The outputs of a derivation if they are asked for, else the path itself.
 fn outputs_or_self(
-    store: &LocalStore,
+    store: &AnyStore,
     call: &mut Call<'_>,
     path: StorePath,
     use_output: bool,
@@ -238,7 +239,7 @@ fn outputs_or_self(
     Ok(outputs.into_values().flatten().collect())
 }
 
-fn print_binding(store: &LocalStore, call: &mut Call<'_>, arg: &str, name: &str) -> Outcome {
+fn print_binding(store: &AnyStore, call: &mut Call<'_>, arg: &str, name: &str) -> Outcome {
     let path = follow_links(store, arg)?;
     let drv_path = if path.is_derivation() {
         path
@@ -264,7 +265,7 @@ fn print_binding(store: &LocalStore, call: &mut Call<'_>, arg: &str, name: &str)
     Ok(writeln!(call.out)?)
 }
 
-pub fn print_env(store: &LocalStore, call: &mut Call<'_>) -> Outcome {
+pub fn print_env(store: &AnyStore, call: &mut Call<'_>) -> Outcome {
     call.no_flags()?;
     let [arg] = &call.args[..] else {
         return usage("'--print-env' requires one derivation store path");
@@ -299,7 +300,7 @@ fn shell_quote(text: &[u8]) -> Vec<u8> {
     out
 }
 
-pub fn read_log(store: &LocalStore, call: &mut Call<'_>) -> Outcome {
+pub fn read_log(store: &AnyStore, call: &mut Call<'_>) -> Outcome {
     call.no_flags()?;
     for arg in &call.args {
         let path = follow_links(store, arg)?;

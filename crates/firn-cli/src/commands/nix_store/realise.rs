@@ -2,19 +2,19 @@
 
 use std::path::PathBuf;
 
-use firn_build::{BuildOptions, DerivedPath, Mode, OutputsSpec, build_paths, plan};
+use firn_build::{BuildOptions, DerivedPath, Mode, OutputsSpec};
 use firn_event::Level;
 use firn_model::store_path::StorePath;
-use firn_store::{LocalStore, Store as _};
 
 use super::Call;
 use crate::common::legacy::{Common, Failure, Outcome, fail, usage};
+use crate::common::store::AnyStore;
 use crate::common::store_paths::{follow_links, follow_links_with_outputs};
 
 /// A path to realise; for a derivation the outputs, all if empty.
 pub type Target = (StorePath, Vec<String>);
 
-pub fn realise(store: &LocalStore, call: &mut Call<'_>) -> Outcome {
+pub fn realise(store: &AnyStore, call: &mut Call<'_>) -> Outcome {
     let (mut dry_run, mut check, mut ignore_unknown) = (false, false, false);
     for flag in &call.flags {
         match flag.as_str() {
@@ -38,7 +38,7 @@ pub fn realise(store: &LocalStore, call: &mut Call<'_>) -> Outcome {
         options.mode = Mode::Check;
     }
     let logger = call.common.logger();
-    let plan = plan(store, &derived(&targets), &options, &logger)?;
+    let plan = store.missing(&derived(&targets), &options, &logger)?;
     if ignore_unknown {
         targets.retain(|(path, _)| !plan.unknown.contains(path));
     }
@@ -67,7 +67,7 @@ pub fn realise(store: &LocalStore, call: &mut Call<'_>) -> Outcome {
 
 /// The results of a target, after making roots for them if that was asked for.
 fn rooted(
-    store: &LocalStore,
+    store: &AnyStore,
     call: &Call<'_>,
     (path, wanted): &Target,
     number: &mut u32,
@@ -103,14 +103,11 @@ fn rooted(
 }
 
 fn outputs(
-    store: &LocalStore,
+    store: &AnyStore,
     drv: &StorePath,
     wanted: &[String],
 ) -> Outcome<Vec<(String, StorePath)>> {
-    let all = store
-        .read_derivation(drv)?
-        .output_paths(store.store_dir())
-        .map_err(|e| Failure::Message(e.to_string()))?;
+    let all = store.known_outputs(&store.read_derivation(drv)?)?;
     let printed = store.store_dir().print(drv);
     if let Some(missing) = wanted.iter().find(|w| !all.contains_key(*w)) {
         return fail(format!("derivation '{printed}' does not have output '{missing}'"));
@@ -143,18 +140,18 @@ fn derived(targets: &[Target]) -> Vec<DerivedPath> {
 }
 
 /// Makes sure that all targets are valid.
-pub fn build(store: &LocalStore, common: &Common, targets: &[Target]) -> Outcome {
+pub fn build(store: &AnyStore, common: &Common, targets: &[Target]) -> Outcome {
     build_with(store, common, targets, &common.build_options())
 }
 
 fn build_with(
-    store: &LocalStore,
+    store: &AnyStore,
     common: &Common,
     targets: &[Target],
     options: &BuildOptions,
 ) -> Outcome {
     let logger = common.logger();
-    match build_paths(store, &derived(targets), options, &logger) {
+    match store.build(&derived(targets), options, &logger) {
         Ok(_) => Ok(()),
         Err(e) => {
             logger.message(Level::Error, e.message);
@@ -164,14 +161,14 @@ fn build_with(
 }
 
 /// Gets a path's contents again.
-pub fn repair(store: &LocalStore, _common: &Common, path: &StorePath) -> firn_store::Result<()> {
+pub fn repair(store: &AnyStore, _common: &Common, path: &StorePath) -> firn_store::Result<()> {
     Err(firn_store::Error::Format(format!(
         "cannot repair path '{}'",
         store.store_dir().print(path)
     )))
 }
 
-pub fn repair_path(store: &LocalStore, call: &mut Call<'_>) -> Outcome {
+pub fn repair_path(store: &AnyStore, call: &mut Call<'_>) -> Outcome {
     call.no_flags()?;
     for arg in &call.args {
         repair(store, call.common, &follow_links(store, arg)?)?;

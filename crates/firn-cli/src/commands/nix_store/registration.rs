@@ -5,33 +5,34 @@ use std::collections::BTreeMap;
 use firn_event::Level;
 use firn_model::hash::HashAlgo;
 use firn_store::fs::{Canonicalise, hash_path};
-use firn_store::{LocalStore, Store as _, registration};
+use firn_store::registration;
 
 use super::{Call, realise};
 use crate::common::legacy::{Failure, Outcome, fail, usage};
+use crate::common::store::AnyStore;
 use crate::common::store_paths::follow_links;
 
-pub fn dump_db(store: &LocalStore, call: &mut Call<'_>) -> Outcome {
+pub fn dump_db(store: &AnyStore, call: &mut Call<'_>) -> Outcome {
     call.no_flags()?;
     if call.args.is_empty() {
         for path in store.query_all_valid_paths()? {
-            call.out.write_all(registration::print(store, &path, true, true)?.as_bytes())?;
+            call.out.write_all(registration::print(&**store, &path, true, true)?.as_bytes())?;
         }
     }
     for arg in &call.args {
         let path = follow_links(store, arg)?;
-        call.out.write_all(registration::print(store, &path, true, true)?.as_bytes())?;
+        call.out.write_all(registration::print(&**store, &path, true, true)?.as_bytes())?;
     }
     Ok(())
 }
 
-pub fn load_db(store: &LocalStore, call: &mut Call<'_>) -> Outcome {
+pub fn load_db(store: &AnyStore, call: &mut Call<'_>) -> Outcome {
     call.no_flags()?;
     call.no_arguments()?;
     register(store, true, true, false)
 }
 
-pub fn register_validity(store: &LocalStore, call: &mut Call<'_>) -> Outcome {
+pub fn register_validity(store: &AnyStore, call: &mut Call<'_>) -> Outcome {
     let (mut reregister, mut hash_given) = (false, false);
     for flag in &call.flags {
         match flag.as_str() {
@@ -44,16 +45,16 @@ pub fn register_validity(store: &LocalStore, call: &mut Call<'_>) -> Outcome {
     register(store, reregister, hash_given, true)
 }
 
-fn register(store: &LocalStore, reregister: bool, hash_given: bool, canonicalise: bool) -> Outcome {
+fn register(store: &AnyStore, reregister: bool, hash_given: bool, canonicalise: bool) -> Outcome {
     let mut infos = BTreeMap::new();
     let mut input = std::io::stdin().lock();
-    while let Some(mut info) = registration::read(store, &mut input, hash_given)? {
+    while let Some(mut info) = registration::read(&**store, &mut input, hash_given)? {
         if store.is_valid(&info.path)? && !reregister {
             continue;
         }
         let real = store.real_path(&info.path);
         if canonicalise {
-            store.canonicalise(&real, &mut Canonicalise::default())?;
+            store.local("registerValidPaths")?.canonicalise(&real, &mut Canonicalise::default())?;
         }
         if !hash_given {
             (info.nar_hash, info.nar_size) = hash_path(&real, HashAlgo::Sha256)?;
@@ -64,7 +65,7 @@ fn register(store: &LocalStore, reregister: bool, hash_given: bool, canonicalise
     Ok(store.register_valid(&infos)?)
 }
 
-pub fn check_validity(store: &LocalStore, call: &mut Call<'_>) -> Outcome {
+pub fn check_validity(store: &AnyStore, call: &mut Call<'_>) -> Outcome {
     let mut print_invalid = false;
     for flag in &call.flags {
         match flag.as_str() {
@@ -86,7 +87,7 @@ pub fn check_validity(store: &LocalStore, call: &mut Call<'_>) -> Outcome {
     Ok(())
 }
 
-pub fn verify(store: &LocalStore, call: &mut Call<'_>) -> Outcome {
+pub fn verify(store: &AnyStore, call: &mut Call<'_>) -> Outcome {
     call.no_arguments()?;
     let (mut check_contents, mut repair) = (false, false);
     for flag in &call.flags {
@@ -97,7 +98,7 @@ pub fn verify(store: &LocalStore, call: &mut Call<'_>) -> Outcome {
         }
     }
     let common = call.common;
-    let mut hook = |store: &LocalStore, path: &_| realise::repair(store, common, path);
+    let mut hook = |_: &firn_store::LocalStore, path: &_| realise::repair(store, common, path);
     let hook: Option<&mut firn_store::local::verify::RepairHook<'_>> =
         if repair { Some(&mut hook) } else { None };
     if store.verify(check_contents, hook)? {
@@ -107,7 +108,7 @@ pub fn verify(store: &LocalStore, call: &mut Call<'_>) -> Outcome {
     Ok(())
 }
 
-pub fn verify_path(store: &LocalStore, call: &mut Call<'_>) -> Outcome {
+pub fn verify_path(store: &AnyStore, call: &mut Call<'_>) -> Outcome {
     if !call.flags.is_empty() {
         return usage("no flags expected");
     }

@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::io::BufReader;
 
 use firn_model::signature::SecretKey;
+use firn_store::export;
 use firn_store::fs::{Restore, dump_path, restore_path, write_atomically};
-use firn_store::{LocalStore, Store as _, export};
 
 use super::Call;
 use crate::common::legacy::{Failure, Outcome, absolute, usage};
+use crate::common::store::AnyStore;
 use crate::common::store_paths::follow_links;
 
 pub fn dump(call: &mut Call<'_>) -> Outcome {
@@ -24,20 +25,20 @@ pub fn restore(call: &Call<'_>) -> Outcome {
     Ok(restore_path(&mut input, &absolute(path)?, Restore::Plain)?)
 }
 
-pub fn export(store: &LocalStore, call: &mut Call<'_>) -> Outcome {
+pub fn export(store: &AnyStore, call: &mut Call<'_>) -> Outcome {
     call.no_flag_at_all()?;
     let mut paths = BTreeSet::new();
     for arg in &call.args {
         paths.insert(follow_links(store, arg)?);
     }
-    Ok(export::export_paths(store, &paths, &mut call.out)?)
+    Ok(export::export_paths(&**store, &paths, &mut call.out)?)
 }
 
-pub fn import(store: &LocalStore, call: &mut Call<'_>) -> Outcome {
+pub fn import(store: &AnyStore, call: &mut Call<'_>) -> Outcome {
     call.no_flag_at_all()?;
     call.no_arguments()?;
     let mut input = BufReader::with_capacity(256 * 1024, std::io::stdin());
-    for path in export::import_paths(store, &mut input)? {
+    for path in export::import_paths(&**store, &mut input)? {
         writeln!(call.out, "{}", store.store_dir().print(&path))?;
     }
     Ok(())

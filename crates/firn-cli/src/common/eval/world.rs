@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::writer::Writer;
+use crate::common::store::AnyStore;
 use firn_eval::context::DerivedPath;
 use firn_eval::io::{
     AddPath, Contents, EvalIo, Fetch, FetchedTree, FileKind, Filter, computed_path,
@@ -14,7 +15,7 @@ use firn_eval::io::{
 use firn_eval::{Error, Kind, Result};
 use firn_model::input::Input;
 use firn_model::{Derivation, Hash, HashAlgo, StoreDir, StorePath};
-use firn_store::{ClosureOptions, LocalStore, Repair, Store};
+use firn_store::{ClosureOptions, Repair, Store};
 
 /// Builds outputs while evaluating, and says where they are, in the order asked for.
 pub type Realiser =
@@ -28,7 +29,7 @@ pub type TreeFetcher = dyn Fn(&Input) -> std::result::Result<FetchedTree, String
 
 /// Files of this machine and a local store.
 pub struct StoreIo {
-    store: Arc<LocalStore>,
+    store: Arc<dyn Store>,
     /// The store's folder as it is called, and where it really is, if that differs.
     moved: Option<(PathBuf, PathBuf)>,
     realiser: Option<Box<Realiser>>,
@@ -41,12 +42,12 @@ pub struct StoreIo {
 
 impl StoreIo {
     /// A world on this store, without builds and downloads.
-    pub fn new(store: Arc<LocalStore>) -> StoreIo {
+    pub fn new(store: &AnyStore) -> StoreIo {
         let logical = PathBuf::from(store.store_dir().as_str());
         let real = store.layout().real_store_dir.clone();
         let moved = (logical != real).then_some((logical, real));
         StoreIo {
-            store,
+            store: store.shared(),
             moved,
             realiser: None,
             fetcher: None,

@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 use firn_eval::io::Contents;
 use firn_eval::{Error, Kind, Result};
 use firn_model::{Derivation, StoreDir, StorePath};
-use firn_store::LocalStore;
+use firn_store::Store;
 use firn_store::local::NewDerivation;
 use parking_lot::Mutex;
 
@@ -15,7 +15,7 @@ const BATCH: usize = 256;
 
 /// Derivations on their way to a store.
 pub struct Writer {
-    store: Arc<LocalStore>,
+    store: Arc<dyn Store>,
     queue: Mutex<Vec<NewDerivation>>,
     worker: Mutex<Worker>,
 }
@@ -69,7 +69,7 @@ impl Worker {
 
 impl Writer {
     /// A writer to this store.
-    pub fn new(store: Arc<LocalStore>) -> Writer {
+    pub fn new(store: Arc<dyn Store>) -> Writer {
         Writer { store, queue: Mutex::default(), worker: Mutex::default() }
     }
 

@@ -3,12 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use firn_build::{BuildError, DerivedPath, build_paths};
+use firn_build::{BuildError, DerivedPath};
 use firn_eval::position::PosId;
 use firn_eval::{Error, Value, View, Vm, packages};
 use firn_event::{Level, Logger};
 use firn_model::StorePath;
-use firn_store::Store as _;
 
 use super::{reference, with_flake};
 use crate::commands::nix::call::Call;
@@ -65,16 +64,15 @@ fn run_checks(call: &mut Call<'_>, checker: &Checker) -> Outcome<bool> {
     let bench = call.bench()?;
     let all: Vec<DerivedPath> =
         checker.checks.keys().cloned().map(DerivedPath::all_outputs).collect();
-    let plan = firn_build::plan(&bench.store, &all, &bench.options, bench.logger())
-        .map_err(Failure::from)?;
+    let plan = bench.store.missing(&all, &bench.options, bench.logger()).map_err(Failure::from)?;
     bench
         .logger()
         .message(Level::Info, format!("running {} flake checks...", plan.will_build.len()));
     let run = |wanted: &[DerivedPath]| -> Result<(), BuildError> {
-        build_paths(&bench.store, wanted, &bench.options, bench.logger()).map(drop)
+        bench.store.build(wanted, &bench.options, bench.logger()).map(drop)
     };
     if !checker.keep_going {
-        run(&all).map_err(|e| realise::failure(&e))?;
+        run(&all).map_err(|e| realise::legacy_failure(&e))?;
         return Ok(false);
     }
     let mut failed = false;

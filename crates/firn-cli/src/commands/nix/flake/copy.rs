@@ -41,7 +41,6 @@ pub fn prefetch(call: &mut Call<'_>) -> Outcome {
         Ok((tree, wanted.clone()))
     })?;
     let store = call.store()?;
-    use firn_store::Store as _;
     let path = store.store_dir().print(&tree.path);
     let hash = store.path_info(&tree.path)?.nar_hash.to_sri();
     if let Some(link) = call.given.value("out-link") {
@@ -75,8 +74,7 @@ pub fn archive(call: &mut Call<'_>) -> Outcome {
         Ok((root, inputs))
     })?;
     if let Some(uri) = call.given.value("to").filter(|_| !call.given.has("dry-run")) {
-        use firn_store::Store as _;
-        let target = crate::commands::nix::copy::open(call, uri)?;
+        let target = call.common.open_store_at(Some(uri))?;
         let source = call.store()?;
         let mut paths = vec![root.clone()];
         paths_of(&inputs, &mut paths);
@@ -150,7 +148,6 @@ fn clone_tree(
     }
     let session = call.session()?;
     let tree = call.evaluate(&session, false, |vm, _| Ok(fetch_input(vm, input)?))?;
-    use firn_store::Store as _;
     let source = call.store()?.real_path(&tree.path);
     super::init::copy_tree(&source, target)
         .map_err(|e| Failure::Message(format!("writing '{}': {e}", target.display())))

@@ -8,7 +8,6 @@ use firn_eval::position::PosId;
 use firn_eval::{Value, Vm};
 use firn_flake::lock_file::url_of;
 use firn_model::input::FlakeRef;
-use firn_store::Store as _;
 use firn_syntax::Symbol;
 
 use super::call::{Call, Stop};

@@ -9,12 +9,13 @@ use firn_build::OutputsSpec;
 use firn_flake::lock_file::url_of;
 use firn_model::input::FlakeRef;
 use firn_model::{HashAlgo, StoreDir, StorePath};
-use firn_store::{LocalStore, Repair, Store as _};
+use firn_store::Repair;
 use serde_json::{Map, Value, json};
 
 use crate::commands::nix::call::Call;
 use crate::commands::nix_env;
 use crate::common::legacy::{Failure, Outcome, fail};
+use crate::common::store::AnyStore;
 use crate::common::store_paths::follow_links;
 
 /// The priority of packages that do not say which they want.
@@ -279,7 +280,7 @@ impl Manifest {
     ///
     /// # Errors
     /// If files collide (the second kind of error), or the store cannot be written to.
-    pub fn build(&self, store: &LocalStore) -> Outcome<Result<StorePath, Conflict>> {
+    pub fn build(&self, store: &AnyStore) -> Outcome<Result<StorePath, Conflict>> {
         let dir = store.store_dir();
         let (mut packages, mut references) = (Vec::new(), BTreeSet::new());
         for element in self.elements.values() {

@@ -5,7 +5,7 @@ mod manifest;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use firn_build::{DerivedPath, build_paths};
+use firn_build::DerivedPath;
 use firn_event::Level;
 use firn_flake::lock_file::url_of;
 use firn_model::StorePath;
@@ -16,6 +16,7 @@ use super::call::Call;
 use super::flags::{Flag, flag, option};
 use super::installables::{Installable, of_flake, of_value};
 use crate::common::legacy::{Failure, Outcome, absolute, fail, usage};
+use crate::common::store::AnyStore;
 use crate::common::store_paths::follow_links;
 
 /// Which profile.
@@ -53,7 +54,7 @@ impl Call<'_> {
 
     fn replace(&mut self, profile: &std::path::Path, path: &StorePath) -> Outcome {
         let store = self.store()?;
-        profile::set(&store, profile, path)?;
+        profile::set(&*store, profile, path)?;
         Ok(())
     }
 }
@@ -111,7 +112,9 @@ fn ask(call: &mut Call<'_>, items: &[Installable]) -> Outcome<Vec<Asked>> {
 fn realise(call: &mut Call<'_>, asked: &[Asked]) -> Outcome<Vec<BTreeSet<StorePath>>> {
     let bench = call.bench()?;
     let all: Vec<DerivedPath> = asked.iter().flat_map(|a| a.wanted.iter().cloned()).collect();
-    let results = build_paths(&bench.store, &all, &bench.options, bench.logger())
+    let results = bench
+        .store
+        .build(&all, &bench.options, bench.logger())
         .map_err(|e| super::realise::failure(&e))?;
     let mut outputs = results.outputs.into_iter();
     Ok(asked
@@ -157,8 +160,7 @@ pub fn add(call: &mut Call<'_>) -> Outcome {
 }
 
 /// Tells which packages have the same file, and what can be done.
-fn fail_with(store: &firn_store::LocalStore, manifest: &Manifest, conflict: &Conflict) -> Outcome {
-    use firn_store::Store as _;
+fn fail_with(store: &AnyStore, manifest: &Manifest, conflict: &Conflict) -> Outcome {
     let dir = store.store_dir();
     let (a, b) = (conflict.first.to_string_lossy(), conflict.second.to_string_lossy());
     let has = |element: &Element| {
@@ -211,7 +213,6 @@ fn matching(call: &mut Call<'_>, manifest: &Manifest) -> Outcome<BTreeSet<String
     }
     let store = call.store()?;
     for text in &call.given.args {
-        use firn_store::Store as _;
         if text.parse::<u64>().is_ok() {
             return fail(format!("'nix profile' no longer supports indices ('{text}')"));
         }
@@ -350,7 +351,6 @@ fn colours() -> [&'static str; 4] {
 
 /// `nix profile list`
 pub fn list(call: &mut Call<'_>) -> Outcome {
-    use firn_store::Store as _;
     call.no_arguments()?;
     let profile = call.profile()?;
     let manifest = Manifest::read(call, &profile)?;

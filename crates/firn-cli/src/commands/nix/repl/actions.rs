@@ -8,7 +8,6 @@ use firn_eval::position::PosId;
 use firn_eval::{Value, View, Vm, packages};
 use firn_model::store_path::StorePath;
 use firn_repl::Command;
-use firn_store::Store as _;
 use firn_syntax::{Symbol, sym};
 
 use super::super::call::Stop;

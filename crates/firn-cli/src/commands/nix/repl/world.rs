@@ -4,23 +4,23 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use firn_build::{BuildOptions, BuildResults, DerivedPath, OutputsSpec, build_paths};
+use firn_build::{BuildOptions, BuildResults, DerivedPath, OutputsSpec};
 use firn_eval::Error;
 use firn_eval::error::render;
 use firn_event::Logger;
 use firn_model::store_path::StorePath;
-use firn_store::LocalStore;
 use firn_ui::Display;
 
 use super::super::call::Call;
 use super::super::flakes::Locking;
 use crate::common::eval::Session;
 use crate::common::legacy::{Failure, Outcome};
+use crate::common::store::AnyStore;
 
 /// See the module.
 pub struct World {
     /// Where derivations are.
-    pub store: Arc<LocalStore>,
+    pub store: AnyStore,
     /// How flakes are locked.
     pub locking: Locking,
     /// Where lines that were typed are kept.
@@ -78,7 +78,8 @@ impl World {
     /// Builds all outputs of a derivation.
     pub fn build(&self, drv: &StorePath) -> Outcome<BuildResults> {
         let wanted = DerivedPath::Built { drv: drv.clone(), outputs: OutputsSpec::All };
-        build_paths(&self.store, &[wanted], &self.options, self.logger())
+        self.store
+            .build(&[wanted], &self.options, self.logger())
             .map_err(|e| Failure::Message(e.message))
     }
 }

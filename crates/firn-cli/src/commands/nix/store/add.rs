@@ -6,7 +6,7 @@ use std::path::Path;
 use firn_model::content_address::{ContentAddress, Method};
 use firn_model::hash::{HashAlgo, Hasher};
 use firn_model::store_path::References;
-use firn_store::{Repair, Store as _};
+use firn_store::Repair;
 
 use super::super::call::Call;
 use super::super::flags::{Flag, flag, option};

@@ -9,7 +9,6 @@ use firn_event::Level;
 use firn_model::signature::{PublicKey, SecretKey};
 use firn_store::local::gc::{Action, GcOptions, GcResults, render_size};
 use firn_store::settings::parse_number;
-use firn_store::{LocalStore, Store as _};
 use serde_json::json;
 
 use super::call::Call;
@@ -17,6 +16,7 @@ use super::flags::{Flag, flag, option};
 use super::nar;
 use crate::commands::nix_store::print_freed;
 use crate::common::legacy::{Failure, Outcome, absolute, fail, usage};
+use crate::common::store::AnyStore;
 
 /// Flags of `nix store gc`.
 #[rustfmt::skip]
@@ -108,7 +108,7 @@ pub fn optimise(call: &mut Call<'_>) -> Outcome {
 }
 
 /// A file in the store: the store path's real place and what follows it.
-fn inside(store: &LocalStore, text: &str) -> Outcome<std::path::PathBuf> {
+fn inside(store: &AnyStore, text: &str) -> Outcome<std::path::PathBuf> {
     let path = absolute(text)?;
     let shown = path.to_string_lossy();
     let (store_path, rest) =

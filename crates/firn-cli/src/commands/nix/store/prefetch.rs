@@ -7,7 +7,7 @@ use firn_fetch::Downloader;
 use firn_model::content_address::{ContentAddress, Method};
 use firn_model::hash::{Hash, HashAlgo};
 use firn_model::store_path::References;
-use firn_store::{Repair, Store as _};
+use firn_store::Repair;
 use serde_json::json;
 
 use super::super::call::Call;
