@@ -21,6 +21,7 @@ pub mod sandbox;
 mod scheduler;
 pub mod shell;
 mod single;
+mod store_substituter;
 mod substitute;
 
 pub use derived_path::{DerivedPath, OutputsSpec};
@@ -31,6 +32,7 @@ pub use options::{BuildOptions, Mode, SandboxMode, SandboxPath};
 pub use plan::{Plan, plan};
 pub use remote::BuildStore;
 pub use result::{BuildResult, BuildStatus};
-pub use scheduler::{BuildResults, build_paths};
+pub use scheduler::{BuildResults, build_paths, build_paths_with_results};
 pub use single::build_derivation;
+pub use store_substituter::StoreSubstituter;
 pub use substitute::{Substitutable, Substituter};
