@@ -83,6 +83,8 @@ impl RemoteStore {
                 let result = match path {
                     DerivedPath::Opaque(_) => BuildResult::new(BuildStatus::Substituted),
                     DerivedPath::Built { drv, outputs } => self.built_by_old(drv, outputs)?,
+                    // which old versions cannot even be asked for
+                    DerivedPath::Dynamic { .. } => BuildResult::new(BuildStatus::MiscFailure),
                 };
                 Ok(KeyedResult { path: path.clone(), result })
             })
@@ -458,7 +460,7 @@ pub(crate) fn as_build_results(
                 }
                 [("out".to_owned(), path.clone())].into()
             }
-            DerivedPath::Built { drv, .. } => {
+            DerivedPath::Built { drv, .. } | DerivedPath::Dynamic { drv, .. } => {
                 if result.status == BuildStatus::Built {
                     all.built.push(drv.clone());
                 }

@@ -637,6 +637,10 @@ impl Store for RemoteStore {
         self.modulos.fill_output_paths(self, drv)
     }
 
+    fn output_ids(&self, drv: &Derivation) -> StoreResult<BTreeMap<String, DrvOutput>> {
+        self.modulos.output_ids(self, drv)
+    }
+
     /// All in one request, where the daemon has that.
     fn add_derivations(&self, derivations: &[NewDerivation]) -> StoreResult<()> {
         Ok(self.send_derivations(derivations)?)

@@ -533,6 +533,7 @@ impl ManagedStore for ServeStore {
                         missing.unknown.insert(path.clone());
                     }
                 }
+                DerivedPath::Dynamic { drv, .. } => missing.will_build.push(drv.clone()),
                 DerivedPath::Built { drv, outputs } => {
                     let known = self.query_derivation_outputs(drv)?;
                     let paths: BTreeSet<StorePath> = known
