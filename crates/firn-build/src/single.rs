@@ -13,6 +13,7 @@ use crate::builder::Job;
 use crate::derived_path::DerivedPath;
 use crate::drv_options::DrvOptions;
 use crate::error::Failure;
+use crate::hook::Slots;
 use crate::options::{BuildOptions, Mode};
 use crate::result::{BuildResult, BuildStatus};
 use crate::scheduler::build_paths;
@@ -74,8 +75,10 @@ fn attempt(
     }
     let builds = logger.start(ActivityKind::Builds, Level::Debug, "", vec![], 0);
     let stop = AtomicBool::new(false);
+    let slots = Slots::new(options.max_jobs.max(1));
+    let parent = builds.id();
     let built =
-        Job { store, options, logger, parent: builds.id(), drv_path, drv, stop: &stop }.run()?;
+        Job { store, options, logger, parent, drv_path, drv, stop: &stop, slots: &slots }.run()?;
     let mut result = BuildResult::new(BuildStatus::AlreadyValid);
     if built.built {
         result.status = BuildStatus::Built;

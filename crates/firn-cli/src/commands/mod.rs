@@ -1,5 +1,6 @@
 //! The table of commands; each command is a file of its own.
 
+mod build_remote;
 mod internal;
 mod nix;
 mod nix_build;
@@ -52,6 +53,7 @@ const COMMANDS: &[Command] = &[
     Command { names: &["completions"], about: "print the completions of a shell: bash, fish, zsh", hidden: false, run: shells::completions },
     Command { names: &["manual"], about: "write the manual pages into a folder", hidden: false, run: shells::manual },
     Command { names: &["__sandbox-child"], about: "", hidden: true, run: sandbox_child::run },
+    Command { names: &["__build-remote", "build-remote"], about: "", hidden: true, run: build_remote::run },
     Command { names: &["__daemon-worker"], about: "", hidden: true, run: nix_daemon::run_worker },
     Command { names: &["__container-init"], about: "", hidden: true, run: internal::container_init },
     Command { names: &["__container-exec"], about: "", hidden: true, run: internal::container_exec },

@@ -341,6 +341,7 @@ impl Common {
     pub fn build_options(&self) -> BuildOptions {
         let mut options = BuildOptions::from_settings(&self.settings);
         options.cancel = super::interrupt::flag();
+        options.hook = super::remote::build_hook(&self.settings, self.verbosity);
         options.verbose_logs = self.build_output && self.log_format != Some(LogFormat::Bar);
         options
     }

@@ -6,7 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use firn_build::BuildOptions;
+use firn_build::hook::BuildHook;
 use firn_daemon::client::{RemoteOptions, RemoteStore, UnixSocket};
+use firn_daemon::hook::instance::Hook;
+use firn_daemon::hook::machines::Machine;
 use firn_daemon::local::LocalService;
 use firn_daemon::serve::{BuildSettings, ServeOptions, ServeStore};
 use firn_daemon::ssh::{Ssh, SshProgram, SshStoreParams};
@@ -195,7 +198,26 @@ fn log_descriptor(text: &str) -> Outcome<Option<Arc<std::os::fd::OwnedFd>>> {
 fn daemon_build_options(settings: &Settings) -> BuildOptions {
     let mut options = BuildOptions::from_settings(settings);
     options.cancel = super::interrupt::flag();
+    options.hook = build_hook(settings, Level::Info);
     options
+}
+
+/// What builds on other machines, if there are any.
+pub fn build_hook(settings: &Settings, verbosity: Level) -> Option<Arc<dyn BuildHook>> {
+    let mut command = settings.words("build-hook");
+    if command.is_empty() {
+        let env = Environment::current();
+        let read = |file: &str| std::fs::read_to_string(file);
+        let machines =
+            Machine::parse_all(settings.text("builders"), settings.system(), &env, &read);
+        // the hook itself says what is wrong with them
+        if machines.is_ok_and(|machines| machines.is_empty()) {
+            return None;
+        }
+        command = vec!["/proc/self/exe".into(), "__build-remote".into()];
+    }
+    let settings = settings.iter().map(|(s, value)| (s.name.to_owned(), value.to_owned())).collect();
+    Some(Arc::new(Hook::new(command, settings, verbosity)))
 }
 
 /// Opens the store at `uri`, or the one that settings and the environment select, as daemons offer it.

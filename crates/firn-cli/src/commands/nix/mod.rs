@@ -206,7 +206,11 @@ const GLOBAL: &[Flag] = &[
 ];
 
 /// Runs `nix`.
-pub fn run(_name: &str, args: Vec<OsString>) -> ExitCode {
+pub fn run(name: &str, mut args: Vec<OsString>) -> ExitCode {
+    if args.first().is_some_and(|arg| arg == "__build-remote") {
+        args.remove(0);
+        return crate::commands::build_remote::run(name, args);
+    }
     legacy::run("nix", |out| {
         if let Some(word) = std::env::var_os(complete::VARIABLE) {
             // a shell asks, and has no use for anything that is not a number
