@@ -162,7 +162,7 @@ fn derivations_are_built_by_the_other_side() {
 
     let id = &results[1].result.built_outputs["out"].id;
     assert_eq!(remote.query_realisation(&DrvOutput { output_name: "x".into(), ..id.clone() }).unwrap(), None);
-    remote.add_build_log(&path, &mut &b"a log"[..]).unwrap();
+    remote.add_build_log(&path, b"a log").unwrap();
     assert!(local.build_log(&path).unwrap().is_some());
 }
 
