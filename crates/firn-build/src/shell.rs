@@ -5,6 +5,7 @@ use std::path::Path;
 
 use bstr::BString;
 use firn_model::derivation::Derivation;
+use firn_model::derivation::placeholder::placeholder;
 use firn_store::{ClosureOptions, Store};
 
 use crate::builder::environment::{self, Rewrites};
@@ -38,10 +39,10 @@ pub fn shell_files(
 ) -> Result<ShellFiles, Failure> {
     let drv_options = DrvOptions::parse(drv, store.store_dir())?;
     let mut rewrites = Rewrites::default();
-    for (name, path) in drv.output_paths(store.store_dir())? {
+    for (name, path) in store.known_outputs(drv)? {
         if let Some(path) = path {
             let path = store.store_dir().print(&path);
-            rewrites.0.push((environment::placeholder(&name).into(), path.into()));
+            rewrites.0.push((placeholder(&name).into(), path.into()));
         }
     }
     let inputs = inputs(store, drv)?;
@@ -92,7 +93,7 @@ fn inputs(
         }
     }
     for (input, wanted) in &drv.input_drvs {
-        let outputs = store.read_derivation(input)?.output_paths(store.store_dir())?;
+        let outputs = store.known_outputs(&store.read_derivation(input)?)?;
         for name in &wanted.outputs {
             if let Some(Some(path)) = outputs.get(name)
                 && store.is_valid(path)?

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use firn_event::Logger;
+use firn_model::realisation::{DrvOutput, Realisation};
 use firn_model::store_path::StorePath;
 use firn_store::LocalStore;
 
@@ -27,6 +28,14 @@ pub trait Substituter: Send + Sync {
         &self,
         paths: &BTreeSet<StorePath>,
     ) -> firn_store::Result<BTreeMap<StorePath, Substitutable>>;
+
+    /// What an output of a derivation came to be, with its signatures checked.
+    ///
+    /// # Errors
+    /// When it cannot be asked.
+    fn query_realisation(&self, _id: &DrvOutput) -> firn_store::Result<Option<Realisation>> {
+        Ok(None)
+    }
 
     /// Puts a path into `store`, whose references are valid there, with its signatures checked.
     ///

@@ -1,8 +1,9 @@
 //! Hashes of derivations modulo their inputs, from the derivations in a store, each computed once.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use firn_model::derivation::{self, Derivation, DrvHashModulo, hash_modulo};
+use firn_model::realisation::DrvOutput;
 use firn_model::store_path::StorePath;
 use parking_lot::Mutex;
 
@@ -69,5 +70,23 @@ impl Modulos {
         let hash = hash_modulo(drv, dir, true, &mut |input| self.of(store, input))
             .map_err(|e| Error::Format(format!("derivation '{}': {e}", drv.name)))?;
         drv.fill_output_paths(dir, &hash).map_err(Error::model)
+    }
+
+    /// What names each output of a derivation in realisations.
+    ///
+    /// # Errors
+    /// If an input cannot be read, or the outputs are of kinds that cannot be together.
+    pub fn output_ids<S: Store + ?Sized>(
+        &self,
+        store: &S,
+        drv: &Derivation,
+    ) -> Result<BTreeMap<String, DrvOutput>> {
+        let hash = hash_modulo(drv, store.store_dir(), true, &mut |input| self.of(store, input))
+            .map_err(|e| Error::Format(format!("derivation '{}': {e}", drv.name)))?;
+        let id = |name: &String| {
+            let drv_hash = *hash.output(name)?;
+            Some((name.clone(), DrvOutput { drv_hash, output_name: name.clone() }))
+        };
+        Ok(drv.outputs.keys().filter_map(id).collect())
     }
 }

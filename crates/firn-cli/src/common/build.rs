@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::OnceLock;
 
-use firn_build::{BuildError, BuildOptions, BuildResults, DerivedPath, Mode};
+use firn_build::{BuildError, BuildOptions, BuildResults, DerivedPath, Mode, OutputsSpec};
 use firn_eval::context::DerivedPath as EvalPath;
 use firn_eval::io::Fetch;
 use firn_event::{Level, Logger};
@@ -160,6 +160,23 @@ pub fn command_in_store(store: &AnyStore, program: &str) -> std::process::Comman
     command
 }
 
+/// An output as evaluation knows it.
+pub fn output_of(drv: &EvalPath, output: &str) -> DerivedPath {
+    let mut via = Vec::new();
+    let mut at = drv;
+    let drv = loop {
+        match at {
+            EvalPath::Opaque(drv) => break drv.clone(),
+            EvalPath::Built(inner, output) => {
+                via.push(output.to_string());
+                at = inner;
+            }
+        }
+    };
+    via.reverse();
+    DerivedPath::outputs_via(drv, via, OutputsSpec::Names([output.to_owned()].into()))
+}
+
 /// Builds what evaluation needs to read.
 fn realise(
     store: &AnyStore,
@@ -169,10 +186,7 @@ fn realise(
 ) -> Result<Vec<StorePath>, String> {
     let mut found = Vec::new();
     for (drv, output) in wanted {
-        let EvalPath::Opaque(drv) = drv else {
-            return Err("derivations that are outputs of derivations cannot be built".into());
-        };
-        let wanted = [DerivedPath::output(drv.clone(), output)];
+        let wanted = [output_of(drv, output)];
         let results = store.build(&wanted, options, logger).map_err(|e| e.message)?;
         let outputs = results.outputs.into_iter().next().map(|(_, outputs)| outputs);
         match outputs.and_then(|mut outputs| outputs.remove(&**output)) {
@@ -180,7 +194,7 @@ fn realise(
             None => {
                 return Err(format!(
                     "derivation '{}' does not have an output '{output}'",
-                    store.store_dir().print(drv)
+                    drv.print(store.store_dir())
                 ));
             }
         }

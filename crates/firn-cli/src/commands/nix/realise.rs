@@ -1,12 +1,16 @@
 //! `nix build`.
 
+use std::collections::BTreeMap;
+
 use firn_build::{BuildError, BuildResults, DerivedPath, Mode};
+use firn_model::{StoreDir, StorePath};
 use serde_json::{Map, Value, json};
 
 use super::call::Call;
 use super::flags::{Flag, flag, option};
 use crate::common::eval::current_dir;
 use crate::common::legacy::{Failure, Outcome};
+use crate::common::store::AnyStore;
 
 /// Flags of commands that link to what they build.
 #[rustfmt::skip]
@@ -20,6 +24,7 @@ pub const LINKS: &[Flag] = &[
 pub const BUILD: &[Flag] = &[
     flag("print-out-paths", None, "print the paths of the outputs"),
     flag("rebuild", None, "build again and compare with what is there"),
+    flag("repair", None, "build or fetch again what is damaged"),
     flag("dry-run", None, "tell what would be built, and build nothing"),
     option("profile", None, &["path"], "make the result the next generation of this profile"),
     flag("json", None, "print JSON"),
@@ -28,8 +33,14 @@ pub const BUILD: &[Flag] = &[
     flag("stdin", None, "read installables from standard input, one a line"),
 ];
 
-/// A build's failure: its message is shown, its exit code is the command's.
+/// A build's failure: its message is shown. How it failed makes no difference for the exit code.
 pub fn failure(error: &BuildError) -> Failure {
+    firn_ui::print_error(&error.message);
+    Failure::Exit(1)
+}
+
+/// As [`failure`], with the exit code that tells how it failed, as older commands have it.
+pub fn legacy_failure(error: &BuildError) -> Failure {
     firn_ui::print_error(&error.message);
     Failure::Exit(error.exit_code)
 }
@@ -43,17 +54,20 @@ pub fn build(call: &mut Call<'_>) -> Outcome {
     if call.given.has("rebuild") {
         bench.options.mode = Mode::Check;
     }
+    if call.given.has("repair") {
+        bench.options.mode = Mode::Repair;
+    }
     let store = call.store()?;
     let dir = store.store_dir();
     if call.given.has("dry-run") {
         bench.show_plan(&wanted).map_err(|e| failure(&e))?;
         if call.given.has("json") {
-            let shown: Vec<Value> = wanted.iter().map(|w| derived_json(dir, w, None)).collect();
+            let shown = wanted.iter().map(|w| planned_json(&store, w)).collect::<Outcome<_>>()?;
             call.print_json(&Value::Array(shown))?;
         }
         return Ok(());
     }
-    let results = bench.build(&wanted).map_err(|e| failure(&e))?;
+    let results = bench.build(&wanted).map_err(|e| failed_build(dir, &wanted, e))?;
     drop(bench);
     link_results(call, &results)?;
     if let Some(profile) = call.given.value("profile") {
@@ -73,7 +87,7 @@ pub fn build(call: &mut Call<'_>) -> Outcome {
     }
     if call.given.has("json") {
         let shown: Vec<Value> =
-            results.outputs.iter().map(|(w, o)| derived_json(dir, w, Some(o))).collect();
+            results.outputs.iter().map(|(w, o)| derived_json(dir, w, o)).collect();
         call.print_json(&Value::Array(shown))?;
     }
     Ok(())
@@ -101,25 +115,52 @@ pub fn link_results(call: &mut Call<'_>, results: &BuildResults) -> Outcome {
     Ok(())
 }
 
+/// The failure of a build of several things, each named with its outputs.
+fn failed_build(dir: &StoreDir, wanted: &[DerivedPath], error: BuildError) -> Failure {
+    if error.failed.len() < 2 {
+        return failure(&error);
+    }
+    let failed = wanted.iter().filter(|w| error.failed.contains(w.store_path()));
+    let mut names: Vec<String> = failed.map(|w| format!("'{}'", w.print(dir))).collect();
+    names.sort_unstable();
+    names.dedup();
+    failure(&BuildError { message: format!("build of {} failed", names.join(", ")), ..error })
+}
+
+/// What was asked for, with the paths that are known before it is built.
+fn planned_json(store: &AnyStore, wanted: &DerivedPath) -> Outcome<Value> {
+    let dir = store.store_dir();
+    let DerivedPath::Built { drv, outputs } = wanted else {
+        return Ok(derived_json(dir, wanted, &BTreeMap::new()));
+    };
+    let known = store.known_outputs(&store.read_derivation(drv)?)?;
+    let shown: Map<String, Value> = known
+        .into_iter()
+        .filter(|(name, _)| outputs.contains(name))
+        .map(|(name, path)| (name, path.map_or(Value::Null, |p| dir.print(&p).into())))
+        .collect();
+    Ok(json!({ "drvPath": dir.print(drv), "outputs": shown }))
+}
+
 fn derived_json(
-    dir: &firn_model::StoreDir,
+    dir: &StoreDir,
     wanted: &DerivedPath,
-    outputs: Option<&std::collections::BTreeMap<String, firn_model::StorePath>>,
+    outputs: &BTreeMap<String, StorePath>,
 ) -> Value {
+    let outputs = || -> Map<String, Value> {
+        outputs.iter().map(|(name, path)| (name.clone(), dir.print(path).into())).collect()
+    };
     match wanted {
         DerivedPath::Opaque(path) => Value::String(dir.print(path)),
-        DerivedPath::Built { drv, outputs: spec } => {
-            let outputs = match (outputs, spec) {
-                (Some(outputs), _) => Value::Object(
-                    outputs
-                        .iter()
-                        .map(|(n, p)| (n.clone(), dir.print(p).into()))
-                        .collect::<Map<_, _>>(),
-                ),
-                (None, firn_build::OutputsSpec::All) => json!(["*"]),
-                (None, firn_build::OutputsSpec::Names(names)) => json!(names),
-            };
-            json!({ "drvPath": dir.print(drv), "outputs": outputs })
+        DerivedPath::Built { drv, .. } => {
+            json!({ "drvPath": dir.print(drv), "outputs": outputs() })
+        }
+        DerivedPath::Dynamic { drv, via, .. } => {
+            let drv = via.iter().fold(
+                json!(dir.print(drv)),
+                |drv, output| json!({ "drvPath": drv, "output": output }),
+            );
+            json!({ "drvPath": drv, "outputs": outputs() })
         }
     }
 }

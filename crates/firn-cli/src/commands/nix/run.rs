@@ -152,14 +152,11 @@ pub fn application(vm: &mut Vm, value: Value, shown: &str) -> Result<Application
 }
 
 fn derived(element: &firn_eval::context::Element) -> Option<DerivedPath> {
-    use firn_eval::context::{DerivedPath as Path, Element};
+    use firn_eval::context::Element;
     match element {
         Element::Opaque(path) => Some(DerivedPath::Opaque(path.clone())),
         Element::DrvDeep(drv) => Some(DerivedPath::all_outputs(drv.clone())),
-        Element::Built { drv: Path::Opaque(drv), output } => {
-            Some(DerivedPath::output(drv.clone(), output))
-        }
-        Element::Built { .. } => None,
+        Element::Built { drv, output } => Some(crate::common::build::output_of(drv, output)),
     }
 }
 

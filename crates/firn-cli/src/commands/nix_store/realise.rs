@@ -107,10 +107,7 @@ fn outputs(
     drv: &StorePath,
     wanted: &[String],
 ) -> Outcome<Vec<(String, StorePath)>> {
-    let all = store
-        .read_derivation(drv)?
-        .output_paths(store.store_dir())
-        .map_err(|e| Failure::Message(e.to_string()))?;
+    let all = store.known_outputs(&store.read_derivation(drv)?)?;
     let printed = store.store_dir().print(drv);
     if let Some(missing) = wanted.iter().find(|w| !all.contains_key(*w)) {
         return fail(format!("derivation '{printed}' does not have output '{missing}'"));
