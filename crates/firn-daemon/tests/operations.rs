@@ -51,9 +51,8 @@ fn contents_go_in_and_come_out() {
     let real = local.real_path(&t);
     assert!(real.join("big").exists() && !real.join("left-out").exists());
     let flat = tree.join("big");
-    let f = remote
-        .add_path("f", &flat, Method::Flat, HashAlgo::Sha1, None, &none, Repair::No)
-        .unwrap();
+    let f =
+        remote.add_path("f", &flat, Method::Flat, HashAlgo::Sha1, None, &none, Repair::No).unwrap();
     assert_eq!(remote.path_info(&f).unwrap(), local.path_info(&f).unwrap());
     let d = remote
         .add_dump("d", &mut &b"dump"[..], Method::Flat, HashAlgo::Sha256, &none, Repair::Yes)
@@ -108,8 +107,12 @@ fn paths_with_their_information_are_added_one_by_one_and_together() {
     remote.add_nar(&info, &mut &*nar, Repair::No).unwrap();
     assert!(remote.is_valid(&c).unwrap());
     // what is not what it was said to be is refused, and the connection goes on
-    info.path = source.store_dir().make_text_path("d", &Hash::digest(HashAlgo::Sha256, b"4"), &none).unwrap();
-    info.ca = Some(ContentAddress { method: Method::Text, hash: Hash::digest(HashAlgo::Sha256, b"4") });
+    info.path = source
+        .store_dir()
+        .make_text_path("d", &Hash::digest(HashAlgo::Sha256, b"4"), &none)
+        .unwrap();
+    info.ca =
+        Some(ContentAddress { method: Method::Text, hash: Hash::digest(HashAlgo::Sha256, b"4") });
     assert!(remote.add_nar(&info, &mut &*nar, Repair::No).is_err());
     assert!(remote.is_valid(&c).unwrap());
 
@@ -161,7 +164,10 @@ fn derivations_are_built_by_the_other_side() {
     assert!(results[1].result.status.is_success());
 
     let id = &results[1].result.built_outputs["out"].id;
-    assert_eq!(remote.query_realisation(&DrvOutput { output_name: "x".into(), ..id.clone() }).unwrap(), None);
+    assert_eq!(
+        remote.query_realisation(&DrvOutput { output_name: "x".into(), ..id.clone() }).unwrap(),
+        None
+    );
     remote.add_build_log(&path, b"a log").unwrap();
     assert!(local.build_log(&path).unwrap().is_some());
 }

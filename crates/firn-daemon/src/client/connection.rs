@@ -280,13 +280,7 @@ impl Connection {
 
     /// Takes messages until the daemon says that the request succeeded or failed.
     fn messages(&mut self, along: Along<'_>) -> Result<()> {
-        messages(
-            &mut self.reader,
-            Some(&mut self.writer),
-            self.codec.version,
-            &mut self.log,
-            along,
-        )
+        messages(&mut self.reader, Some(&mut self.writer), self.codec.version, &mut self.log, along)
     }
 
     /// The bytes of an answer that is a stream, and what it is written by.
@@ -312,7 +306,9 @@ fn messages(
             Message::Ignored => {}
             Message::Write(piece) => match &mut sink {
                 Some(sink) => sink.write_all(&piece).map_err(Error::io("writing"))?,
-                None => return Err(Error::protocol("the daemon sent a stream without being asked")),
+                None => {
+                    return Err(Error::protocol("the daemon sent a stream without being asked"));
+                }
             },
             Message::Read(most) => {
                 let (Some(source), Some(writer)) = (&mut source, &mut writer) else {
@@ -343,9 +339,9 @@ impl<W: Write> WireWriteBytes for W {
 
 fn disconnected(error: Error) -> Error {
     match error {
-        Error::Disconnected(_) => Error::Disconnected(
-            "Nix daemon disconnected unexpectedly (maybe it crashed?)".into(),
-        ),
+        Error::Disconnected(_) => {
+            Error::Disconnected("Nix daemon disconnected unexpectedly (maybe it crashed?)".into())
+        }
         other => other,
     }
 }

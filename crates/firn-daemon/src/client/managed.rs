@@ -49,9 +49,7 @@ impl RemoteStore {
                 connection.request_framed(
                     Op::AddToStoreNar,
                     head,
-                    |sink| {
-                        std::io::copy(nar, sink).map(drop).map_err(Error::io("copying a NAR"))
-                    },
+                    |sink| std::io::copy(nar, sink).map(drop).map_err(Error::io("copying a NAR")),
                     |_, _| Ok(()),
                 )
             });
@@ -83,8 +81,17 @@ impl RemoteStore {
                 let result = match path {
                     DerivedPath::Opaque(_) => BuildResult::new(BuildStatus::Substituted),
                     DerivedPath::Built { drv, outputs } => self.built_by_old(drv, outputs)?,
+<<<<<<< HEAD
                     // which old versions cannot even be asked for
                     DerivedPath::Dynamic { .. } => BuildResult::new(BuildStatus::MiscFailure),
+=======
+                    DerivedPath::Dynamic { .. } => {
+                        return Err(Error::protocol(format!(
+                            "the daemon is too old to tell what '{}' has become",
+                            path.print(self.store_dir())
+                        )));
+                    }
+>>>>>>> main
                 };
                 Ok(KeyedResult { path: path.clone(), result })
             })
@@ -178,8 +185,11 @@ impl ManagedStore for RemoteStore {
     }
 
     fn query_missing(&self, wanted: &[DerivedPath]) -> Result<Missing> {
-        let (will_build, mut missing) =
-            self.ask(Op::QueryMissing, |codec, w| codec.put_derived_paths(w, wanted), read_missing)?;
+        let (will_build, mut missing) = self.ask(
+            Op::QueryMissing,
+            |codec, w| codec.put_derived_paths(w, wanted),
+            read_missing,
+        )?;
         missing.will_build = self.topo_sort(&will_build)?;
         missing.will_build.reverse();
         Ok(missing)

@@ -82,9 +82,10 @@ impl LocalService {
         }
         let fingerprint = info.fingerprint(dir);
         let keys = trusted_keys(&settings)?;
-        Ok(info.signatures.iter().any(|signature| {
-            keys.iter().any(|key| key.verify(fingerprint.as_bytes(), signature))
-        }))
+        Ok(info
+            .signatures
+            .iter()
+            .any(|signature| keys.iter().any(|key| key.verify(fingerprint.as_bytes(), signature))))
     }
 }
 
@@ -133,12 +134,69 @@ impl ManagedStore for LocalService {
     }
 
     fn build(&self, wanted: &[DerivedPath], mode: BuildMode) -> Result<Vec<KeyedResult>> {
+<<<<<<< HEAD
         let options = self.options(mode);
         let store = &self.store;
         let results =
             firn_build::build_paths_with_results(store, wanted, &options, &self.logger)
                 .map_err(failed)?;
         Ok(results.into_iter().map(|(path, result)| KeyedResult { path, result }).collect())
+=======
+        let options = self.options(mode)?;
+        match firn_build::build_paths(&self.store, wanted, &options, &self.logger) {
+            Ok(results) => {
+                let mut all = Vec::new();
+                for (path, outputs) in results.outputs {
+                    let status = match &path {
+                        DerivedPath::Built { drv, .. } if results.built.contains(drv) => {
+                            BuildStatus::Built
+                        }
+                        _ if outputs.values().any(|p| results.fetched.contains(p)) => {
+                            BuildStatus::Substituted
+                        }
+                        _ => BuildStatus::AlreadyValid,
+                    };
+                    let result = self.success(&path, status, outputs)?;
+                    all.push(self.keyed(&path, result));
+                }
+                Ok(all)
+            }
+            Err(failure) => {
+                if failure.failed.is_empty() {
+                    return Err(Error::Remote {
+                        message: failure.message,
+                        status: u64::from(failure.exit_code),
+                    });
+                }
+                let mut all = Vec::new();
+                for path in wanted {
+                    let failed = failure.failed.contains(path.store_path());
+                    let outputs = match path {
+                        _ if failed => None,
+                        DerivedPath::Opaque(path) => self.store.is_valid(path)?.then(BTreeMap::new),
+                        DerivedPath::Built { drv, outputs } => self.valid_outputs(drv, outputs)?,
+                        // which derivation is meant is not known before it is built
+                        DerivedPath::Dynamic { .. } => None,
+                    };
+                    let result = match outputs {
+                        Some(outputs) => self.success(path, BuildStatus::AlreadyValid, outputs)?,
+                        None if failed => {
+                            let mut result = BuildResult::new(status_of(failure.exit_code));
+                            result.error.clone_from(&failure.message);
+                            result
+                        }
+                        None => {
+                            let mut result = BuildResult::new(BuildStatus::MiscFailure);
+                            result.error = "it was not tried, because something else failed".into();
+                            result
+                        }
+                    };
+                    all.push(self.keyed(path, result));
+                }
+                Ok(all)
+            }
+        }
+>>>>>>> main
     }
 
     fn build_derivation(
@@ -165,7 +223,11 @@ impl ManagedStore for LocalService {
         let wanted = [DerivedPath::Opaque(path.clone())];
         firn_build::build_paths(&self.store, &wanted, &options, &self.logger)
             .map(drop)
+<<<<<<< HEAD
             .map_err(failed)
+=======
+            .map_err(|e| Error::Remote { message: e.message, status: u64::from(e.exit_code) })
+>>>>>>> main
     }
 
     fn query_substitutable(

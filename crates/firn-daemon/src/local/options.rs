@@ -8,7 +8,8 @@ use firn_store::Settings;
 use crate::managed::ClientOptions;
 
 /// Settings that any client may change for itself.
-const HARMLESS: [&str; 4] = ["timeout", "max-silent-time", "build-poll-interval", "connect-timeout"];
+const HARMLESS: [&str; 4] =
+    ["timeout", "max-silent-time", "build-poll-interval", "connect-timeout"];
 
 /// Takes a client's wishes into `settings`. What an untrusted one must not change is left as it is, with a warning.
 pub(super) fn apply(
@@ -80,8 +81,7 @@ mod tests {
     use super::*;
 
     fn client(overrides: &[(&str, &str)]) -> ClientOptions {
-        let mut client =
-            ClientOptions::from_settings(&Settings::new(), Level::Info, false);
+        let mut client = ClientOptions::from_settings(&Settings::new(), Level::Info, false);
         client.overrides =
             overrides.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
         client
@@ -137,10 +137,8 @@ mod tests {
 
     #[test]
     fn trusted_clients_change_what_they_like_but_features() {
-        let settings = applied(
-            &[("sandbox", "false"), ("experimental-features", "nix-command")],
-            true,
-        );
+        let settings =
+            applied(&[("sandbox", "false"), ("experimental-features", "nix-command")], true);
         assert_eq!(settings.text("sandbox"), "false");
         assert!(!settings.has_feature("nix-command"));
     }

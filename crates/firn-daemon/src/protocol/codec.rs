@@ -77,11 +77,7 @@ impl Codec {
     ///
     /// # Errors
     /// If the sink fails.
-    pub fn put_optional_path(
-        &self,
-        w: &mut dyn Write,
-        path: Option<&StorePath>,
-    ) -> io::Result<()> {
+    pub fn put_optional_path(&self, w: &mut dyn Write, path: Option<&StorePath>) -> io::Result<()> {
         w.text(&path.map(|p| self.dir.print(p)).unwrap_or_default())
     }
 
@@ -163,8 +159,7 @@ impl Codec {
     /// If it makes no sense.
     pub fn path_info(&self, r: &mut WireRead<'_>, path: StorePath) -> Result<PathInfo> {
         let deriver = self.optional_path(r)?;
-        let nar_hash =
-            Hash::parse_any(&r.text()?, Some(HashAlgo::Sha256)).map_err(Error::model)?;
+        let nar_hash = Hash::parse_any(&r.text()?, Some(HashAlgo::Sha256)).map_err(Error::model)?;
         let mut info = PathInfo::new(path, nar_hash, 0);
         info.deriver = deriver;
         info.references = self.paths(r)?;
@@ -331,12 +326,18 @@ impl Codec {
                     outputs => format!("{drv}!{outputs}"),
                 })
             }
+<<<<<<< HEAD
             DerivedPath::Dynamic { drv, via, outputs } if self.at_least(30) => {
                 Ok(format!("{}!{}!{outputs}", self.dir.print(drv), via.join("!")))
             }
             DerivedPath::Dynamic { .. } => Err(Error::protocol(
                 "wanted to build a derivation that is itself a build product, but protocols do not support that. Try upgrading the Nix on the other end of this connection",
             )),
+=======
+            DerivedPath::Dynamic { drv, via, outputs } => {
+                Ok(format!("{}!{}!{outputs}", self.dir.print(drv), via.join("!")))
+            }
+>>>>>>> main
         }
     }
 
@@ -425,11 +426,7 @@ impl Codec {
     ///
     /// # Errors
     /// If the sink fails.
-    pub fn put_realisation(
-        &self,
-        w: &mut dyn Write,
-        realisation: &Realisation,
-    ) -> io::Result<()> {
+    pub fn put_realisation(&self, w: &mut dyn Write, realisation: &Realisation) -> io::Result<()> {
         w.text(&realisation.to_json().to_string())
     }
 

@@ -213,9 +213,9 @@ fn read_fields(r: &mut WireRead<'_>) -> Result<Vec<Field>> {
         .map(|_| match r.number()? {
             0 => Ok(Field::Int(r.number()?)),
             1 => Ok(Field::Text(r.message()?)),
-            other => {
-                Err(Error::protocol(format!("got unsupported field type {other:x} from Nix daemon")))
-            }
+            other => Err(Error::protocol(format!(
+                "got unsupported field type {other:x} from Nix daemon"
+            ))),
         })
         .collect()
 }
@@ -233,12 +233,9 @@ fn report(kind: u64, fields: &[Field]) -> Option<Report> {
     Some(match kind {
         101 | 107 => Report::BuildLogLine(text(0)?),
         104 => Report::SetPhase(text(0)?),
-        105 => Report::Progress {
-            done: int(0)?,
-            expected: int(1)?,
-            running: int(2)?,
-            failed: int(3)?,
-        },
+        105 => {
+            Report::Progress { done: int(0)?, expected: int(1)?, running: int(2)?, failed: int(3)? }
+        }
         106 => Report::SetExpected(ActivityKind::from_number(int(0)?), int(1)?),
         108 => Report::FetchStatus(text(0)?),
         _ => return None,

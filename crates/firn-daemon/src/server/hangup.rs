@@ -12,7 +12,9 @@ pub fn watch(connection: OwnedFd, gone: impl FnOnce() + Send + 'static) {
             let mut fds = [PollFd::from_borrowed_fd(connection.as_fd(), PollFlags::empty())];
             match poll(&mut fds, None) {
                 Ok(_) => {
-                    if fds[0].revents().intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL)
+                    if fds[0]
+                        .revents()
+                        .intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL)
                     {
                         break;
                     }

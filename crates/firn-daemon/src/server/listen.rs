@@ -143,10 +143,8 @@ pub fn serve(listeners: &[UnixListener], doorman: &Doorman<'_>) -> Result<()> {
     }
     let mut workers = Workers::default();
     loop {
-        let mut fds: Vec<PollFd<'_>> = listeners
-            .iter()
-            .map(|l| PollFd::from_borrowed_fd(l.as_fd(), PollFlags::IN))
-            .collect();
+        let mut fds: Vec<PollFd<'_>> =
+            listeners.iter().map(|l| PollFd::from_borrowed_fd(l.as_fd(), PollFlags::IN)).collect();
         let timeout = (!workers.0.is_empty()).then_some(REAPING);
         match poll(&mut fds, timeout.as_ref()) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
@@ -219,7 +217,6 @@ fn let_in(stream: UnixStream, doorman: &Doorman<'_>, workers: &mut Workers) -> R
 
 /// Variables by which the system manager hands sockets over, for the process alone that it meant.
 pub const ACTIVATION_VARIABLES: [&str; 3] = ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"];
-
 
 #[cfg(test)]
 mod tests {

@@ -18,8 +18,8 @@ use firn_store::local::roots::Roots;
 use firn_store::{Repair, Store};
 
 use super::Session;
-use super::tunnel::Answer;
 use super::receive::{Pieces, framed, only_file, whole_nar};
+use super::tunnel::Answer;
 use crate::error::{Error, Result};
 use crate::managed::ClientOptions;
 use crate::protocol::{BuildMode, Codec, KeyedResult, Op, Version, log};
@@ -40,10 +40,7 @@ fn censored(roots: Roots) -> Roots {
         true => "{censored}".to_owned(),
         false => link,
     };
-    roots
-        .into_iter()
-        .map(|(path, links)| (path, links.into_iter().map(hide).collect()))
-        .collect()
+    roots.into_iter().map(|(path, links)| (path, links.into_iter().map(hide).collect())).collect()
 }
 
 fn repair(value: bool) -> Repair {
@@ -311,9 +308,8 @@ impl Session<'_> {
             paths.insert(self.path()?);
         } else if self.at_least(22) {
             let codec = &self.codec;
-            let with_addresses: Vec<(StorePath, Option<ContentAddress>)> = self
-                .reader
-                .list(|r| Ok((codec.path(r)?, codec.content_address(r)?)))?;
+            let with_addresses: Vec<(StorePath, Option<ContentAddress>)> =
+                self.reader.list(|r| Ok((codec.path(r)?, codec.content_address(r)?)))?;
             paths.extend(with_addresses.into_iter().map(|(path, _)| path));
         } else {
             paths = self.paths()?;
@@ -405,9 +401,8 @@ impl Session<'_> {
             info.ultimate = false;
         }
         let store = self.store.clone();
-        let add = |source: &mut (dyn Read + Send)| {
-            store.add_to_store(&info, source, repair(mend), check)
-        };
+        let add =
+            |source: &mut (dyn Read + Send)| store.add_to_store(&info, source, repair(mend), check);
         if self.at_least(23) {
             self.tunnel.start()?;
             framed(&mut self.reader, add)?;

@@ -51,7 +51,9 @@ impl Accounts {
     #[must_use]
     pub fn of_host() -> Self {
         let read = |file| {
-            std::fs::read(file).map(|b| String::from_utf8_lossy(&b).into_owned()).unwrap_or_default()
+            std::fs::read(file)
+                .map(|b| String::from_utf8_lossy(&b).into_owned())
+                .unwrap_or_default()
         };
         Self { passwd: read("/etc/passwd"), group: read("/etc/group") }
     }

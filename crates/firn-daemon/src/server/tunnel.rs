@@ -67,10 +67,7 @@ impl Tunnel {
     }
 
     /// Writes an answer, or a part of it.
-    pub fn write(
-        &self,
-        write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
-    ) -> Result<()> {
+    pub fn write(&self, write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<()> {
         self.state.lock().attempt(write)
     }
 

@@ -66,13 +66,15 @@ impl World {
             trust,
             recursive: false,
         };
-        let world =
-            World { dir: tempfile::tempdir().unwrap(), layout: self.layout.clone(), settings: self.settings.clone() };
+        let world = World {
+            dir: tempfile::tempdir().unwrap(),
+            layout: self.layout.clone(),
+            settings: self.settings.clone(),
+        };
         let thread = std::thread::spawn(move || {
             let writer = ours.try_clone().unwrap();
-            let open = |logger: &Logger| {
-                Ok(Arc::new(world.service(logger)) as Arc<dyn ManagedStore>)
-            };
+            let open =
+                |logger: &Logger| Ok(Arc::new(world.service(logger)) as Arc<dyn ManagedStore>);
             serve_connection(ours, writer, &options, Box::new(open))
         });
         (theirs, thread)
