@@ -121,6 +121,16 @@ impl Substituter for StoreSubstituter {
         }
     }
 
+    fn available(&self, paths: &BTreeSet<StorePath>) -> firn_store::Result<BTreeSet<StorePath>> {
+        let mut left = paths.clone();
+        let mut found = BTreeSet::new();
+        for store in self.stores.iter().filter(|s| s.substituter_role().want_mass_query) {
+            found.append(&mut store.query_valid_paths(&left)?);
+            left = left.difference(&found).cloned().collect();
+        }
+        Ok(found)
+    }
+
     fn query_realisation(&self, id: &DrvOutput) -> firn_store::Result<Option<Realisation>> {
         for store in &self.stores {
             let found = match store.query_realisation(id) {

@@ -29,6 +29,14 @@ pub trait Substituter: Send + Sync {
         paths: &BTreeSet<StorePath>,
     ) -> firn_store::Result<BTreeMap<StorePath, Substitutable>>;
 
+    /// Which of `paths` it has, as far as its stores may be asked for many at a time (`want-mass-query`).
+    ///
+    /// # Errors
+    /// When it cannot be asked.
+    fn available(&self, _paths: &BTreeSet<StorePath>) -> firn_store::Result<BTreeSet<StorePath>> {
+        Ok(BTreeSet::new())
+    }
+
     /// What an output of a derivation came to be, with its signatures checked.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ mod nix_collect_garbage;
 mod nix_env;
 mod nix_hash;
 mod nix_instantiate;
+mod nix_prefetch_url;
 mod nix_shell;
 mod nix_store;
 mod nixos_rebuild;
@@ -40,6 +41,7 @@ const COMMANDS: &[Command] = &[
     Command { names: &["nix-store"], about: "work on the store", hidden: false, run: nix_store::run },
     Command { names: &["nix-build"], about: "build derivations of expressions", hidden: false, run: nix_build::run },
     Command { names: &["nix-instantiate"], about: "make derivations of expressions, or print their values", hidden: false, run: nix_instantiate::run },
+    Command { names: &["nix-prefetch-url"], about: "download a file into the store and print its hash", hidden: false, run: nix_prefetch_url::run },
     Command { names: &["nix-shell"], about: "start a shell with the environment of a build", hidden: false, run: nix_shell::run },
     Command { names: &["nixos-rebuild"], about: "build a system's configuration and switch to it", hidden: false, run: nixos_rebuild::run },
     Command { names: &["nixos-version"], about: "print the version of the running system", hidden: false, run: nixos_version::run },
