@@ -28,6 +28,35 @@ pub struct ShellFiles {
     pub cores: usize,
 }
 
+/// A derivation with the outputs of its inputs put in, as far as these are known.
+///
+/// # Errors
+/// If a derivation cannot be read or its outputs are of kinds that cannot be together.
+pub fn resolved(store: &dyn Store, drv: Derivation) -> Result<Derivation, Failure> {
+    if !drv.should_resolve(false)? {
+        return Ok(drv);
+    }
+    let mut failed = None;
+    let resolved = drv.resolve(store.store_dir(), &mut |input, chain| {
+        let mut path = input.clone();
+        for name in chain {
+            let known = store.read_derivation(&path).and_then(|drv| store.known_outputs(&drv));
+            match known {
+                Ok(mut outputs) => path = outputs.remove(name).flatten()?,
+                Err(error) => {
+                    failed = Some(error);
+                    return None;
+                }
+            }
+        }
+        Some(path)
+    })?;
+    match failed {
+        Some(error) => Err(error.into()),
+        None => Ok(resolved.unwrap_or(drv)),
+    }
+}
+
 /// The environment of a derivation whose inputs are valid.
 ///
 /// # Errors

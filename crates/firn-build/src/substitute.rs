@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use firn_event::Logger;
 use firn_model::realisation::{DrvOutput, Realisation};
 use firn_model::store_path::StorePath;
-use firn_store::LocalStore;
+use firn_store::{LocalStore, Store as _};
 
 /// What a substituter says about a path before it is fetched.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -56,4 +56,21 @@ pub trait Substituter: Send + Sync {
         logger: &Logger,
         parent: u64,
     ) -> firn_store::Result<()>;
+
+    /// As [`Substituter::fetch`], for a path that is valid but damaged: puts the right contents in place.
+    ///
+    /// # Errors
+    /// As there, and where this cannot be done.
+    fn repair(
+        &self,
+        path: &StorePath,
+        store: &LocalStore,
+        _logger: &Logger,
+        _parent: u64,
+    ) -> firn_store::Result<()> {
+        Err(firn_store::Error::Usage(format!(
+            "path '{}' cannot be fetched again",
+            store.store_dir().print(path)
+        )))
+    }
 }

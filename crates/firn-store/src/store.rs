@@ -367,28 +367,7 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// If `root` is in the store, or something is there that is no link into the store.
     fn add_perm_root(&self, path: &StorePath, root: &Path) -> Result<PathBuf> {
-        let root = std::path::absolute(root).map_err(Error::io("finding", root))?;
-        let root = canonical(root.as_os_str());
-        if self.is_in_store(&root) {
-            return Err(Error::RootInStore { path: root });
-        }
-        self.add_temp_root(path)?;
-        let there = root.symlink_metadata().is_ok();
-        let target = read_link(&root)?;
-        let ours = target.as_ref().is_some_and(|target| self.is_in_store(target));
-        if there && !ours {
-            return Err(Error::LinkExists { path: root });
-        }
-        if let Some(parent) = root.parent() {
-            create_dirs(parent)?;
-        }
-        let wanted = PathBuf::from(self.store_dir().print(path));
-        // A link that is right stays: its folder may be a source that others look at.
-        if target.as_ref() != Some(&wanted) {
-            replace_symlink(&wanted, &root)?;
-        }
-        self.add_indirect_root(&root)?;
-        Ok(root)
+        add_perm_root(self, path, root)
     }
 
     /// All roots: links, running processes, temporary roots.
@@ -427,4 +406,38 @@ pub trait Store: Send + Sync {
         let hash = hasher.finish();
         Ok((hash != info.nar_hash).then_some(hash))
     }
+}
+
+/// Makes the link `root`, by this process, and has the store register it: what [`Store::add_perm_root`] does in most
+/// stores.
+///
+/// # Errors
+/// As there.
+pub fn add_perm_root<S: Store + ?Sized>(
+    store: &S,
+    path: &StorePath,
+    root: &Path,
+) -> Result<PathBuf> {
+    let root = std::path::absolute(root).map_err(Error::io("finding", root))?;
+    let root = canonical(root.as_os_str());
+    if store.is_in_store(&root) {
+        return Err(Error::RootInStore { path: root });
+    }
+    store.add_temp_root(path)?;
+    let there = root.symlink_metadata().is_ok();
+    let target = read_link(&root)?;
+    let ours = target.as_ref().is_some_and(|target| store.is_in_store(target));
+    if there && !ours {
+        return Err(Error::LinkExists { path: root });
+    }
+    if let Some(parent) = root.parent() {
+        create_dirs(parent)?;
+    }
+    let wanted = PathBuf::from(store.store_dir().print(path));
+    // A link that is right stays: its folder may be a source that others look at.
+    if target.as_ref() != Some(&wanted) {
+        replace_symlink(&wanted, &root)?;
+    }
+    store.add_indirect_root(&root)?;
+    Ok(root)
 }

@@ -37,6 +37,7 @@ use self::users::UserLock;
 use crate::drv_options::DrvOptions;
 use crate::error::{Failure, FailureKind, io};
 use crate::options::{BuildOptions, Mode};
+use crate::repair::is_good;
 use crate::sandbox::spec::Spec;
 use crate::sandbox::{Exit, Running, Started};
 
@@ -133,13 +134,15 @@ impl Job<'_> {
         // Another process may have been faster.
         let known = self.known_outputs()?;
         let valid = self.valid_outputs(&known)?;
-        if self.options.mode == Mode::Normal && valid.len() == known.len() {
+        if self.options.mode != Mode::Check && valid.len() == known.len() {
             locks.set_removal(true);
             let outputs = known.into_iter().filter_map(|(name, path)| Some((name, path?)));
             return Ok(Built { built: false, outputs: outputs.collect(), start: 0, stop: 0 });
         }
         for (name, path) in &known {
-            if let (Some(path), false) = (path, valid.contains(name)) {
+            if let (Some(path), false) = (path, valid.contains(name))
+                && !self.store.is_valid(path)?
+            {
                 delete_path(&self.store.real_path(path))?;
             }
         }
@@ -223,11 +226,13 @@ impl Job<'_> {
         }
     }
 
+    /// The outputs that are valid, and when repairing, whole.
     fn valid_outputs(&self, known: &KnownOutputs) -> Result<BTreeSet<String>, Failure> {
         let mut valid = BTreeSet::new();
         for (name, path) in known {
             if let Some(path) = path
                 && self.store.is_valid(path)?
+                && (self.options.mode != Mode::Repair || is_good(self.store, path)?)
             {
                 valid.insert(name.clone());
             }
@@ -275,7 +280,8 @@ impl Job<'_> {
         let options = self.options;
         let shown = self.print(self.drv_path);
         let verb = match options.mode {
-            Mode::Normal | Mode::Repair => "building",
+            Mode::Normal => "building",
+            Mode::Repair => "repairing outputs of",
             Mode::Check => "checking outputs of",
         };
         let activity = self.logger.start(

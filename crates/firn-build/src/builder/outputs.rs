@@ -78,7 +78,7 @@ impl Registration<'_> {
         let mut scanned = BTreeMap::new();
         let mut kinds = BTreeMap::new();
         for (name, wanted) in self.outputs {
-            if let (Some(path), true, Mode::Normal) =
+            if let (Some(path), true, Mode::Normal | Mode::Repair) =
                 (&wanted.path, wanted.valid, self.options.mode)
             {
                 finals.add(name, wanted, path.clone());
@@ -420,7 +420,7 @@ impl Registration<'_> {
         }
         let mut lock = firn_store::fs::lock::PathLocks::lock([target.as_path()])?;
         self.store.add_temp_root(&info.path)?;
-        if self.store.is_valid(&info.path)? {
+        if self.store.is_valid(&info.path)? && self.options.mode != Mode::Repair {
             delete_path(from)?;
         } else {
             if from != target {

@@ -159,7 +159,11 @@ impl Job<'_> {
         let mut outputs = BTreeMap::new();
         let mut rewrites = Rewrites::default();
         for (name, path) in known {
-            let taken = valid.contains(name) && !sandboxed;
+            let registered = match path {
+                Some(path) => store.is_valid(path)?,
+                None => false,
+            };
+            let taken = registered && !sandboxed;
             let scratch = match path {
                 None => self.scratch_path_of(name)?,
                 Some(path) if taken => self.scratch_path(path)?,

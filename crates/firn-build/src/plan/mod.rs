@@ -35,6 +35,16 @@ pub(crate) enum Step {
     Obtain(Obtain),
 }
 
+impl Step {
+    /// The name of the store path that it is about.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Build(path) | Self::Fetch(path) | Self::Realise(path) => path.name(),
+            Self::Obtain(obtain) => obtain.drv.name(),
+        }
+    }
+}
+
 /// Outputs of a derivation that is an output itself.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Obtain {
@@ -123,20 +133,37 @@ pub fn plan(
     options: &BuildOptions,
     logger: &Logger,
 ) -> firn_store::Result<Plan> {
-    plan_without(store, wanted, options, logger, &BTreeSet::new())
+    let forced = match options.mode {
+        Mode::Check => named(wanted),
+        Mode::Normal | Mode::Repair => BTreeSet::new(),
+    };
+    plan_without(store, wanted, options, logger, &BTreeSet::new(), &forced)
 }
 
-/// As [`plan`], but nothing of `not_fetched` is fetched.
+/// The derivations that are asked for by name.
+pub(crate) fn named(wanted: &[DerivedPath]) -> BTreeSet<StorePath> {
+    wanted
+        .iter()
+        .filter_map(|path| match path {
+            DerivedPath::Built { drv, .. } => Some(drv.clone()),
+            DerivedPath::Opaque(_) | DerivedPath::Dynamic { .. } => None,
+        })
+        .collect()
+}
+
+/// As [`plan`], but nothing of `not_fetched` is fetched, and what is `forced` is built although it is valid.
 pub(crate) fn plan_without(
     store: &LocalStore,
     wanted: &[DerivedPath],
     options: &BuildOptions,
     logger: &Logger,
     not_fetched: &BTreeSet<StorePath>,
+    forced: &BTreeSet<StorePath>,
 ) -> firn_store::Result<Plan> {
     let known = Known::new();
     let mut planner = Planner::new(store, options, logger, not_fetched, &known);
-    planner.collect(wanted, options.mode != Mode::Normal)?;
+    planner.force(forced.iter().cloned());
+    planner.collect(wanted)?;
     for path in wanted {
         let needs = planner.derived(path)?;
         planner.plan.roots.push((path.clone(), needs));

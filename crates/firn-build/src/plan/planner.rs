@@ -82,15 +82,19 @@ impl<'a> Planner<'a> {
         Ok(valid)
     }
 
+    /// Has derivations built although their outputs are valid.
+    pub fn force(&mut self, drvs: impl IntoIterator<Item = StorePath>) {
+        self.plan.forced.extend(drvs);
+    }
+
     /// Takes a derivation that need not be in the store.
     pub fn take(&mut self, path: &StorePath, drv: Derivation) {
         self.plan.drvs.insert(path.clone(), drv);
     }
 
     /// Reads all derivations that may have to be built and finds out what is substitutable, a level
-    /// at a time, so that a cache is asked for many paths at once. With `forced`, what is asked for is built
-    /// although it is valid; its inputs are not.
-    pub fn collect(&mut self, wanted: &[DerivedPath], forced: bool) -> firn_store::Result<()> {
+    /// at a time, so that a cache is asked for many paths at once.
+    pub fn collect(&mut self, wanted: &[DerivedPath]) -> firn_store::Result<()> {
         let mut level: Vec<(StorePath, OutputsSpec)> = Vec::new();
         let mut paths = BTreeSet::new();
         for path in wanted {
@@ -105,15 +109,11 @@ impl<'a> Planner<'a> {
                 }
             }
         }
-        let mut forced = forced;
         self.ask(paths)?;
         while !level.is_empty() {
             let mut candidates = BTreeMap::new();
             let mut queries = BTreeSet::new();
             for (drv_path, outputs) in std::mem::take(&mut level) {
-                if forced {
-                    self.plan.forced.insert(drv_path.clone());
-                }
                 match self.plan.wanted.get_mut(&drv_path) {
                     Some(known) => {
                         let before = known.clone();
@@ -134,7 +134,7 @@ impl<'a> Planner<'a> {
                 if missing.is_empty() {
                     continue;
                 }
-                if self.may_substitute(&drv_path) && !forced {
+                if self.may_substitute(&drv_path) && !self.plan.forced.contains(&drv_path) {
                     queries.extend(missing.paths.iter().cloned());
                 }
                 candidates.insert(drv_path, missing);
@@ -151,7 +151,6 @@ impl<'a> Planner<'a> {
                     (input.clone(), OutputsSpec::Names(names))
                 }));
             }
-            forced = false;
         }
         Ok(())
     }
@@ -450,7 +449,7 @@ impl<'a> Planner<'a> {
         outputs: &OutputsSpec,
     ) -> firn_store::Result<BTreeSet<Step>> {
         let wanted = DerivedPath::Built { drv: drv.clone(), outputs: outputs.clone() };
-        self.collect(std::slice::from_ref(&wanted), false)?;
+        self.collect(std::slice::from_ref(&wanted))?;
         self.derivation(drv)
     }
 

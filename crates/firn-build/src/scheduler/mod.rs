@@ -8,6 +8,7 @@
 mod perform;
 mod results;
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,7 +25,8 @@ use crate::builder::{StopFlag, show_outputs};
 use crate::derived_path::DerivedPath;
 use crate::error::{BuildError, Failure, FailureKind};
 use crate::options::{BuildOptions, Mode};
-use crate::plan::{Known, Plan, Step, plan_without};
+use crate::plan::{Known, Plan, Step, named, plan_without};
+use crate::repair::Damage;
 use crate::result::BuildResult;
 
 pub use results::BuildResults;
@@ -73,10 +75,22 @@ fn work(
     options: &BuildOptions,
     logger: &Logger,
 ) -> Result<State, BuildError> {
+    let (forced, wanted) = match options.mode {
+        Mode::Normal => (BTreeSet::new(), wanted.to_vec()),
+        Mode::Check => (named(wanted), wanted.to_vec()),
+        Mode::Repair => {
+            let damage = Damage::find(store, wanted, logger)?;
+            damage.fetch_paths(store, options, logger)?;
+            let again = damage.drvs.iter().cloned().map(DerivedPath::all_outputs);
+            let again: Vec<DerivedPath> = again.filter(|path| !wanted.contains(path)).collect();
+            let all = wanted.iter().cloned().chain(again).collect();
+            (damage.drvs, all)
+        }
+    };
     let mut not_fetched = BTreeSet::new();
     let (mut built, mut fetched) = (Vec::new(), Vec::new());
     loop {
-        let plan = plan_without(store, wanted, options, logger, &not_fetched)?;
+        let plan = plan_without(store, &wanted, options, logger, &not_fetched, &forced)?;
         if options.mode == Mode::Check {
             refuse_to_check_what_is_not_there(store, &plan)?;
         }
@@ -124,6 +138,9 @@ fn refuse_to_check_what_is_not_there(store: &LocalStore, plan: &Plan) -> Result<
     Ok(())
 }
 
+/// A step that waits for nothing but a thread: what is behind it, and its name where that is equal.
+type Ready = (u64, Reverse<(String, Step)>);
+
 struct State {
     plan: Plan,
     /// Outputs that were made or found.
@@ -136,8 +153,8 @@ struct State {
     ranks: BTreeMap<Step, u64>,
     /// What each step still waits for.
     waiting: BTreeMap<Step, usize>,
-    ready_builds: BinaryHeap<(u64, std::cmp::Reverse<Step>)>,
-    ready_fetches: BinaryHeap<(u64, std::cmp::Reverse<Step>)>,
+    ready_builds: BinaryHeap<Ready>,
+    ready_fetches: BinaryHeap<Ready>,
     /// Steps that are neither done nor failed.
     left: usize,
     running_builds: u64,
@@ -162,7 +179,7 @@ impl State {
             Step::Fetch(_) => &mut self.ready_fetches,
             Step::Build(_) | Step::Realise(_) | Step::Obtain(_) => &mut self.ready_builds,
         };
-        heap.push((rank, std::cmp::Reverse(step)));
+        heap.push((rank, Reverse((step.name().to_owned(), step))));
     }
 
     fn expect(&mut self, step: &Step) {
@@ -202,7 +219,9 @@ impl State {
             steps.into_iter().filter(|(step, _)| !self.plan.steps.contains_key(step)).collect();
         for (step, needs) in &new {
             self.plan.steps.insert(step.clone(), needs.clone());
-            self.ranks.insert(step.clone(), rank + own_rank(step));
+            if rank > 0 {
+                self.ranks.insert(step.clone(), rank + own_rank(step));
+            }
             self.left += 1;
             self.expect(step);
         }
@@ -258,7 +277,11 @@ impl<'a> Scheduler<'a> {
             }
         }
         let mut state = State {
-            ranks: ranks(&plan, &dependents),
+            // With one job the order makes no difference for when all is done: then it is that of names.
+            ranks: match options.max_jobs {
+                0 | 1 => BTreeMap::new(),
+                _ => ranks(&plan, &dependents),
+            },
             left: plan.steps.len(),
             dependents,
             waiting,
@@ -359,7 +382,7 @@ impl<'a> Scheduler<'a> {
                     }
                     let heap =
                         if builds { &mut state.ready_builds } else { &mut state.ready_fetches };
-                    if let Some((_, std::cmp::Reverse(step))) = heap.pop() {
+                    if let Some((_, Reverse((_, step)))) = heap.pop() {
                         if state.failed.contains_key(&step) {
                             continue;
                         }

@@ -158,7 +158,10 @@ impl Scheduler<'_> {
         let mut planner = self.planner(&known);
         planner.take(&path, resolved);
         let derived = DerivedPath::Built { drv: path.clone(), outputs: wanted.clone() };
-        planner.collect(&[derived], forced)?;
+        if forced {
+            planner.force([path.clone()]);
+        }
+        planner.collect(&[derived])?;
         let needs = planner.derivation(&path)?;
         if needs.is_empty() {
             let plan = planner.plan;

@@ -11,6 +11,8 @@ use firn_eval::context::DerivedPath as EvalPath;
 use firn_eval::io::Fetch;
 use firn_event::{Level, Logger};
 use firn_fetch::git::GitOptions;
+use firn_model::StoreDir;
+use firn_model::derivation::placeholder::DownstreamPlaceholder;
 use firn_model::input::Input;
 use firn_model::store_path::StorePath;
 use firn_store::layout::Environment;
@@ -214,6 +216,27 @@ pub fn output_of(drv: &EvalPath, output: &str) -> DerivedPath {
     };
     via.reverse();
     DerivedPath::outputs_via(drv, via, OutputsSpec::Names([output.to_owned()].into()))
+}
+
+/// A text with paths in place of what stood for outputs until they were built.
+pub fn with_paths(text: &str, results: &BuildResults, dir: &StoreDir) -> String {
+    let mut text = text.to_owned();
+    for (path, outputs) in &results.outputs {
+        let (drv, via) = match path {
+            DerivedPath::Opaque(_) => continue,
+            DerivedPath::Built { drv, .. } => (drv, &[][..]),
+            DerivedPath::Dynamic { drv, via, .. } => (drv, &via[..]),
+        };
+        for (name, path) in outputs {
+            let mut names = via.iter().chain([name]);
+            let first = names.next().and_then(|n| DownstreamPlaceholder::of_output(drv, n).ok());
+            if let Some(first) = first {
+                let placeholder = names.fold(first, |inner, name| inner.of_computed(name));
+                text = text.replace(&placeholder.render(), &dir.print(path));
+            }
+        }
+    }
+    text
 }
 
 /// Builds what evaluation needs to read.

@@ -5,14 +5,11 @@ use serde_json::{Value, json};
 
 use super::call::Call;
 use super::installables::{at_end_of, outputs};
-use crate::common::legacy::{Failure, Outcome};
+use crate::common::legacy::Outcome;
 
 /// `nix realisation info`.
 pub fn info(call: &mut Call<'_>) -> Outcome {
-    if !call.common.settings.has_feature("ca-derivations") {
-        let error = firn_store::Error::FeatureOff("ca-derivations");
-        return Err(Failure::Message(error.to_string()));
-    }
+    call.need_feature("ca-derivations")?;
     let items = call.installables()?;
     let store = call.store()?;
     let dir = store.store_dir();
