@@ -408,7 +408,7 @@ impl Store for BinaryCacheStore {
     }
 
     /// Whoever can write a folder is believed; a server does not say.
-    fn trusts_us(&self) -> Option<bool> {
+    fn trusts_client(&self) -> Option<bool> {
         (!self.transport.is_remote()).then_some(true)
     }
 

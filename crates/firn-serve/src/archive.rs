@@ -144,7 +144,6 @@ impl Archive {
     }
 }
 
-
 enum Piece<'a> {
     Own(&'a [u8]),
     File(&'a Path, Range<u64>),

@@ -110,12 +110,12 @@ pub trait Store: Send + Sync {
     }
 
     /// The version of the program that is in charge of it, if it tells.
-    fn version(&self) -> Option<String> {
+    fn program_version(&self) -> Option<String> {
         None
     }
 
     /// Whether it believes what this user says of paths, if that is known.
-    fn trusts_us(&self) -> Option<bool> {
+    fn trusts_client(&self) -> Option<bool> {
         None
     }
 

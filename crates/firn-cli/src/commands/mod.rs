@@ -16,6 +16,7 @@ mod nixos_rebuild;
 mod nixos_version;
 mod os;
 mod sandbox_child;
+mod serve;
 mod shells;
 mod system_activate;
 
@@ -48,6 +49,7 @@ const COMMANDS: &[Command] = &[
     Command { names: &["nixos-version"], about: "print the version of the running system", hidden: false, run: nixos_version::run },
     Command { names: &["doctor"], about: "say what is set up on this machine, and how to mend what is not", hidden: false, run: doctor::run },
     Command { names: &["os"], about: "try a system in a container or a virtual machine", hidden: false, run: os::run },
+    Command { names: &["serve"], about: "serve the store as a binary cache over HTTP", hidden: false, run: serve::run },
     Command { names: &["system-activate"], about: "activate a built system on this machine", hidden: false, run: system_activate::run },
     Command { names: &["completions"], about: "print the completions of a shell: bash, fish, zsh", hidden: false, run: shells::completions },
     Command { names: &["manual"], about: "write the manual pages into a folder", hidden: false, run: shells::manual },

@@ -6,12 +6,15 @@ use std::sync::{Arc, OnceLock};
 use firn_build::{BuildOptions, DerivedPath, StoreSubstituter, Substitutable, Substituter};
 use firn_cache::Caches;
 use firn_event::{Level, Logger};
+use firn_model::content_address::ContentAddress;
 use firn_model::realisation::{DrvOutput, Realisation};
-use firn_model::store_path::{StoreDir, StorePath};
+use firn_model::store_path::StorePath;
 use firn_store::content_addressed::make_content_addressed;
 use firn_store::copy::{CopyOptions, copy_closure};
 use firn_store::layout::{Environment, StoreLayout};
 use firn_store::{LocalStore, Settings, Store, Trust};
+
+use parking_lot::Mutex;
 
 use super::legacy::Failure;
 use super::store::{AnyStore, Opener};
@@ -95,6 +98,8 @@ pub struct Substituters {
     logger: Logger,
     scratch: OnceLock<tempfile::TempDir>,
     opened: OnceLock<StoreSubstituter>,
+    /// What paths follow from, as far as told and not handed on.
+    noted: Mutex<Vec<(StorePath, ContentAddress)>>,
 }
 
 impl Substituters {
@@ -109,6 +114,7 @@ impl Substituters {
             logger,
             scratch: OnceLock::new(),
             opened: OnceLock::new(),
+            noted: Mutex::default(),
         }))
     }
 
@@ -121,7 +127,9 @@ impl Substituters {
                 logger: self.logger.clone(),
                 scratch: &self.scratch,
             };
-            let own = StoreLayout::from_environment(&self.env).map(|l| l.store_dir);
+            let own = StoreLayout::from_environment(&self.env)
+                .map(|layout| layout.store_dir)
+                .unwrap_or_default();
             let mut stores: Vec<Arc<dyn Store>> = Vec::new();
             let mut seen = BTreeSet::new();
             for uri in self.settings.words("substituters") {
@@ -129,12 +137,7 @@ impl Substituters {
                     continue;
                 }
                 match opener.open(Some(&uri)) {
-                    Ok(store) => {
-                        let fits = |dir: &StoreDir| dir == store.store_dir();
-                        if own.as_ref().is_ok_and(fits) {
-                            stores.push(store.shared());
-                        }
-                    }
+                    Ok(store) => stores.push(store.shared()),
                     Err(failure) => self.logger.warn(failure.text()),
                 }
             }
@@ -144,6 +147,7 @@ impl Substituters {
             });
             let fallback = self.settings.bool("fallback");
             StoreSubstituter::new(
+                own,
                 stores,
                 trust,
                 fallback,
@@ -159,7 +163,16 @@ impl Substituter for Substituters {
         &self,
         paths: &BTreeSet<StorePath>,
     ) -> firn_store::Result<BTreeMap<StorePath, Substitutable>> {
-        self.get().query(paths)
+        let substituter = self.get();
+        for (path, address) in std::mem::take(&mut *self.noted.lock()) {
+            substituter.note_address(&path, &address);
+        }
+        substituter.query(paths)
+    }
+
+    fn note_address(&self, path: &StorePath, address: &ContentAddress) {
+        // perhaps nothing will be asked
+        self.noted.lock().push((path.clone(), *address));
     }
 
     fn available(&self, paths: &BTreeSet<StorePath>) -> firn_store::Result<BTreeSet<StorePath>> {

@@ -85,6 +85,17 @@ impl AnyStore {
         }
     }
 
+    /// The store on this machine that it is, to be shared.
+    ///
+    /// # Errors
+    /// If it is another, which `operation` names the use of.
+    pub fn shared_local(&self, operation: &'static str) -> Outcome<Arc<LocalStore>> {
+        match &self.kind {
+            Kind::Local(store) => Ok(Arc::clone(store)),
+            Kind::Building(_) | Kind::Passive(_) => fail(self.unsupported(operation).to_string()),
+        }
+    }
+
     /// Whether it is on this machine and open to this process.
     pub fn is_local(&self) -> bool {
         matches!(self.kind, Kind::Local(_))

@@ -75,7 +75,7 @@ pub fn run(call: &mut Call<'_>) -> Outcome {
         }
         let mut add_size = |bytes: u64| {
             line.push_str(&if human {
-                format!("\t{:>9}", render_size(i64::try_from(bytes).unwrap_or(i64::MAX)))
+                format!("\t{:>10}", render_size(i64::try_from(bytes).unwrap_or(i64::MAX)))
             } else {
                 format!("\t{bytes:11}")
             });

@@ -53,7 +53,7 @@ pub fn info(call: &mut Call<'_>) -> Outcome {
     let uri = store.uri();
     let (version, trusted) = match store.is_local() {
         true => (Some(crate::common::NIX_VERSION.to_owned()), Some(true)),
-        false => (store.version(), store.trusts_us()),
+        false => (store.program_version(), store.trusts_client()),
     };
     if call.given.has("json") {
         let mut shown = Map::new();
@@ -206,7 +206,7 @@ pub fn verify(call: &mut Call<'_>) -> Outcome {
                 continue;
             }
         };
-        call.say(Level::Talkative, format!("checking '{shown}'..."));
+        call.say(Level::Info, format!("checking '{shown}'..."));
         if contents && let Some(found) = store.check_path(&path)? {
             corrupted += 1;
             call.say(
