@@ -70,18 +70,8 @@ fn attempt(
     let inputs = missing(store, &drv.input_srcs)?;
     if !inputs.is_empty() {
         let wanted: Vec<DerivedPath> = inputs.into_iter().map(DerivedPath::Opaque).collect();
-<<<<<<< HEAD
         let options = BuildOptions { mode: Mode::Normal, ..options.clone() };
         build_paths(store, &wanted, &options, logger).map_err(Failure::misc)?;
-=======
-        build_paths(
-            store,
-            &wanted,
-            &BuildOptions { mode: Mode::Normal, ..options.clone() },
-            logger,
-        )
-        .map_err(Failure::misc)?;
->>>>>>> main
     }
     let builds = logger.start(ActivityKind::Builds, Level::Debug, "", vec![], 0);
     let stop = AtomicBool::new(false);

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use firn_build::BuildOptions;
 use firn_build::hook::BuildHook;
+use firn_build::{BuildOptions, Substituter};
 use firn_daemon::client::{RemoteOptions, RemoteStore, UnixSocket};
 use firn_daemon::hook::instance::Hook;
 use firn_daemon::hook::machines::Machine;
@@ -19,6 +19,7 @@ use firn_model::StoreDir;
 use firn_store::layout::{Environment, Location, StoreLayout, StoreReference, locate};
 use firn_store::{LocalStore, Settings, StoreOptions};
 
+use super::caches::Substituters;
 use super::legacy::{Failure, Outcome, fail};
 
 impl From<firn_daemon::Error> for Failure {
@@ -195,10 +196,12 @@ fn log_descriptor(text: &str) -> Outcome<Option<Arc<std::os::fd::OwnedFd>>> {
 }
 
 /// The options of builds that a daemon does for its clients.
-fn daemon_build_options(settings: &Settings) -> BuildOptions {
+fn daemon_build_options(env: &Environment, settings: &Settings, logger: &Logger) -> BuildOptions {
     let mut options = BuildOptions::from_settings(settings);
     options.cancel = super::interrupt::flag();
     options.hook = build_hook(settings, Level::Info);
+    options.substituter = Substituters::new(env, settings, logger.clone())
+        .map(|substituters| substituters as Arc<dyn Substituter>);
     options
 }
 
@@ -236,10 +239,16 @@ pub fn open_managed(opener: &RemoteOpener<'_>, uri: Option<&str>) -> Outcome<Arc
             let mut options = StoreOptions::from_settings(opener.settings, opener.logger.clone());
             options.read_only = read_only;
             let store = Arc::new(LocalStore::open(layout, options)?);
+            let mut settings = opener.settings.clone();
+            if let Some(features) = system_features(opener.env, uri) {
+                settings.set("system-features", &features)?;
+            }
+            let (env, logger) = (opener.env.clone(), opener.logger.clone());
+            let make = move |settings: &Settings| daemon_build_options(&env, settings, &logger);
             Ok(Arc::new(LocalService::new(
                 store,
-                opener.settings.clone(),
-                Box::new(daemon_build_options),
+                settings,
+                Box::new(make),
                 opener.logger.clone(),
                 super::NIX_VERSION.to_owned(),
             )))
@@ -255,6 +264,15 @@ pub fn open_managed(opener: &RemoteOpener<'_>, uri: Option<&str>) -> Outcome<Arc
             )),
         },
     }
+}
+
+/// The features that a store's address says that builds in it may ask for.
+fn system_features(env: &Environment, uri: Option<&str>) -> Option<String> {
+    let uri = match uri {
+        Some(uri) => uri.to_owned(),
+        None => env.string("NIX_REMOTE")?,
+    };
+    StoreReference::parse(&uri, env).ok()?.params.remove("system-features")
 }
 
 /// Has everything stop that is done for a client once it has hung up.

@@ -12,6 +12,7 @@ use firn_event::{Level, Logger};
 use firn_store::layout::{Environment, Location, StoreLayout, locate};
 use firn_store::{ClosureOptions, LocalStore, Settings, Store, StoreOptions};
 
+use super::caches::caches;
 use super::legacy::{Failure, Outcome, fail};
 use super::remote::{Remote, RemoteOpener};
 
@@ -86,7 +87,6 @@ impl AnyStore {
     }
 
     /// A store that only has what it was given.
-    #[expect(dead_code, reason = "no kind of such a store yet")]
     pub fn passive(store: Arc<dyn Store>, env: &Environment) -> Outcome<Self> {
         let layout = elsewhere(&*store, env)?;
         Ok(Self { kind: Kind::Passive(store), layout })
@@ -104,6 +104,22 @@ impl AnyStore {
             Kind::Building(store, _) => store.clone(),
             Kind::Passive(store) => store.clone(),
         }
+    }
+
+    /// The store on this machine that it is, to be shared.
+    ///
+    /// # Errors
+    /// If it is another, which `operation` names the use of.
+    pub fn shared_local(&self, operation: &'static str) -> Outcome<Arc<LocalStore>> {
+        match &self.kind {
+            Kind::Local(store) => Ok(Arc::clone(store)),
+            Kind::Building(..) | Kind::Passive(_) => fail(self.unsupported(operation).to_string()),
+        }
+    }
+
+    /// Whether it is on this machine and open to this process.
+    pub fn is_local(&self) -> bool {
+        matches!(self.kind, Kind::Local(_))
     }
 
     /// The store on this machine that it is, for what no other can do.
@@ -211,9 +227,19 @@ impl Opener<'_> {
             Location::Daemon { socket, layout, params } => {
                 AnyStore::remote(self.remote().daemon(socket, layout, &params)?, self.env)
             }
+            Location::Other(reference) if firn_cache::is_cache(&reference.scheme) => {
+                // folders are asked quickly enough
+                let remember =
+                    reference.scheme != "file" || self.env.string("_NIX_FORCE_HTTP").is_some();
+                let caches = caches(self.env, self.settings, &self.logger, remember)?;
+                AnyStore::passive(caches.open(&reference)?, self.env)
+            }
             Location::Other(reference) => match self.remote().ssh(&reference)? {
                 Some(remote) => AnyStore::remote(remote, self.env),
-                None => fail(format!("don't know how to open Nix store '{}'", reference.render())),
+                None => fail(format!(
+                    "don't know how to open Nix store with scheme '{}'",
+                    reference.scheme
+                )),
             },
         }
     }

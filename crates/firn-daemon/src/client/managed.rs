@@ -81,17 +81,8 @@ impl RemoteStore {
                 let result = match path {
                     DerivedPath::Opaque(_) => BuildResult::new(BuildStatus::Substituted),
                     DerivedPath::Built { drv, outputs } => self.built_by_old(drv, outputs)?,
-<<<<<<< HEAD
                     // which old versions cannot even be asked for
                     DerivedPath::Dynamic { .. } => BuildResult::new(BuildStatus::MiscFailure),
-=======
-                    DerivedPath::Dynamic { .. } => {
-                        return Err(Error::protocol(format!(
-                            "the daemon is too old to tell what '{}' has become",
-                            path.print(self.store_dir())
-                        )));
-                    }
->>>>>>> main
                 };
                 Ok(KeyedResult { path: path.clone(), result })
             })
@@ -149,6 +140,10 @@ impl ManagedStore for RemoteStore {
 
     fn version(&self) -> Result<Option<String>> {
         self.with(|connection| Ok(connection.daemon_version().map(str::to_owned)))
+    }
+
+    fn protocol_version(&self) -> Result<Option<(String, String)>> {
+        Ok(Some((self.protocol()?.to_string(), crate::protocol::LATEST.to_string())))
     }
 
     fn set_options(&self, options: &ClientOptions, _trusted: bool) -> Result<()> {

@@ -391,6 +391,14 @@ impl Store for RemoteStore {
         self.options.uri.clone()
     }
 
+    fn program_version(&self) -> Option<String> {
+        self.with(|connection| Ok(connection.daemon_version().map(str::to_owned))).ok()?
+    }
+
+    fn trusts_client(&self) -> Option<bool> {
+        self.with(|connection| Ok(connection.trusted())).ok()?
+    }
+
     fn query_path_info(&self, path: &StorePath) -> StoreResult<Option<Arc<PathInfo>>> {
         if let Some(info) = self.cached(path) {
             return Ok(Some(info));

@@ -16,10 +16,9 @@ use firn_event::Logger;
 use firn_model::derivation::Derivation;
 use firn_model::path_info::PathInfo;
 use firn_model::realisation::Realisation;
-use firn_model::signature::{PublicKey, SecretKey};
 use firn_model::store_path::StorePath;
 use firn_store::local::gc::{GcOptions, GcResults};
-use firn_store::{LocalStore, Repair, Settings, Store, StoreOptions};
+use firn_store::{LocalStore, Repair, Settings, Store, StoreOptions, Trust};
 use parking_lot::Mutex;
 
 use crate::error::{Error, Result};
@@ -72,43 +71,6 @@ impl LocalService {
         };
         options
     }
-
-    /// Whether enough keys that are trusted have signed it, or it needs none.
-    fn is_trusted(&self, info: &PathInfo) -> Result<bool> {
-        let dir = self.store.store_dir();
-        let settings = self.settings();
-        if !settings.bool("require-sigs") || info.is_content_addressed(dir) {
-            return Ok(true);
-        }
-        let fingerprint = info.fingerprint(dir);
-        let keys = trusted_keys(&settings)?;
-        Ok(info
-            .signatures
-            .iter()
-            .any(|signature| keys.iter().any(|key| key.verify(fingerprint.as_bytes(), signature))))
-    }
-}
-
-/// The keys whose signatures count: those of the settings, and those that belong to this machine's secret keys.
-///
-/// # Errors
-/// If one is no key.
-pub fn trusted_keys(settings: &Settings) -> Result<Vec<PublicKey>> {
-    let mut keys = Vec::new();
-    for text in settings.words("trusted-public-keys") {
-        keys.push(text.parse().map_err(|e| {
-            Error::Refused(format!("in the setting 'trusted-public-keys': '{text}': {e}"))
-        })?);
-    }
-    for file in settings.words("secret-key-files") {
-        // users who are not root cannot read the machine's keys, and need not
-        let Ok(text) = std::fs::read_to_string(&file) else { continue };
-        let key: SecretKey = text.parse().map_err(|e| {
-            Error::Refused(format!("in the file '{file}' of 'secret-key-files': {e}"))
-        })?;
-        keys.push(key.public_key());
-    }
-    Ok(keys)
 }
 
 fn failed(error: BuildError) -> Error {
@@ -134,69 +96,12 @@ impl ManagedStore for LocalService {
     }
 
     fn build(&self, wanted: &[DerivedPath], mode: BuildMode) -> Result<Vec<KeyedResult>> {
-<<<<<<< HEAD
         let options = self.options(mode);
         let store = &self.store;
         let results =
             firn_build::build_paths_with_results(store, wanted, &options, &self.logger)
                 .map_err(failed)?;
         Ok(results.into_iter().map(|(path, result)| KeyedResult { path, result }).collect())
-=======
-        let options = self.options(mode)?;
-        match firn_build::build_paths(&self.store, wanted, &options, &self.logger) {
-            Ok(results) => {
-                let mut all = Vec::new();
-                for (path, outputs) in results.outputs {
-                    let status = match &path {
-                        DerivedPath::Built { drv, .. } if results.built.contains(drv) => {
-                            BuildStatus::Built
-                        }
-                        _ if outputs.values().any(|p| results.fetched.contains(p)) => {
-                            BuildStatus::Substituted
-                        }
-                        _ => BuildStatus::AlreadyValid,
-                    };
-                    let result = self.success(&path, status, outputs)?;
-                    all.push(self.keyed(&path, result));
-                }
-                Ok(all)
-            }
-            Err(failure) => {
-                if failure.failed.is_empty() {
-                    return Err(Error::Remote {
-                        message: failure.message,
-                        status: u64::from(failure.exit_code),
-                    });
-                }
-                let mut all = Vec::new();
-                for path in wanted {
-                    let failed = failure.failed.contains(path.store_path());
-                    let outputs = match path {
-                        _ if failed => None,
-                        DerivedPath::Opaque(path) => self.store.is_valid(path)?.then(BTreeMap::new),
-                        DerivedPath::Built { drv, outputs } => self.valid_outputs(drv, outputs)?,
-                        // which derivation is meant is not known before it is built
-                        DerivedPath::Dynamic { .. } => None,
-                    };
-                    let result = match outputs {
-                        Some(outputs) => self.success(path, BuildStatus::AlreadyValid, outputs)?,
-                        None if failed => {
-                            let mut result = BuildResult::new(status_of(failure.exit_code));
-                            result.error.clone_from(&failure.message);
-                            result
-                        }
-                        None => {
-                            let mut result = BuildResult::new(BuildStatus::MiscFailure);
-                            result.error = "it was not tried, because something else failed".into();
-                            result
-                        }
-                    };
-                    all.push(self.keyed(path, result));
-                }
-                Ok(all)
-            }
-        }
->>>>>>> main
     }
 
     fn build_derivation(
@@ -223,11 +128,7 @@ impl ManagedStore for LocalService {
         let wanted = [DerivedPath::Opaque(path.clone())];
         firn_build::build_paths(&self.store, &wanted, &options, &self.logger)
             .map(drop)
-<<<<<<< HEAD
             .map_err(failed)
-=======
-            .map_err(|e| Error::Remote { message: e.message, status: u64::from(e.exit_code) })
->>>>>>> main
     }
 
     fn query_substitutable(
@@ -284,19 +185,14 @@ impl ManagedStore for LocalService {
         repair: Repair,
         check: bool,
     ) -> Result<()> {
-        if check && !self.is_trusted(info)? {
-            return Err(Error::Refused(format!(
-                "cannot add path '{}' because it lacks a signature by a trusted key",
-                self.store.store_dir().print(&info.path)
-            )));
+        if check {
+            Trust::from_settings(&self.settings())?.check(info, self.store.store_dir())?;
         }
         Ok(self.store.add_nar(info, nar, repair)?)
     }
 
     fn trusts_realisation(&self, realisation: &Realisation) -> Result<bool> {
-        let settings = self.settings();
-        let keys = trusted_keys(&settings)?;
-        Ok(!settings.bool("require-sigs") || realisation.good_signatures(&keys) > 0)
+        Ok(Trust::from_settings(&self.settings())?.accepts_realisation(realisation))
     }
 
     fn verify_store(&self, check_contents: bool, repair: Repair) -> Result<bool> {

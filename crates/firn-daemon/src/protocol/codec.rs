@@ -326,18 +326,12 @@ impl Codec {
                     outputs => format!("{drv}!{outputs}"),
                 })
             }
-<<<<<<< HEAD
             DerivedPath::Dynamic { drv, via, outputs } if self.at_least(30) => {
                 Ok(format!("{}!{}!{outputs}", self.dir.print(drv), via.join("!")))
             }
             DerivedPath::Dynamic { .. } => Err(Error::protocol(
                 "wanted to build a derivation that is itself a build product, but protocols do not support that. Try upgrading the Nix on the other end of this connection",
             )),
-=======
-            DerivedPath::Dynamic { drv, via, outputs } => {
-                Ok(format!("{}!{}!{outputs}", self.dir.print(drv), via.join("!")))
-            }
->>>>>>> main
         }
     }
 
