@@ -16,6 +16,7 @@ pub mod hook;
 mod missing;
 mod options;
 mod plan;
+pub mod recursive;
 mod remote;
 mod repair;
 mod result;

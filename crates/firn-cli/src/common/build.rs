@@ -75,6 +75,7 @@ impl Workbench {
         let store = opener.open(None).map_err(super::legacy::Failure::text)?;
         let mut options = BuildOptions::from_settings(&session.settings);
         options.hook = super::remote::build_hook(&session.settings, show.verbosity);
+        options.recursive = super::remote::recursive(&session.settings);
         options.verbose_logs = show.shows_logs();
         options.cancel = super::interrupt::flag();
         let substituters =

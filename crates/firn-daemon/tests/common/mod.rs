@@ -88,6 +88,7 @@ impl World {
             uri: "test".into(),
             store_dir: self.layout.store_dir.clone(),
             layout: None,
+            makes_roots: true,
             max_connections: 2,
             client: Some(ClientOptions::from_settings(&self.settings, Level::Info, false)),
             logger,
