@@ -15,6 +15,7 @@ mod error;
 pub mod hook;
 mod missing;
 mod options;
+pub mod plain;
 mod plan;
 pub mod recursive;
 mod remote;

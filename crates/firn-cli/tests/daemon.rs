@@ -31,7 +31,8 @@ fn case() -> Case {
                     experimental-features = nix-command daemon-trust-override\n";
     std::fs::write(case.path("conf/nix.conf"), settings).unwrap();
     for name in ["nix", "nix-store", "nix-daemon", "nix-build", "nix-copy-closure", "nix-env"] {
-        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_firn"), case.path("bin").join(name)).unwrap();
+        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_firn"), case.path("bin").join(name))
+            .unwrap();
     }
     std::fs::write(case.path("hello"), "hello\n").unwrap();
     case
@@ -68,11 +69,7 @@ impl Case {
     }
 
     fn start(&mut self, args: &[&str]) {
-        let daemon = self
-            .command("nix-daemon", args)
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let daemon = self.command("nix-daemon", args).stderr(Stdio::null()).spawn().unwrap();
         self.daemon = Some(daemon);
         let begin = Instant::now();
         while UnixStream::connect(self.path("socket")).is_err() {
@@ -134,13 +131,19 @@ fn everyday_commands_go_through_the_daemon() {
     assert!(roots.contains(&case.text("result")), "{roots}");
     case.ok("nix-store", &["--verify", "--check-contents"]);
     case.ok("nix-store", &["--optimise"]);
-    let value = case.ok("nix", &["eval", "--impure", "--raw", "--expr", &format!("builtins.readFile ({DERIVATION})")]);
+    let value = case.ok(
+        "nix",
+        &["eval", "--impure", "--raw", "--expr", &format!("builtins.readFile ({DERIVATION})")],
+    );
     assert_eq!(value, "hello");
     let info = case.ok("nix", &["store", "info", "--json"]);
     assert!(info.contains("\"trusted\":true") && info.contains("\"url\":\"daemon\""), "{info}");
     let failing = DERIVATION.replace("echo built;", "echo no luck; exit 1;");
     let error = case.fails("nix-build", &["--no-out-link", "-E", &failing]);
-    assert!(error.contains("no luck") && error.contains("builder failed with exit code 1"), "{error}");
+    assert!(
+        error.contains("no luck") && error.contains("builder failed with exit code 1"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -173,7 +176,10 @@ fn what_happens_to_one_client_concerns_no_other() {
         let mut stream = UnixStream::connect(case.path("socket")).unwrap();
         let _ = stream.write_all(&[0xff; 4096]);
     }
-    assert_eq!(case.ok("nix-store", &["-q", "--size", &case.ok("nix-store", &["--add", "hello"])]), "120");
+    assert_eq!(
+        case.ok("nix-store", &["-q", "--size", &case.ok("nix-store", &["--add", "hello"])]),
+        "120"
+    );
     // a process that is killed takes only its own client with it
     let slow = DERIVATION.replace("echo built;", "echo started; sleep 60;");
     let mut client = case
@@ -196,8 +202,8 @@ fn a_build_ends_when_its_client_leaves() {
     let mut case = case();
     case.start(&[]);
     let marker = case.path("marker");
-    let slow = DERIVATION
-        .replace("echo built;", &format!("echo $$ > {}; sleep 600;", marker.display()));
+    let slow =
+        DERIVATION.replace("echo built;", &format!("echo $$ > {}; sleep 600;", marker.display()));
     let mut client = case
         .command("nix-build", &["--no-out-link", "-E", &slow])
         .stderr(Stdio::null())
@@ -239,7 +245,8 @@ fn paths_are_copied_by_both_protocols() {
         let info = case.ok("nix", &["store", "info", "--json", "--store", &uri]);
         assert_eq!(info.contains("trusted"), scheme == "ssh-ng", "{info}");
     }
-    let error = case.fails("nix", &["store", "info", "--store", "ssh-ng://localhost?remote-program=echo"]);
+    let error =
+        case.fails("nix", &["store", "info", "--store", "ssh-ng://localhost?remote-program=echo"]);
     assert!(error.contains("protocol mismatch, got '--stdio'"), "{error}");
     let error = case.fails("nix", &["store", "info", "--store", "ssh-ng://-oProxyCommand=x"]);
     assert!(error.contains("must not start with '-'"), "{error}");
@@ -292,12 +299,16 @@ fn machines_are_chosen_by_their_features() {
     let built = std::fs::read_to_string(format!("{here}{out}")).unwrap();
     assert_eq!(built.lines().collect::<Vec<_>>(), ["c", "a", "b"]);
     assert!(err.contains("building '") && err.contains("' on 'ssh://localhost"), "{err}");
-    for (name, has) in [("a", ["on-a"].as_slice()), ("b", &["on-b"]), ("c", &["on-a", "on-b", "on-c"])] {
+    for (name, has) in
+        [("a", ["on-a"].as_slice()), ("b", &["on-b"]), ("c", &["on-a", "on-b", "on-c"])]
+    {
         let dir = format!("{}/nix/store", machine(name));
         let mut names: Vec<String> = std::fs::read_dir(dir)
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .filter(|name| name.contains("-on-") && !name.ends_with(".drv") && !name.ends_with(".lock"))
+            .filter(|name| {
+                name.contains("-on-") && !name.ends_with(".drv") && !name.ends_with(".lock")
+            })
             .map(|name| name[33..].to_owned())
             .collect();
         names.sort();
@@ -305,8 +316,14 @@ fn machines_are_chosen_by_their_features() {
     }
     // without a machine that fits, and none here
     let (_, err, good) = run(&[
-        "--store", &here, "-j0", "--no-out-link", "-E",
-        &expression.replace("\"a\"", "\"z\""), "--builders", &builders,
+        "--store",
+        &here,
+        "-j0",
+        "--no-out-link",
+        "-E",
+        &expression.replace("\"a\"", "\"z\""),
+        "--builders",
+        &builders,
     ]);
     assert!(!good && err.contains("Failed to find a machine for remote build!"), "{err}");
 }

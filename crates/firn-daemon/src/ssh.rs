@@ -515,7 +515,10 @@ mod tests {
 
     #[test]
     fn words_are_split_as_by_a_shell() {
-        assert_eq!(split_words("a  'b c' \"d\\\"e\" f\\ g ''").unwrap(), ["a", "b c", "d\"e", "f g", ""]);
+        assert_eq!(
+            split_words("a  'b c' \"d\\\"e\" f\\ g ''").unwrap(),
+            ["a", "b c", "d\"e", "f g", ""]
+        );
         assert!(split_words("'a").is_err());
         assert!(split_words("a\\").is_err());
     }

@@ -1,5 +1,7 @@
 //! A client and a server over a pair of sockets: every operation.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use std::collections::BTreeSet;

@@ -1,5 +1,7 @@
 //! What clients that are not trusted try, by the usual client and by hand-made ones that speak old versions.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use std::collections::BTreeSet;
@@ -78,11 +80,15 @@ fn outputs_are_not_claimed() {
     // the same output, another builder
     let mut evil = drv.clone();
     evil.args[1] = "echo evil > $out".into();
-    refused(remote.build_derivation(&path, &evil, BuildMode::Normal), "not privileged to build input-addressed");
+    refused(
+        remote.build_derivation(&path, &evil, BuildMode::Normal),
+        "not privileged to build input-addressed",
+    );
     refused(remote.add_derivation(&evil, Repair::No), "incorrect output");
     assert!(!local.is_valid(&out(&drv, &local)).unwrap());
 
-    let id = DrvOutput { drv_hash: Hash::digest(HashAlgo::Sha256, b"d"), output_name: "out".into() };
+    let id =
+        DrvOutput { drv_hash: Hash::digest(HashAlgo::Sha256, b"d"), output_name: "out".into() };
     let text = remote.add_text("t", b"evil", &BTreeSet::new(), Repair::No).unwrap();
     refused(
         remote.register_realisation(&Realisation::new(id, text)),
@@ -203,7 +209,10 @@ fn old_versions_are_served() {
         // contents in the way of the version
         if version < 25 {
             let mut nar = Vec::new();
-            firn_model::nar::NarWriter::new(&mut nar).unwrap().file(false, 1, &mut &b"x"[..]).unwrap();
+            firn_model::nar::NarWriter::new(&mut nar)
+                .unwrap()
+                .file(false, 1, &mut &b"x"[..])
+                .unwrap();
             for (fixed, recursive) in [(0, 0), (1, 1), (1, 0)] {
                 raw.op(Op::AddToStore);
                 raw.out.text(&format!("file-{fixed}-{recursive}")).unwrap();

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use firn_daemon::ManagedStore;
 use firn_daemon::hook::program::{Stores, json_logger, run as run_hook};
 use firn_event::{Level, Logger};
-use firn_store::layout::StoreLayout;
 use firn_store::Settings;
+use firn_store::layout::StoreLayout;
 
 use crate::common::legacy::{Common, Failure, Outcome, Taken, fail, usage};
 use crate::common::remote::{RemoteOpener, open_managed};
@@ -45,8 +45,7 @@ fn main(args: Vec<OsString>) -> Outcome {
                 uri: Option<&str>,
                 logger: &Logger|
      -> firn_daemon::Result<Arc<dyn ManagedStore>> {
-        let opener =
-            RemoteOpener { env: &common.env, settings, logger: logger.clone(), verbosity };
+        let opener = RemoteOpener { env: &common.env, settings, logger: logger.clone(), verbosity };
         open_managed(&opener, uri).map_err(|e| firn_daemon::Error::Refused(e.text()))
     };
     let here = |settings: &Settings, logger: &Logger| {
@@ -61,12 +60,8 @@ fn main(args: Vec<OsString>) -> Outcome {
         open(&settings, Some(uri), logger)
     };
     let layout = StoreLayout::from_environment(&common.env)?;
-    let stores = Stores {
-        here: &here,
-        machine: &machine,
-        state_dir: &layout.state_dir,
-        env: &common.env,
-    };
+    let stores =
+        Stores { here: &here, machine: &machine, state_dir: &layout.state_dir, env: &common.env };
     let settings = common.settings.clone();
     run_hook(File::from(input), &mut std::io::stderr(), settings, &stores, &logger)?;
     Ok(())

@@ -28,8 +28,7 @@ fn main(args: Vec<OsString>, out: &mut dyn Write) -> Outcome {
         match arg {
             "--help" => instead = Some(HELP.to_owned()),
             "--version" => {
-                instead =
-                    Some(format!("nix-copy-closure (Nix) {}\n", crate::common::NIX_VERSION));
+                instead = Some(format!("nix-copy-closure (Nix) {}\n", crate::common::NIX_VERSION));
             }
             "--gzip" | "--bzip2" | "--xz" => gzip = true,
             "--from" => to = false,

@@ -155,10 +155,8 @@ pub fn run_worker(_name: &str, args: Vec<OsString>) -> ExitCode {
             Ok(Taken::Yes)
         })?;
         let settings = common.env.string(SETTINGS).unwrap_or_default();
-        let settings: BTreeMap<String, String> =
-            serde_json::from_str(&settings).map_err(|e| {
-                Failure::Message(format!("the daemon's settings cannot be read: {e}"))
-            })?;
+        let settings: BTreeMap<String, String> = serde_json::from_str(&settings)
+            .map_err(|e| Failure::Message(format!("the daemon's settings cannot be read: {e}")))?;
         for (name, value) in settings {
             common.settings.set(&name, &value)?;
         }
@@ -174,7 +172,8 @@ pub fn run_worker(_name: &str, args: Vec<OsString>) -> ExitCode {
 /// Serves the client on standard input and output.
 fn serve(common: &Common, uri: Option<&str>, trust: Trust) -> Outcome {
     let duplicate = |fd: std::os::fd::BorrowedFd<'_>| -> Outcome<OwnedFd> {
-        fd.try_clone_to_owned().map_err(|e| Failure::Message(format!("duplicating a descriptor: {e}")))
+        fd.try_clone_to_owned()
+            .map_err(|e| Failure::Message(format!("duplicating a descriptor: {e}")))
     };
     let input = duplicate(rustix::stdio::stdin())?;
     let output = duplicate(rustix::stdio::stdout())?;
@@ -213,9 +212,7 @@ fn store_dir(common: &Common, uri: Option<&str>) -> Outcome<firn_model::StoreDir
         Location::Other(reference) => match reference.params.get("store") {
             Some(dir) => firn_model::StoreDir::new(dir)
                 .map_err(|e| Failure::Message(format!("in the store parameter 'store': {e}")))?,
-            None => {
-                firn_store::StoreLayout::from_environment(&common.env)?.store_dir
-            }
+            None => firn_store::StoreLayout::from_environment(&common.env)?.store_dir,
         },
     })
 }

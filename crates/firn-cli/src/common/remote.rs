@@ -240,12 +240,16 @@ pub fn build_hook(settings: &Settings, verbosity: Level) -> Option<Arc<dyn Build
         }
         command = vec!["/proc/self/exe".into(), "__build-remote".into()];
     }
-    let settings = settings.iter().map(|(s, value)| (s.name.to_owned(), value.to_owned())).collect();
+    let settings =
+        settings.iter().map(|(s, value)| (s.name.to_owned(), value.to_owned())).collect();
     Some(Arc::new(Hook::new(command, settings, verbosity)))
 }
 
 /// Opens the store at `uri`, or the one that settings and the environment select, as daemons offer it.
-pub fn open_managed(opener: &RemoteOpener<'_>, uri: Option<&str>) -> Outcome<Arc<dyn ManagedStore>> {
+pub fn open_managed(
+    opener: &RemoteOpener<'_>,
+    uri: Option<&str>,
+) -> Outcome<Arc<dyn ManagedStore>> {
     let from_settings = Some(opener.settings.text("store")).filter(|s| *s != "auto");
     let uri = uri.or(match opener.env.nonempty("NIX_REMOTE") {
         Some(_) => None,

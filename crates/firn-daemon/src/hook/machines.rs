@@ -76,9 +76,7 @@ impl Machine {
         };
         let max_jobs = match word(3) {
             None => 1,
-            Some(word) => {
-                u64::from(word.parse::<u32>().map_err(|_| column(3, "unsigned int"))?)
-            }
+            Some(word) => u64::from(word.parse::<u32>().map_err(|_| column(3, "unsigned int"))?),
         };
         let speed_factor = match word(4) {
             None => 1.0,
@@ -214,7 +212,8 @@ mod tests {
         assert_eq!((machine.max_jobs, machine.speed_factor), (4, 2.5));
         assert_eq!(machine.systems.len(), 2);
         let complete = machine.complete().render();
-        for part in ["ssh-key=/key", "log-fd=4", "max-connections=1", "system-features=big%20kvm%20big"]
+        for part in
+            ["ssh-key=/key", "log-fd=4", "max-connections=1", "system-features=big%20kvm%20big"]
         {
             assert!(complete.contains(part), "{complete}");
         }

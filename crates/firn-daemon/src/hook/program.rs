@@ -26,12 +26,18 @@ use crate::wire::{WireRead, WireReader};
 /// The longest name of a file, in bytes.
 const LONGEST_NAME: usize = 255;
 
+/// Opens the store that is built for.
+pub type OpenHere<'a> = dyn Fn(&Settings, &Logger) -> Result<Arc<dyn ManagedStore>> + 'a;
+
+/// Opens the store at an address.
+pub type OpenMachine<'a> = dyn Fn(&Settings, &str, &Logger) -> Result<Arc<dyn ManagedStore>> + 'a;
+
 /// How stores are opened.
 pub struct Stores<'a> {
     /// The store that is built for, as the settings name it.
-    pub here: &'a dyn Fn(&Settings, &Logger) -> Result<Arc<dyn ManagedStore>>,
+    pub here: &'a OpenHere<'a>,
     /// The store of a machine, at this address.
-    pub machine: &'a dyn Fn(&Settings, &str, &Logger) -> Result<Arc<dyn ManagedStore>>,
+    pub machine: &'a OpenMachine<'a>,
     /// Where the state of this machine's store is, if it does not say itself.
     pub state_dir: &'a Path,
     /// The environment.
@@ -214,8 +220,8 @@ impl Program<'_> {
                 0,
             );
             let complete = machine.complete().render();
-            let opened = (self.stores.machine)(&self.settings, &complete, &self.logger)
-                .and_then(|store| {
+            let opened =
+                (self.stores.machine)(&self.settings, &complete, &self.logger).and_then(|store| {
                     // whether anybody answers
                     store.version()?;
                     store.query_valid(&[request.drv_path.clone()].into(), false)?;
@@ -267,9 +273,8 @@ impl Program<'_> {
     }
 
     fn explain(&self, request: &Request, could_build_here: bool) {
-        let list = |set: &BTreeSet<String>| {
-            set.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
-        };
+        let list =
+            |set: &BTreeSet<String>| set.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
         let mut text = format!(
             "Failed to find a machine for remote build!\nderivation: {}\nrequired (system, features): ({}, [{}])\n{} available machines:\n(systems, maxjobs, supportedFeatures, mandatoryFeatures)",
             request.drv_path.base_name(),
@@ -290,12 +295,7 @@ impl Program<'_> {
         self.logger.message(level, text);
     }
 
-    fn build(
-        &self,
-        drv_path: &StorePath,
-        chosen: &Chosen,
-        input: &mut WireRead<'_>,
-    ) -> Result<()> {
+    fn build(&self, drv_path: &StorePath, chosen: &Chosen, input: &mut WireRead<'_>) -> Result<()> {
         let here = self.here.store();
         let dir = here.store_dir();
         let inputs: BTreeSet<String> = input.texts()?;
@@ -326,7 +326,8 @@ impl Program<'_> {
     ) -> Result<()> {
         let mut lock = self.lock_file(&chosen.uri, ".upload-lock")?;
         {
-            let _waiting = self.activity(format!("waiting for the upload lock to '{}'", chosen.uri));
+            let _waiting =
+                self.activity(format!("waiting for the upload lock to '{}'", chosen.uri));
             lock.lock(LockKind::Exclusive)?;
         }
         let _copying = self.activity(format!("copying dependencies to '{}'", chosen.uri));
@@ -379,8 +380,8 @@ impl Program<'_> {
         let settings = &self.settings;
         if settings.bool("keep-failed") {
             let system = drv.system.to_string();
-            let here = system == settings.system()
-                || settings.words("extra-platforms").contains(&system);
+            let here =
+                system == settings.system() || settings.words("extra-platforms").contains(&system);
             let hint = if here {
                 " You can re-run the command with `--builders ''` to disable remote building for this invocation."
             } else {

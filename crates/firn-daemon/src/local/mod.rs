@@ -9,9 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::sync::Arc;
 
-use firn_build::{
-    BuildError, BuildOptions, BuildResult, DerivedPath, Missing, Mode,
-};
+use firn_build::{BuildError, BuildOptions, BuildResult, DerivedPath, Missing, Mode};
 use firn_event::Logger;
 use firn_model::derivation::Derivation;
 use firn_model::path_info::PathInfo;
@@ -98,9 +96,8 @@ impl ManagedStore for LocalService {
     fn build(&self, wanted: &[DerivedPath], mode: BuildMode) -> Result<Vec<KeyedResult>> {
         let options = self.options(mode);
         let store = &self.store;
-        let results =
-            firn_build::build_paths_with_results(store, wanted, &options, &self.logger)
-                .map_err(failed)?;
+        let results = firn_build::build_paths_with_results(store, wanted, &options, &self.logger)
+            .map_err(failed)?;
         Ok(results.into_iter().map(|(path, result)| KeyedResult { path, result }).collect())
     }
 

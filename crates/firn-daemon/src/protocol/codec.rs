@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::time::Duration;
 
+use firn_build::plain::without_colours;
 use firn_build::{BuildResult, BuildStatus, DerivedPath, OutputsSpec};
 use firn_model::content_address::{ContentAddress, Method};
 use firn_model::derivation::{Derivation, Output};
@@ -510,7 +511,7 @@ impl Codec {
     /// If it makes no sense.
     pub fn build_result(&self, r: &mut WireRead<'_>) -> Result<BuildResult> {
         let mut result = BuildResult::new(Self::status(r)?);
-        result.error = r.message()?;
+        result.error = without_colours(&r.message()?);
         if self.at_least(29) {
             self.times(r, &mut result)?;
         }

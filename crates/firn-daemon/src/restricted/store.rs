@@ -32,11 +32,7 @@ pub(super) struct RestrictedStore {
 }
 
 impl RestrictedStore {
-    pub fn new(
-        store: Arc<LocalStore>,
-        service: LocalService,
-        inputs: BTreeSet<StorePath>,
-    ) -> Self {
+    pub fn new(store: Arc<LocalStore>, service: LocalService, inputs: BTreeSet<StorePath>) -> Self {
         Self { store, service, inputs, added: Mutex::default() }
     }
 
@@ -92,8 +88,7 @@ impl Store for RestrictedStore {
     }
 
     fn query_all_valid_paths(&self) -> StoreResult<BTreeSet<StorePath>> {
-        let seen: BTreeSet<StorePath> =
-            self.inputs.iter().cloned().chain(self.added()).collect();
+        let seen: BTreeSet<StorePath> = self.inputs.iter().cloned().chain(self.added()).collect();
         self.store.query_valid_paths(&seen)
     }
 
@@ -137,8 +132,7 @@ impl Store for RestrictedStore {
         references: &BTreeSet<StorePath>,
         repair: Repair,
     ) -> StoreResult<StorePath> {
-        let path =
-            self.store.add_path(name, source, method, algo, filter, references, repair)?;
+        let path = self.store.add_path(name, source, method, algo, filter, references, repair)?;
         Ok(self.add(path))
     }
 

@@ -77,9 +77,9 @@ impl ServeConnection {
         self.reader.begin();
         answer(&self.codec, &mut self.reader).map_err(|e| match e {
             // it says why on its standard error
-            Error::Disconnected(_) => Error::Disconnected(
-                "the other side has hung up instead of answering".into(),
-            ),
+            Error::Disconnected(_) => {
+                Error::Disconnected("the other side has hung up instead of answering".into())
+            }
             other => other,
         })
     }

@@ -72,7 +72,11 @@ fn nix_remote_is_the_default_address() {
     );
     assert_eq!(
         locate(&env, Some("unix:///s?root=/r&max-connections=3")).unwrap().store,
-        daemon("/s", StoreLayout::in_root(Path::new("/r")), &[("max-connections", "3"), ("root", "/r")])
+        daemon(
+            "/s",
+            StoreLayout::in_root(Path::new("/r")),
+            &[("max-connections", "3"), ("root", "/r")]
+        )
     );
     assert!(StoreLayout::detect(&env).is_err());
 }
