@@ -139,7 +139,7 @@ fn derivations_are_built_by_the_other_side() {
     );
     let wanted = [DerivedPath::all_outputs(path.clone())];
     let missing = remote.query_missing(&wanted).unwrap();
-    assert_eq!(missing.will_build, [path.clone()]);
+    assert_eq!(missing.will_build, std::slice::from_ref(&path));
 
     let results = remote.build(&wanted, BuildMode::Normal).unwrap();
     assert_eq!(results[0].path, wanted[0]);
