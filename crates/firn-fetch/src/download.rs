@@ -414,6 +414,8 @@ impl Downloader {
                 | ureq::Error::RedirectFailed
                 | ureq::Error::InvalidProxyUrl
                 | ureq::Error::Tls(_) => FailureKind::Permanent,
+                // no name is known where there is no network, and waiting brings none
+                ureq::Error::HostNotFound if !has_network() => FailureKind::Permanent,
                 ureq::Error::Io(e) if is_certificate_error(e) => FailureKind::Permanent,
                 ureq::Error::Rustls(e) if e.to_string().contains("certificate") => {
                     FailureKind::Permanent
@@ -546,6 +548,16 @@ fn explain(error: &ureq::Error) -> String {
         ureq::Error::Io(e) => e.to_string(),
         other => other.to_string(),
     }
+}
+
+/// Whether this machine has a way to any other, as far as the system says.
+fn has_network() -> bool {
+    let routes = |file: &str, leads_out: fn(&str) -> bool| {
+        std::fs::read_to_string(file).map_or(true, |text| text.lines().any(leads_out))
+    };
+    // the first line of the one is a heading; each line of the other ends with the interface
+    routes("/proc/net/route", |line| !line.starts_with("Iface") && !line.trim().is_empty())
+        || routes("/proc/net/ipv6_route", |line| !line.trim_end().ends_with(" lo"))
 }
 
 fn is_certificate_error(error: &std::io::Error) -> bool {
