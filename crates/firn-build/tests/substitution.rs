@@ -66,6 +66,8 @@ fn cached(world: &World, folder: &Path, key: Option<&SecretKey>) -> (StorePath, 
 }
 
 fn delete(world: &World, paths: &[StorePath]) {
+    // what this process built is safe from it otherwise
+    world.store.release_temp_roots().unwrap();
     let paths: BTreeSet<StorePath> = paths.iter().cloned().collect();
     let options = GcOptions {
         action: Action::DeleteSpecific(paths),
