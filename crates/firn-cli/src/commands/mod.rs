@@ -9,12 +9,14 @@ mod nix_collect_garbage;
 mod nix_env;
 mod nix_hash;
 mod nix_instantiate;
+mod nix_prefetch_url;
 mod nix_shell;
 mod nix_store;
 mod nixos_rebuild;
 mod nixos_version;
 mod os;
 mod sandbox_child;
+mod serve;
 mod shells;
 mod system_activate;
 
@@ -41,11 +43,13 @@ const COMMANDS: &[Command] = &[
     Command { names: &["nix-store"], about: "work on the store", hidden: false, run: nix_store::run },
     Command { names: &["nix-build"], about: "build derivations of expressions", hidden: false, run: nix_build::run },
     Command { names: &["nix-instantiate"], about: "make derivations of expressions, or print their values", hidden: false, run: nix_instantiate::run },
+    Command { names: &["nix-prefetch-url"], about: "download a file into the store and print its hash", hidden: false, run: nix_prefetch_url::run },
     Command { names: &["nix-shell"], about: "start a shell with the environment of a build", hidden: false, run: nix_shell::run },
     Command { names: &["nixos-rebuild"], about: "build a system's configuration and switch to it", hidden: false, run: nixos_rebuild::run },
     Command { names: &["nixos-version"], about: "print the version of the running system", hidden: false, run: nixos_version::run },
     Command { names: &["doctor"], about: "say what is set up on this machine, and how to mend what is not", hidden: false, run: doctor::run },
     Command { names: &["os"], about: "try a system in a container or a virtual machine", hidden: false, run: os::run },
+    Command { names: &["serve"], about: "serve the store as a binary cache over HTTP", hidden: false, run: serve::run },
     Command { names: &["system-activate"], about: "activate a built system on this machine", hidden: false, run: system_activate::run },
     Command { names: &["completions"], about: "print the completions of a shell: bash, fish, zsh", hidden: false, run: shells::completions },
     Command { names: &["manual"], about: "write the manual pages into a folder", hidden: false, run: shells::manual },

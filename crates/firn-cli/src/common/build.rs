@@ -4,7 +4,9 @@
 use std::sync::Arc;
 use std::sync::OnceLock;
 
-use firn_build::{BuildError, BuildOptions, BuildResults, DerivedPath, Mode, OutputsSpec};
+use firn_build::{
+    BuildError, BuildOptions, BuildResults, DerivedPath, Mode, OutputsSpec, Substituter,
+};
 use firn_eval::context::DerivedPath as EvalPath;
 use firn_eval::io::Fetch;
 use firn_event::{Level, Logger};
@@ -13,9 +15,11 @@ use firn_model::StoreDir;
 use firn_model::derivation::placeholder::DownstreamPlaceholder;
 use firn_model::input::Input;
 use firn_model::store_path::StorePath;
+use firn_store::layout::Environment;
 use firn_store::settings::Settings;
 use firn_ui::{Display, DisplayOptions, LogFormat};
 
+use super::caches::{Closures, Substituters};
 use super::eval::{EvalArgs, Session, StoreIo};
 use super::fetch::Fetching;
 use super::store::{AnyStore, Opener};
@@ -51,6 +55,8 @@ pub struct Workbench {
     git: GitOptions,
     tokens: Vec<(String, String)>,
     trace_builds: bool,
+    env: Environment,
+    settings: Settings,
     _scratch: OnceLock<tempfile::TempDir>,
 }
 
@@ -69,10 +75,24 @@ impl Workbench {
         let mut options = BuildOptions::from_settings(&session.settings);
         options.verbose_logs = show.shows_logs();
         options.cancel = super::interrupt::flag();
+        let substituters =
+            Substituters::new(&session.environment, &session.settings, display.logger().clone());
+        options.substituter = substituters.map(|s| s as Arc<dyn Substituter>);
         let git = super::fetch::git_options(&session.settings);
         let tokens = super::fetch::access_tokens(&session.settings);
         let trace_builds = session.settings.bool("trace-import-from-derivation");
-        Ok(Self { store, options, display, git, tokens, trace_builds, _scratch: scratch })
+        let (env, settings) = (session.environment.clone(), session.settings.clone());
+        Ok(Self {
+            store,
+            options,
+            display,
+            git,
+            tokens,
+            trace_builds,
+            env,
+            settings,
+            _scratch: scratch,
+        })
     }
 
     /// This store, with these options, shown there.
@@ -86,7 +106,18 @@ impl Workbench {
         let tokens = super::fetch::access_tokens(settings);
         let trace_builds = settings.bool("trace-import-from-derivation");
         let scratch = OnceLock::new();
-        Self { store, options, display, git, tokens, trace_builds, _scratch: scratch }
+        let (env, settings) = (Environment::current(), settings.clone());
+        Self {
+            store,
+            options,
+            display,
+            git,
+            tokens,
+            trace_builds,
+            env,
+            settings,
+            _scratch: scratch,
+        }
     }
 
     /// Where messages go.
@@ -124,8 +155,16 @@ impl Workbench {
         };
         let fetching = self.fetching();
         let trees = fetching.clone();
+        let closures = Closures {
+            store: self.store.clone(),
+            options: BuildOptions { mode: Mode::Normal, ..self.options.clone() },
+            env: self.env.clone(),
+            settings: self.settings.clone(),
+            logger: self.logger().clone(),
+        };
         StoreIo::new(&self.store)
             .with_realiser(Box::new(realise))
+            .with_closures(closures)
             .with_fetcher(Box::new(move |what: &Fetch<'_>| fetching.file(what)))
             .with_tree_fetcher(Box::new(move |input: &Input| trees.tree(input)))
     }

@@ -11,6 +11,7 @@ use firn_event::Logger;
 use firn_store::layout::{Environment, Location, StoreLayout, locate};
 use firn_store::{ClosureOptions, LocalStore, Settings, Store, StoreOptions};
 
+use super::caches::caches;
 use super::legacy::{Failure, Outcome, fail};
 
 /// A store of any kind.
@@ -65,7 +66,6 @@ impl AnyStore {
     }
 
     /// A store that only has what it was given.
-    #[expect(dead_code, reason = "no kind of such a store yet")]
     pub fn passive(store: Arc<dyn Store>, env: &Environment) -> Outcome<Self> {
         let layout = elsewhere(&*store, env)?;
         Ok(Self { kind: Kind::Passive(store), layout })
@@ -83,6 +83,22 @@ impl AnyStore {
             Kind::Building(store) => store.clone(),
             Kind::Passive(store) => store.clone(),
         }
+    }
+
+    /// The store on this machine that it is, to be shared.
+    ///
+    /// # Errors
+    /// If it is another, which `operation` names the use of.
+    pub fn shared_local(&self, operation: &'static str) -> Outcome<Arc<LocalStore>> {
+        match &self.kind {
+            Kind::Local(store) => Ok(Arc::clone(store)),
+            Kind::Building(_) | Kind::Passive(_) => fail(self.unsupported(operation).to_string()),
+        }
+    }
+
+    /// Whether it is on this machine and open to this process.
+    pub fn is_local(&self) -> bool {
+        matches!(self.kind, Kind::Local(_))
     }
 
     /// The store on this machine that it is, for what no other can do.
@@ -188,8 +204,15 @@ impl Opener<'_> {
             Location::Daemon { socket } => fail(format!(
                 "the daemon at {socket:?} cannot be used yet, only stores on this machine"
             )),
+            Location::Other(reference) if firn_cache::is_cache(&reference.scheme) => {
+                // folders are asked quickly enough
+                let remember =
+                    reference.scheme != "file" || self.env.string("_NIX_FORCE_HTTP").is_some();
+                let caches = caches(self.env, self.settings, &self.logger, remember)?;
+                AnyStore::passive(caches.open(&reference)?, self.env)
+            }
             Location::Other(reference) => {
-                fail(format!("don't know how to open Nix store '{}'", reference.render()))
+                fail(format!("don't know how to open Nix store with scheme '{}'", reference.scheme))
             }
         }
     }

@@ -21,7 +21,7 @@ mod hash;
 mod help;
 mod installables;
 mod key;
-mod log;
+pub mod log;
 pub mod manual;
 mod nar;
 mod path_info;
@@ -143,12 +143,15 @@ const COMMANDS: &[Command] = &[
     Command { path: "store add-file", about: "deprecated alias for nix store add --mode flat", arguments: "path", flags: &[store::add::FLAGS], run: store::add::add_file },
     Command { path: "store add-path", about: "deprecated alias for nix store add", arguments: "path", flags: &[store::add::FLAGS, store::add::MODE], run: store::add::add },
     Command { path: "store cat", about: "print the contents of a file in the Nix store on stdout", arguments: "path", flags: &[], run: store::cat },
+    Command { path: "store copy-log", about: "copy build logs between Nix stores", arguments: "[installables]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, store::exchange::FROM_TO], run: store::exchange::copy_log },
+    Command { path: "store copy-sigs", about: "copy store path signatures from substituters", arguments: "[installables]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, PATHS, store::exchange::SUBSTITUTERS], run: store::exchange::copy_sigs },
     Command { path: "store delete", about: "delete paths from the Nix store", arguments: "[installables]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, PATHS, store::DELETE], run: store::delete },
     Command { path: "store diff-closures", about: "show what packages and versions were added and removed between two closures", arguments: "before after", flags: &[INSTALLABLES, EVALUATION, LOCKING], run: why_depends::diff_closures },
     Command { path: "store dump-path", about: "serialise a store path to stdout in NAR format", arguments: "[installables]…", flags: &[INSTALLABLES, EVALUATION, LOCKING], run: store::dump_path },
     Command { path: "store gc", about: "perform garbage collection on a Nix store", arguments: "", flags: &[store::GC], run: store::gc },
     Command { path: "store info", about: "test whether a store can be accessed", arguments: "", flags: &[JSON], run: store::info },
     Command { path: "store ls", about: "show information about a path in the Nix store", arguments: "path", flags: &[JSON, nar::LS], run: store::ls },
+    Command { path: "store make-content-addressed", about: "rewrite a path or closure to content-addressed form", arguments: "[installables]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, PATHS, JSON, store::exchange::FROM_TO], run: store::exchange::make_content_addressed },
     Command { path: "store optimise", about: "replace identical files in the store by hard links", arguments: "", flags: &[], run: store::optimise },
     Command { path: "store path-from-hash-part", about: "get a store path from its hash part", arguments: "hash-part", flags: &[], run: store::path_from_hash_part },
     Command { path: "store ping", about: "test whether a store can be accessed", arguments: "", flags: &[JSON], run: store::info },
@@ -171,6 +174,7 @@ const ALIASES: &[(&str, &str)] = &[
     ("hash-path", "hash path"),
     ("ls-nar", "nar ls"),
     ("ls-store", "store ls"),
+    ("make-content-addressable", "store make-content-addressed"),
     ("optimise-store", "store optimise"),
     ("ping-store", "store info"),
     ("profile install", "profile add"),

@@ -317,6 +317,7 @@ fn packages(
             system,
             args: session.auto_args(vm)?,
             store: &store,
+            substituter: bench.options.substituter.clone(),
             warn: &|text| logger.warn(text),
         };
         let args = &options.arguments;
