@@ -11,6 +11,7 @@ use firn_model::derivation::Kind;
 use firn_store::Settings;
 
 use crate::error::Failure;
+use crate::hook::BuildHook;
 use crate::sandbox::Launcher;
 use crate::substitute::Substituter;
 
@@ -116,6 +117,8 @@ pub struct BuildOptions {
     pub post_build_hook: Option<PathBuf>,
     /// Files with keys to sign outputs with.
     pub secret_key_files: Vec<PathBuf>,
+    /// Builds on other machines; `None` for none.
+    pub hook: Option<Arc<dyn BuildHook>>,
     /// Where paths can be had without building; `None` for nowhere.
     pub substituter: Option<Arc<dyn Substituter>>,
     /// Ask it even for derivations that would rather be built (`always-allow-substitutes`).
@@ -221,6 +224,7 @@ impl BuildOptions {
                 .into_iter()
                 .map(PathBuf::from)
                 .collect(),
+            hook: None,
             substituter: None,
             always_allow_substitutes: settings.bool("always-allow-substitutes"),
             fetch,

@@ -150,7 +150,7 @@ impl BuildLog {
 
     /// What a builder reports becomes part of its build's activity. It is not trusted: its numbers
     /// are its own, and its messages are no errors of this program.
-    fn message(&mut self, line: Line) {
+    pub fn message(&mut self, line: Line) {
         match line {
             Line::Phase(phase) => self.activity.report(Report::SetPhase(phase)),
             Line::Event(Event::Start { id, level, kind, text, fields, .. }) => {

@@ -51,7 +51,7 @@ impl Job<'_> {
     }
 
     /// The closure of the inputs, which the builder may see.
-    fn input_closure(&self) -> Result<BTreeSet<StorePath>, Failure> {
+    pub(super) fn input_closure(&self) -> Result<BTreeSet<StorePath>, Failure> {
         let mut start = self.drv.input_srcs.clone();
         for (input, wanted) in &self.drv.input_drvs {
             let outputs = self.store.known_outputs(&self.store.read_derivation(input)?)?;

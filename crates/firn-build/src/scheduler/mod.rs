@@ -24,6 +24,7 @@ use self::results::{Found, Record};
 use crate::builder::{StopFlag, show_outputs};
 use crate::derived_path::DerivedPath;
 use crate::error::{BuildError, Failure, FailureKind};
+use crate::hook::Slots;
 use crate::options::{BuildOptions, Mode};
 use crate::plan::{Known, Plan, Step, named, plan_without};
 use crate::repair::Damage;
@@ -138,6 +139,9 @@ fn refuse_to_check_what_is_not_there(store: &LocalStore, plan: &Plan) -> Result<
     Ok(())
 }
 
+/// How many builds may be on other machines at a time.
+const BUILDS_ELSEWHERE: usize = 64;
+
 /// A step that waits for nothing but a thread: what is behind it, and its name where that is equal.
 type Ready = (u64, Reverse<(String, Step)>);
 
@@ -249,6 +253,7 @@ struct Scheduler<'a> {
     state: Mutex<State>,
     changed: Condvar,
     stop: StopFlag,
+    slots: Slots,
 }
 
 impl<'a> Scheduler<'a> {
@@ -322,6 +327,7 @@ impl<'a> Scheduler<'a> {
             state: Mutex::new(state),
             changed: Condvar::new(),
             stop: Arc::new(AtomicBool::new(false)),
+            slots: Slots::new(options.max_jobs),
         };
         scheduler.report(&scheduler.state.lock());
         scheduler
@@ -360,8 +366,10 @@ impl<'a> Scheduler<'a> {
             }
         };
         std::thread::scope(|scope| {
-            // Without any job there still are derivations that resolve to what is there.
-            for _ in 0..self.options.max_jobs.max(1).min(builds) {
+            // Without any job there still are derivations that resolve to what is there. Builds on other machines
+            // need threads of this one too.
+            let elsewhere = if self.options.hook.is_some() { BUILDS_ELSEWHERE } else { 0 };
+            for _ in 0..self.options.max_jobs.saturating_add(elsewhere).max(1).min(builds) {
                 scope.spawn(|| self.work(true));
             }
             for _ in 0..self.options.max_substitution_jobs.min(fetches) {

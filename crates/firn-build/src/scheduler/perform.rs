@@ -11,7 +11,7 @@ use firn_store::Store;
 
 use super::Scheduler;
 use super::results::{Found, Record};
-use crate::builder::{Job, sign_realisation};
+use crate::builder::{Job, no_jobs, sign_realisation};
 use crate::derived_path::{DerivedPath, OutputsSpec};
 use crate::error::{Failure, FailureKind};
 use crate::options::{BuildOptions, Mode};
@@ -81,12 +81,8 @@ impl Scheduler<'_> {
         if drv.should_resolve(self.options.has_feature("ca-derivations"))? {
             return self.resolve(drv_path, &drv, wanted, forced);
         }
-        if self.options.max_jobs == 0 {
-            return Err(Failure::new(
-                FailureKind::InputRejected,
-                "Unable to start any build; either increase '--max-jobs' or enable remote builds.\n\n\
-                 For more information run 'man nix.conf' and search for '/machines'.",
-            ));
+        if self.options.max_jobs == 0 && self.options.hook.is_none() {
+            return Err(no_jobs());
         }
         // Inputs of what is checked are built as usual.
         let normal;
@@ -104,6 +100,7 @@ impl Scheduler<'_> {
             drv_path,
             drv: &drv,
             stop: &self.stop,
+            slots: &self.slots,
         }
         .run()?;
         let status = if built.built { BuildStatus::Built } else { BuildStatus::AlreadyValid };

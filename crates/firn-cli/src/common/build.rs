@@ -69,10 +69,12 @@ impl Workbench {
             env: &session.environment,
             settings: &session.settings,
             logger: display.logger().clone(),
+            verbosity: show.verbosity,
             scratch: &scratch,
         };
         let store = opener.open(None).map_err(super::legacy::Failure::text)?;
         let mut options = BuildOptions::from_settings(&session.settings);
+        options.hook = super::remote::build_hook(&session.settings, show.verbosity);
         options.verbose_logs = show.shows_logs();
         options.cancel = super::interrupt::flag();
         let substituters =

@@ -362,6 +362,7 @@ impl Common {
         let mut options = BuildOptions::from_settings(&self.settings);
         options.cancel = super::interrupt::flag();
         options.substituter = self.substituters().map(|s| s as Arc<dyn Substituter>);
+        options.hook = super::remote::build_hook(&self.settings, self.verbosity);
         options.verbose_logs = self.build_output && self.log_format != Some(LogFormat::Bar);
         options
     }
@@ -377,9 +378,20 @@ impl Common {
             env: &self.env,
             settings: &self.settings,
             logger: self.logger(),
+            verbosity: self.verbosity,
             scratch: &self.scratch,
         };
         opener.open(uri)
+    }
+
+    /// What opens stores that other processes look after.
+    pub fn remotes(&self, logger: Logger) -> super::remote::RemoteOpener<'_> {
+        super::remote::RemoteOpener {
+            env: &self.env,
+            settings: &self.settings,
+            logger,
+            verbosity: self.verbosity,
+        }
     }
 }
 
