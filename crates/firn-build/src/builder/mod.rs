@@ -5,6 +5,7 @@
 
 mod checks;
 pub(crate) mod environment;
+mod external;
 mod hooks;
 mod log;
 mod outputs;
@@ -173,6 +174,9 @@ impl Job<'_> {
     fn check_fits(&self, drv_options: &DrvOptions) -> Result<(), Failure> {
         let options = self.options;
         let system = self.drv.system.to_string();
+        if options.external_builder(&system).is_some() {
+            return Ok(());
+        }
         let builtin = self.drv.builder.starts_with(b"builtin:");
         let mut reasons = String::new();
         if !builtin && system != options.system && !options.extra_platforms.contains(&system) {
@@ -337,7 +341,9 @@ impl Job<'_> {
                 drv_options,
                 inputs: &prepared.inputs,
                 outputs: &prepared.outputs,
-                build_uid: prepared.user.as_ref().map(|u| u.user.uid),
+                user: prepared.user.as_ref().map(|u| (u.user.uid, u.user.gid)),
+                logger: self.logger,
+                build_dir: &prepared.build_dir,
             }
             .run(),
             exit => Err(self.builder_failed(exit, &tail, &prepared)),

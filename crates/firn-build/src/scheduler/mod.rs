@@ -136,6 +136,9 @@ fn refuse_to_check_what_is_not_there(store: &LocalStore, plan: &Plan) -> Result<
     Ok(())
 }
 
+/// How often it is looked whether it is time to look how much space is left.
+const SPACE_CHECK: Duration = Duration::from_millis(500);
+
 /// A step that waits for nothing but a thread: what is behind it, and its name where that is equal.
 type Ready = (u64, Reverse<(String, Step)>);
 
@@ -362,7 +365,27 @@ impl<'a> Scheduler<'a> {
             for _ in 0..self.options.max_substitution_jobs.min(fetches) {
                 scope.spawn(|| self.work(false));
             }
+            if self.store.options().min_free > 0 {
+                scope.spawn(|| self.watch_space());
+            }
         });
+    }
+
+    /// Collects garbage while builds run, if too little space is left.
+    fn watch_space(&self) {
+        loop {
+            {
+                let mut state = self.state.lock();
+                if state.left == 0 || self.must_stop() {
+                    return;
+                }
+                self.changed.wait_for(&mut state, SPACE_CHECK);
+            }
+            if let Err(error) = self.store.collect_if_space_is_short() {
+                self.logger.warn(format!("collecting garbage since space is short: {error}"));
+                return;
+            }
+        }
     }
 
     /// What a thread does: takes a ready step, does it, until none is left.

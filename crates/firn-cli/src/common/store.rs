@@ -180,6 +180,8 @@ impl Opener<'_> {
             Location::Local { layout, read_only } => {
                 let mut options = StoreOptions::from_settings(self.settings, self.logger.clone());
                 options.read_only = read_only;
+                options.free_space_file =
+                    self.env.nonempty("_NIX_TEST_FREE_SPACE_FILE").map(PathBuf::from);
                 Ok(LocalStore::open(layout, options)?.into())
             }
             Location::Other(reference) if reference.scheme == "dummy" => {
