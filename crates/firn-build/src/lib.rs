@@ -21,6 +21,8 @@ mod result;
 pub mod sandbox;
 mod scheduler;
 pub mod shell;
+mod single;
+mod store_substituter;
 mod substitute;
 
 pub use derived_path::{DerivedPath, OutputsSpec};
@@ -33,4 +35,6 @@ pub use remote::BuildStore;
 pub use repair::repair_path;
 pub use result::{BuildResult, BuildStatus};
 pub use scheduler::{BuildResults, build_paths, build_paths_with_results};
+pub use single::build_derivation;
+pub use store_substituter::StoreSubstituter;
 pub use substitute::{Substitutable, Substituter};

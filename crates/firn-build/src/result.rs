@@ -104,6 +104,7 @@ impl From<FailureKind> for BuildStatus {
             FailureKind::LogLimitExceeded => Self::LogLimitExceeded,
             FailureKind::NotDeterministic => Self::NotDeterministic,
             FailureKind::HashMismatch => Self::HashMismatch,
+            FailureKind::SubstituteGone => Self::NoSubstituters,
             FailureKind::Interrupted | FailureKind::Misc => Self::MiscFailure,
         }
     }

@@ -43,6 +43,8 @@ pub(crate) struct Planner<'a> {
     /// What substituters say that outputs are.
     realised: BTreeMap<StorePath, BTreeMap<String, Realisation>>,
     substitutable: BTreeMap<StorePath, Option<Substitutable>>,
+    /// Whether a path can be fetched with everything that it refers to.
+    complete: BTreeMap<StorePath, bool>,
     valid: BTreeMap<StorePath, bool>,
     missing_drvs: BTreeSet<StorePath>,
 }
@@ -65,6 +67,7 @@ impl<'a> Planner<'a> {
             outputs: BTreeMap::new(),
             realised: BTreeMap::new(),
             substitutable: BTreeMap::new(),
+            complete: BTreeMap::new(),
             valid: BTreeMap::new(),
             missing_drvs: BTreeSet::new(),
         }
@@ -138,7 +141,7 @@ impl<'a> Planner<'a> {
             }
             self.ask(queries)?;
             for (drv_path, missing) in candidates {
-                if self.is_substitutable(&drv_path, &missing) {
+                if self.is_substitutable(&drv_path, &missing)? {
                     continue;
                 }
                 let Some(drv) = self.plan.drvs.get(&drv_path) else { continue };
@@ -279,15 +282,62 @@ impl<'a> Planner<'a> {
                 .map_or(true, |options| options.allow_substitutes)
     }
 
-    /// Whether all that is missing of a derivation's outputs can be fetched.
-    fn is_substitutable(&self, drv_path: &StorePath, missing: &Absent) -> bool {
-        !missing.unknown
+    /// Whether all that is missing of a derivation's outputs can be fetched, with everything that it refers to.
+    fn is_substitutable(
+        &mut self,
+        drv_path: &StorePath,
+        missing: &Absent,
+    ) -> firn_store::Result<bool> {
+        let may = !missing.unknown
             && !self.plan.forced.contains(drv_path)
-            && self.may_substitute(drv_path)
-            && missing.paths.iter().all(|path| {
-                self.valid.get(path) == Some(&true)
-                    || matches!(self.substitutable.get(path), Some(Some(_)))
-            })
+            && self.may_substitute(drv_path);
+        if !may {
+            return Ok(false);
+        }
+        for path in &missing.paths {
+            let there = self.valid.get(path) == Some(&true)
+                || matches!(self.substitutable.get(path), Some(Some(_)));
+            if !there {
+                return Ok(false);
+            }
+        }
+        let mut complete = true;
+        for path in &missing.paths {
+            complete &= self.is_complete(path)?;
+        }
+        Ok(complete)
+    }
+
+    /// Whether all that a path refers to is valid or can be fetched. What is missing is noted as unknown.
+    fn is_complete(&mut self, start: &StorePath) -> firn_store::Result<bool> {
+        if let Some(complete) = self.complete.get(start) {
+            return Ok(*complete);
+        }
+        let mut complete = true;
+        let mut seen = BTreeSet::new();
+        let mut left = vec![start.clone()];
+        while let Some(path) = left.pop() {
+            if self.complete.get(&path) == Some(&true)
+                || seen.contains(&path)
+                || self.is_valid(&path)?
+            {
+                continue;
+            }
+            match self.substitutable.get(&path) {
+                Some(Some(info)) => left.extend(info.references.iter().cloned()),
+                _ => {
+                    self.plan.unknown.insert(path.clone());
+                    complete = false;
+                }
+            }
+            seen.insert(path);
+        }
+        if complete {
+            self.complete.extend(seen.into_iter().map(|path| (path, true)));
+        } else {
+            self.complete.insert(start.clone(), false);
+        }
+        Ok(complete)
     }
 
     /// Asks the substituter for what was not asked yet, and for all that it refers to.
@@ -307,13 +357,7 @@ impl<'a> Planner<'a> {
             if unasked.is_empty() {
                 return Ok(());
             }
-            let mut answers = match substituter.query(&unasked) {
-                Ok(answers) => answers,
-                Err(error) => {
-                    self.logger.warn(format!("{error}; going on without it"));
-                    BTreeMap::new()
-                }
-            };
+            let mut answers = substituter.query(&unasked)?;
             paths = answers.values().flat_map(|s| s.references.iter().cloned()).collect();
             for path in unasked {
                 let answer = answers.remove(&path);
@@ -338,7 +382,7 @@ impl<'a> Planner<'a> {
         if self.is_valid(path)? {
             return Ok(BTreeSet::new());
         }
-        if let Some(Some(_)) = self.substitutable.get(path) {
+        if matches!(self.substitutable.get(path), Some(Some(_))) && self.is_complete(path)? {
             return self.fetch(path);
         }
         self.plan.unknown.insert(path.clone());
@@ -541,7 +585,7 @@ impl<'a> Planner<'a> {
         if missing.is_empty() {
             return Ok(Some(BTreeSet::new()));
         }
-        if !self.is_substitutable(drv_path, &missing) {
+        if !self.is_substitutable(drv_path, &missing)? {
             return Ok(None);
         }
         let mut needs = BTreeSet::new();

@@ -101,7 +101,9 @@ fn work(
         fetched.append(&mut state.fetched);
         let again: BTreeSet<StorePath> =
             state.unfetched.difference(&not_fetched).cloned().collect();
-        if options.fallback && !again.is_empty() && !stopped(options) {
+        // what is lost is as if it had never been there
+        let may_build = options.fallback || state.failed_fetches == state.gone_fetches;
+        if may_build && !again.is_empty() && !stopped(options) {
             not_fetched.extend(again);
             continue;
         }
@@ -167,6 +169,8 @@ struct State {
     fetched: Vec<StorePath>,
     failed_builds: u64,
     failed_fetches: u64,
+    /// How many of these failed because what was promised was not there.
+    gone_fetches: u64,
     expected_builds: u64,
     expected_fetches: u64,
 }
@@ -298,6 +302,7 @@ impl<'a> Scheduler<'a> {
             fetched: Vec::new(),
             failed_builds: 0,
             failed_fetches: 0,
+            gone_fetches: 0,
             expected_builds: 0,
             expected_fetches: 0,
             plan,
@@ -511,7 +516,12 @@ impl<'a> Scheduler<'a> {
                 state.unfetched.insert(path.clone());
             }
         }
-        let tried_again = self.options.fallback && matches!(step, Step::Fetch(_));
+        let gone = failure.kind == FailureKind::SubstituteGone;
+        if gone {
+            state.gone_fetches += 1;
+            self.logger.warn(failure.message.clone());
+        }
+        let tried_again = (self.options.fallback || gone) && matches!(step, Step::Fetch(_));
         if !(self.options.keep_going || tried_again) {
             self.stop.store(true, Ordering::Relaxed);
         }
@@ -522,7 +532,8 @@ impl<'a> Scheduler<'a> {
     /// Notes one failure. What others wait for is told now; the last failure becomes the command's
     /// error.
     fn fail_one(&self, state: &mut State, step: &Step, failure: Failure) {
-        if state.dependents.get(step).is_some_and(|d| !d.is_empty()) {
+        let told = failure.kind == FailureKind::SubstituteGone;
+        if !told && state.dependents.get(step).is_some_and(|d| !d.is_empty()) {
             self.logger.message(Level::Error, failure.message.clone());
         }
         if state.failed.insert(step.clone(), failure).is_none() {

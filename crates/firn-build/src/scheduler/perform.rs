@@ -49,15 +49,7 @@ impl Scheduler<'_> {
     fn fetch(&self, path: &StorePath) -> Result<Outcome, Failure> {
         let Some(substituter) = &self.options.substituter else { return Ok(Outcome::NOTHING) };
         self.store.add_temp_root(path)?;
-        let shown = self.store.store_dir().print(path);
-        let activity = self.logger.start(
-            ActivityKind::Substitute,
-            Level::Info,
-            format!("fetching '{shown}'"),
-            vec![Field::Text(shown), Field::Text(String::new())],
-            self.fetches.id(),
-        );
-        substituter.fetch(path, self.store, self.logger, activity.id())?;
+        substituter.fetch(path, self.store, self.logger, self.fetches.id())?;
         Ok(Outcome::NOTHING)
     }
 

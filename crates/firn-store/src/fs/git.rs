@@ -156,7 +156,7 @@ impl TreeSink for GitSink {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    use std::os::unix::fs::{PermissionsExt, symlink};
 
     // The values are what `git rev-parse HEAD:…` gives.
     #[test]

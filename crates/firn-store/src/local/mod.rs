@@ -22,6 +22,7 @@ mod tests;
 pub mod verify;
 
 pub use add_derivations::NewDerivation;
+pub use log::read_build_log;
 
 use std::collections::HashMap;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
