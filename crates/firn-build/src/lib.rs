@@ -8,6 +8,7 @@
 
 mod builder;
 pub mod builtin;
+mod derivations;
 mod derived_path;
 pub mod dev_env;
 mod drv_options;

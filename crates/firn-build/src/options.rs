@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use firn_fetch::FetchSettings;
 use firn_model::derivation::Kind;
-use firn_store::Settings;
+use firn_store::{Settings, Store};
 
 use crate::error::Failure;
 use crate::sandbox::Launcher;
@@ -153,6 +153,8 @@ pub struct BuildOptions {
     pub external_builders: Vec<ExternalBuilder>,
     /// Files with keys to sign outputs with.
     pub secret_key_files: Vec<PathBuf>,
+    /// The store that evaluation wrote derivations to, if it is another.
+    pub eval_store: Option<Arc<dyn Store>>,
     /// Where paths can be had without building; `None` for nowhere.
     pub substituter: Option<Arc<dyn Substituter>>,
     /// Ask it even for derivations that would rather be built (`always-allow-substitutes`).
@@ -260,6 +262,7 @@ impl BuildOptions {
                 .into_iter()
                 .map(PathBuf::from)
                 .collect(),
+            eval_store: None,
             substituter: None,
             always_allow_substitutes: settings.bool("always-allow-substitutes"),
             fetch,

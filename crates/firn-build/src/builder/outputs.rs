@@ -27,6 +27,7 @@ use firn_store::rewrite::{HashModulo, Rewriter};
 use firn_store::{LocalStore, Store};
 
 use super::checks::check_outputs;
+use crate::derivations::Derivations;
 use crate::drv_options::DrvOptions;
 use crate::error::{Failure, FailureKind, io};
 use crate::options::{BuildOptions, Mode};
@@ -199,7 +200,7 @@ impl Registration<'_> {
         if !keeps || self.drv.kind()? == Kind::Impure {
             return Ok(());
         }
-        for (name, id) in self.store.output_ids(self.drv)? {
+        for (name, id) in Derivations::new(self.store, self.options).output_ids(self.drv)? {
             let Some(path) = finals.paths.get(&name) else { continue };
             let mut realisation = Realisation::new(id, path.clone());
             sign_realisation(&mut realisation, self.options)?;

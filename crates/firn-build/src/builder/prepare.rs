@@ -21,6 +21,7 @@ use super::outputs::Wanted;
 use super::users::{self, Acquired, UserLock};
 use super::{Job, KnownOutputs, POLL, Prepared, Temporary};
 use crate::builtin::{BuiltinSpec, Context};
+use crate::derivations::Derivations;
 use crate::drv_options::DrvOptions;
 use crate::error::{Failure, FailureKind, io};
 use crate::options::SandboxMode;
@@ -55,7 +56,8 @@ impl Job<'_> {
     fn input_closure(&self) -> Result<BTreeSet<StorePath>, Failure> {
         let mut start = self.drv.input_srcs.clone();
         for (input, wanted) in &self.drv.input_drvs {
-            let outputs = self.store.known_outputs(&self.store.read_derivation(input)?)?;
+            let derivations = Derivations::new(self.store, self.options);
+            let outputs = derivations.known_outputs(&derivations.read(input)?)?;
             for name in &wanted.outputs {
                 match outputs.get(name) {
                     Some(Some(path)) => {

@@ -22,6 +22,7 @@ use parking_lot::{Condvar, Mutex};
 use self::perform::Outcome;
 use self::results::{Found, Record};
 use crate::builder::{StopFlag, show_outputs};
+use crate::derivations::Derivations;
 use crate::derived_path::DerivedPath;
 use crate::error::{BuildError, Failure, FailureKind};
 use crate::options::{BuildOptions, Mode};
@@ -45,7 +46,8 @@ pub fn build_paths(
     let state = work(store, wanted, options, logger)?;
     results::finish(store, &state, logger, options)?;
     let mut results = BuildResults::default();
-    let found = Found { store, plan: &state.plan, known: &state.known };
+    let derivations = Derivations::new(store, options);
+    let found = Found { store, derivations, plan: &state.plan, known: &state.known };
     for path in wanted {
         results.outputs.push((path.clone(), found.derived(path)?));
     }
@@ -92,7 +94,7 @@ fn work(
     loop {
         let plan = plan_without(store, &wanted, options, logger, &not_fetched, &forced)?;
         if options.mode == Mode::Check {
-            refuse_to_check_what_is_not_there(store, &plan)?;
+            refuse_to_check_what_is_not_there(store, options, &plan)?;
         }
         let scheduler = Scheduler::new(store, options, logger, plan, &not_fetched);
         scheduler.run();
@@ -115,11 +117,15 @@ fn stopped(options: &BuildOptions) -> bool {
     options.cancel.load(Ordering::Relaxed)
 }
 
-fn refuse_to_check_what_is_not_there(store: &LocalStore, plan: &Plan) -> Result<(), BuildError> {
+fn refuse_to_check_what_is_not_there(
+    store: &LocalStore,
+    options: &BuildOptions,
+    plan: &Plan,
+) -> Result<(), BuildError> {
     for (root, _) in &plan.roots {
         let DerivedPath::Built { drv, outputs: wanted } = root else { continue };
         let Some(parsed) = plan.drvs.get(drv) else { continue };
-        for (name, path) in store.known_outputs(parsed)? {
+        for (name, path) in Derivations::new(store, options).known_outputs(parsed)? {
             if !wanted.contains(&name) {
                 continue;
             }

@@ -44,6 +44,8 @@ pub fn display_options(args: &EvalArgs, logs: Option<bool>) -> Result<DisplayOpt
 pub struct Workbench {
     /// The store.
     pub store: AnyStore,
+    /// The store that evaluation reads and writes, if it is another.
+    pub eval_store: Option<AnyStore>,
     /// How to build.
     pub options: BuildOptions,
     /// What shows it.
@@ -66,13 +68,29 @@ impl Workbench {
             scratch: &scratch,
         };
         let store = opener.open(None).map_err(super::legacy::Failure::text)?;
+        let eval_store = match &session.args.eval_store {
+            Some(uri) => {
+                Some(opener.open_for_evaluation(uri).map_err(super::legacy::Failure::text)?)
+            }
+            None => None,
+        };
         let mut options = BuildOptions::from_settings(&session.settings);
         options.verbose_logs = show.shows_logs();
         options.cancel = super::interrupt::flag();
+        options.eval_store = eval_store.as_ref().map(AnyStore::shared);
         let git = super::fetch::git_options(&session.settings);
         let tokens = super::fetch::access_tokens(&session.settings);
         let trace_builds = session.settings.bool("trace-import-from-derivation");
-        Ok(Self { store, options, display, git, tokens, trace_builds, _scratch: scratch })
+        Ok(Self {
+            store,
+            eval_store,
+            options,
+            display,
+            git,
+            tokens,
+            trace_builds,
+            _scratch: scratch,
+        })
     }
 
     /// This store, with these options, shown there.
@@ -86,7 +104,28 @@ impl Workbench {
         let tokens = super::fetch::access_tokens(settings);
         let trace_builds = settings.bool("trace-import-from-derivation");
         let scratch = OnceLock::new();
-        Self { store, options, display, git, tokens, trace_builds, _scratch: scratch }
+        Self {
+            store,
+            eval_store: None,
+            options,
+            display,
+            git,
+            tokens,
+            trace_builds,
+            _scratch: scratch,
+        }
+    }
+
+    /// Evaluates on another store than it builds in.
+    pub fn with_eval_store(mut self, store: Option<AnyStore>) -> Self {
+        self.options.eval_store = store.as_ref().map(AnyStore::shared);
+        self.eval_store = store;
+        self
+    }
+
+    /// The store that evaluation reads and writes.
+    pub fn for_evaluation(&self) -> &AnyStore {
+        self.eval_store.as_ref().unwrap_or(&self.store)
     }
 
     /// Where messages go.
@@ -97,7 +136,7 @@ impl Workbench {
     /// What downloads files and trees into this store.
     pub fn fetching(&self) -> Fetching {
         Fetching {
-            store: self.store.shared(),
+            store: self.for_evaluation().shared(),
             settings: self.options.fetch.clone(),
             logger: self.logger().clone(),
             git: self.git.clone(),
@@ -124,7 +163,7 @@ impl Workbench {
         };
         let fetching = self.fetching();
         let trees = fetching.clone();
-        StoreIo::new(&self.store)
+        StoreIo::new(self.for_evaluation())
             .with_realiser(Box::new(realise))
             .with_fetcher(Box::new(move |what: &Fetch<'_>| fetching.file(what)))
             .with_tree_fetcher(Box::new(move |input: &Input| trees.tree(input)))

@@ -350,6 +350,17 @@ impl Common {
         self.open_store_at(self.store.as_deref())
     }
 
+    /// Opens the store that evaluation shall read and write.
+    pub fn open_eval_store(&self, uri: &str) -> Outcome<AnyStore> {
+        let opener = Opener {
+            env: &self.env,
+            settings: &self.settings,
+            logger: self.logger(),
+            scratch: &self.scratch,
+        };
+        opener.open_for_evaluation(uri)
+    }
+
     /// Opens the store at `uri`, or the one that settings and the environment select.
     pub fn open_store_at(&self, uri: Option<&str>) -> Outcome<AnyStore> {
         let opener = Opener {
