@@ -372,16 +372,24 @@ impl Common {
         self.open_store_at(self.store.as_deref())
     }
 
+    /// Opens the store that evaluation shall read and write.
+    pub fn open_eval_store(&self, uri: &str) -> Outcome<AnyStore> {
+        self.opener().open_for_evaluation(uri)
+    }
+
     /// Opens the store at `uri`, or the one that settings and the environment select.
     pub fn open_store_at(&self, uri: Option<&str>) -> Outcome<AnyStore> {
-        let opener = Opener {
+        self.opener().open(uri)
+    }
+
+    fn opener(&self) -> Opener<'_> {
+        Opener {
             env: &self.env,
             settings: &self.settings,
             logger: self.logger(),
             verbosity: self.verbosity,
             scratch: &self.scratch,
-        };
-        opener.open(uri)
+        }
     }
 
     /// What opens stores that other processes look after.
