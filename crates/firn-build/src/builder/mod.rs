@@ -492,6 +492,8 @@ impl Job<'_> {
         };
         let mut log = BuildLog::new(activity, self.logger.clone(), log_file, options.log_lines);
 
+        let builder = String::from_utf8_lossy(&self.drv.builder);
+        self.logger.message(Level::Chatty, format!("executing builder '{builder}'"));
         let (reader, writer) = io::pipe().map_err(io("making a pipe for the log"))?;
         let mut running = options
             .launcher

@@ -89,6 +89,7 @@ impl Call<'_> {
     fn eval_cache(&self, session: &Session) -> Option<EvalCache> {
         let measured = session.environment.nonempty("NIX_SHOW_STATS").is_some()
             || session.environment.nonempty("NIX_COUNT_CALLS").is_some()
+            || session.settings.bool("trace-function-calls")
             || !matches!(session.settings.text("eval-profiler"), "" | "disabled");
         let refused = !session.settings.bool("eval-cache")
             || measured
@@ -121,9 +122,10 @@ impl Call<'_> {
         // a string takes everything
         let _ = write!(
             text,
-            "{flags:?}\n{relevant:?}\n{:?}\n{:?}\n{} {} {} {:?} {:?}\n{:?} {:?} {:?}",
+            "{flags:?}\n{relevant:?}\n{:?}\n{:?}\n{:?}\n{} {} {} {:?} {:?}\n{:?} {:?} {:?}",
             settings.search_path,
             settings.features,
+            settings.lints,
             settings.pure,
             settings.read_only,
             settings.abort_on_warn,

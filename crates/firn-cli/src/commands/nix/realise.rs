@@ -7,6 +7,7 @@ use super::call::Call;
 use super::flags::{Flag, flag, option};
 use crate::common::eval::current_dir;
 use crate::common::legacy::{Failure, Outcome};
+use crate::common::store::AnyStore;
 
 /// Flags of commands that link to what they build.
 #[rustfmt::skip]
@@ -28,10 +29,10 @@ pub const BUILD: &[Flag] = &[
     flag("stdin", None, "read installables from standard input, one a line"),
 ];
 
-/// A build's failure: its message is shown, its exit code is the command's.
+/// A build's failure: its message is shown. Only the older commands tell kinds of failure by their exit code.
 pub fn failure(error: &BuildError) -> Failure {
     firn_ui::print_error(&error.message);
-    Failure::Exit(error.exit_code)
+    Failure::Exit(1)
 }
 
 /// `nix build`.
@@ -48,7 +49,7 @@ pub fn build(call: &mut Call<'_>) -> Outcome {
     if call.given.has("dry-run") {
         bench.show_plan(&wanted).map_err(|e| failure(&e))?;
         if call.given.has("json") {
-            let shown: Vec<Value> = wanted.iter().map(|w| derived_json(dir, w, None)).collect();
+            let shown = wanted.iter().map(|w| planned_json(&store, w)).collect::<Outcome<_>>()?;
             call.print_json(&Value::Array(shown))?;
         }
         return Ok(());
@@ -73,7 +74,7 @@ pub fn build(call: &mut Call<'_>) -> Outcome {
     }
     if call.given.has("json") {
         let shown: Vec<Value> =
-            results.outputs.iter().map(|(w, o)| derived_json(dir, w, Some(o))).collect();
+            results.outputs.iter().map(|(w, o)| derived_json(dir, w, o)).collect();
         call.print_json(&Value::Array(shown))?;
     }
     Ok(())
@@ -101,24 +102,34 @@ pub fn link_results(call: &mut Call<'_>, results: &BuildResults) -> Outcome {
     Ok(())
 }
 
+/// What would be built, with the paths of outputs that are known before.
+fn planned_json(store: &AnyStore, wanted: &DerivedPath) -> Outcome<Value> {
+    let dir = store.store_dir();
+    let DerivedPath::Built { drv, outputs: spec } = wanted else {
+        return Ok(dir.print(wanted.store_path()).into());
+    };
+    let paths = store
+        .read_derivation(drv)?
+        .output_paths(dir)
+        .map_err(|e| Failure::Message(e.to_string()))?;
+    let outputs: Map<String, Value> = paths
+        .into_iter()
+        .filter(|(name, _)| spec.contains(name))
+        .map(|(name, path)| (name, path.map_or(Value::Null, |p| dir.print(&p).into())))
+        .collect();
+    Ok(json!({ "drvPath": dir.print(drv), "outputs": outputs }))
+}
+
 fn derived_json(
     dir: &firn_model::StoreDir,
     wanted: &DerivedPath,
-    outputs: Option<&std::collections::BTreeMap<String, firn_model::StorePath>>,
+    outputs: &std::collections::BTreeMap<String, firn_model::StorePath>,
 ) -> Value {
     match wanted {
         DerivedPath::Opaque(path) => Value::String(dir.print(path)),
-        DerivedPath::Built { drv, outputs: spec } => {
-            let outputs = match (outputs, spec) {
-                (Some(outputs), _) => Value::Object(
-                    outputs
-                        .iter()
-                        .map(|(n, p)| (n.clone(), dir.print(p).into()))
-                        .collect::<Map<_, _>>(),
-                ),
-                (None, firn_build::OutputsSpec::All) => json!(["*"]),
-                (None, firn_build::OutputsSpec::Names(names)) => json!(names),
-            };
+        DerivedPath::Built { drv, .. } => {
+            let outputs: Map<String, Value> =
+                outputs.iter().map(|(n, p)| (n.clone(), dir.print(p).into())).collect();
             json!({ "drvPath": dir.print(drv), "outputs": outputs })
         }
     }

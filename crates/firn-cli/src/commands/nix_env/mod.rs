@@ -318,6 +318,7 @@ fn packages(
             args: session.auto_args(vm)?,
             store: &store,
             warn: &|text| logger.warn(text),
+            tell: &|text| logger.message(firn_event::Level::Notice, text),
         };
         let args = &options.arguments;
         if operation == Operation::Query {

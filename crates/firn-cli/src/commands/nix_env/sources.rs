@@ -46,6 +46,8 @@ pub struct Sources<'a> {
     pub store: &'a AnyStore,
     /// Tells warnings.
     pub warn: &'a dyn Fn(String),
+    /// Tells what is wrong with a package, without a word before it.
+    pub tell: &'a dyn Fn(String),
 }
 
 /// An argument that selects packages by name.
