@@ -155,6 +155,10 @@ fn finish(
     }
     // Without keep-going, what was stopped because of another failure has not failed by itself.
     tops.retain(|(_, failure)| failure.kind != FailureKind::Interrupted);
+    if !options.keep_going && tops.iter().any(|(_, f)| f.kind != FailureKind::DependencyFailed) {
+        // The failed dependency is among what was asked for, and says more.
+        tops.retain(|(_, failure)| failure.kind != FailureKind::DependencyFailed);
+    }
     if tops.is_empty() {
         return Ok(());
     }
@@ -419,7 +423,8 @@ impl<'a> Scheduler<'a> {
                     store: self.store,
                     options,
                     logger: self.logger,
-                    parent: self.builds.id(),
+                    // programs that read these events expect builds to be part of nothing
+                    parent: 0,
                     drv_path,
                     drv,
                     stop: &self.stop,

@@ -1,7 +1,7 @@
 //! What commands ask of values: attributes by path, and derivations in sets and lists.
 
 use crate::error::{Error, Kind, Result, best_matches};
-use crate::machine::{Vm, position_of};
+use crate::machine::{Vm, looked_at, position_of};
 use crate::position::PosId;
 use crate::value::{Set, Value, View};
 use firn_model::StorePath;
@@ -220,7 +220,7 @@ impl Package {
 /// # Errors
 /// What evaluation raises.
 pub fn is_plain(vm: &mut Vm, value: Value) -> Result<bool> {
-    vm.nested(position_of(value), |vm| {
+    vm.nested(position_of(looked_at(value)), |vm| {
         let value = vm.force(value, PosId::NONE)?;
         let inner: Vec<Value> = match value.view() {
             View::List(list) => list.iter().collect(),

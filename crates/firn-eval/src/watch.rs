@@ -4,11 +4,11 @@
 //! Nothing is watched unless asked for; then a call costs one look at an empty slot.
 
 use crate::builtins;
-use crate::machine::Vm;
+use crate::machine::{Vm, looked_at};
 use crate::position::PosId;
 use crate::value::{Value, View};
 use firn_syntax::{Symbol, sym};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -90,6 +90,8 @@ pub struct Watch {
     samples: FxHashMap<Vec<CallFrame>, u64>,
     functions: FxHashMap<PosId, (Option<Symbol>, u64)>,
     builtins: FxHashMap<&'static str, u64>,
+    /// Functors that have been called.
+    functors: FxHashSet<u64>,
 }
 
 impl Watch {
@@ -102,6 +104,7 @@ impl Watch {
             samples: FxHashMap::default(),
             functions: FxHashMap::default(),
             builtins: FxHashMap::default(),
+            functors: FxHashSet::default(),
         }
     }
 
@@ -185,6 +188,8 @@ impl Vm {
         let sampled = self.watch.as_ref().is_some_and(|w| w.what.sample_every.is_some());
         let frame = match f.view() {
             _ if !sampled => CallFrame::Other(call),
+            // C++ Nix makes attributes that are functions when they are first asked for, and names no call before.
+            View::Function(_) if self.first_functor_call(f, args) => CallFrame::Other(call),
             View::Function(f) => {
                 let lambda = f.lambda();
                 CallFrame::Function(lambda.params[0].pos, call, lambda.name)
@@ -216,6 +221,14 @@ impl Vm {
         if let Some(watch) = &mut self.watch {
             watch.enter(frame);
         }
+    }
+
+    /// Whether a set's functor is called with that set for the first time.
+    fn first_functor_call(&mut self, f: Value, args: &[Value]) -> bool {
+        let functor =
+            args.first().and_then(|v| looked_at(*v).as_set()).and_then(|set| set.get(sym::FUNCTOR));
+        functor.map(looked_at) == Some(f)
+            && self.watch.as_mut().is_some_and(|watch| watch.functors.insert(f.0))
     }
 
     /// Begins a call that was written as an operator.

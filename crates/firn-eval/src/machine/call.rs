@@ -157,8 +157,7 @@ impl Vm {
 
     #[cold]
     fn apply_watched(&mut self, f: Value, args: &[Value], pos: PosId) -> Result<Value> {
-        let f = self.force(f, pos)?;
-        self.watch_call(f, args, pos);
+        self.watch_call(super::looked_at(f), args, pos);
         let result = self.apply_entered(f, args, pos);
         self.unwatch(pos);
         result

@@ -22,7 +22,8 @@ use crate::common::legacy::{Failure, Outcome, fail};
 use crate::common::store::AnyStore;
 
 /// Flags whose values come from elsewhere, or that ask for fresh answers.
-const UNCACHED: [&str; 5] = ["debugger", "refresh", "repair", "arg-from-file", "arg-from-stdin"];
+const UNCACHED: [&str; 6] =
+    ["debugger", "refresh", "repair", "arg-from-file", "arg-from-stdin", "inputs-from"];
 
 /// Settings that evaluation does not depend on but may differ from call to call.
 const IRRELEVANT: [&str; 4] = ["cores", "max-jobs", "show-trace", "bash-prompt"];
