@@ -326,6 +326,8 @@ impl Job<'_> {
         };
         let mut log = BuildLog::new(activity, self.logger.clone(), log_file, options.log_lines);
 
+        let builder = String::from_utf8_lossy(&self.drv.builder);
+        self.logger.message(Level::Chatty, format!("executing builder '{builder}'"));
         let owner = prepared.user.as_ref().map(|u| u.user.uid);
         let (reader, writer) = terminal::open(owner).map_err(io("making a pipe for the log"))?;
         let mut running = options

@@ -97,7 +97,8 @@ impl Scheduler<'_> {
             store: self.store,
             options,
             logger: self.logger,
-            parent: self.builds.id(),
+            // programs that read these events expect builds to be part of nothing
+            parent: 0,
             drv_path,
             drv: &drv,
             stop: &self.stop,

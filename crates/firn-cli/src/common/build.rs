@@ -65,7 +65,8 @@ pub struct Workbench {
 impl Workbench {
     /// Opens the store that the environment selects, and begins to show what happens.
     pub fn open(session: &Session, show: DisplayOptions) -> Result<Self, String> {
-        let display = Arc::new(Display::start(show));
+        let display =
+            Arc::new(Display::start_with_log(show, session.settings.text("json-log-path")));
         let scratch = OnceLock::new();
         let opener = Opener {
             env: &session.environment,
