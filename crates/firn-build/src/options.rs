@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use firn_fetch::FetchSettings;
 use firn_model::derivation::Kind;
-use firn_store::Settings;
+use firn_store::{Settings, Store};
 
 use crate::error::Failure;
+use crate::hook::BuildHook;
 use crate::sandbox::Launcher;
 use crate::substitute::Substituter;
 
@@ -47,6 +48,39 @@ pub struct SandboxPath {
     pub optional: bool,
     /// Whether it cannot be written.
     pub read_only: bool,
+}
+
+/// A program that builds in place of this one (`external-builders`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExternalBuilder {
+    /// The systems that it builds for.
+    pub systems: BTreeSet<String>,
+    /// The program.
+    pub program: PathBuf,
+    /// Its first arguments; the last is a file that says what to build.
+    pub args: Vec<String>,
+}
+
+impl ExternalBuilder {
+    /// Reads the setting, a JSON list of objects with `systems`, `program` and `args`. What makes no sense is
+    /// left out, so that nothing is built by it.
+    #[must_use]
+    pub fn parse(text: &str) -> Vec<Self> {
+        let Ok(serde_json::Value::Array(list)) = serde_json::from_str(text) else {
+            return Vec::new();
+        };
+        let words = |value: &serde_json::Value| -> Option<Vec<String>> {
+            value.as_array()?.iter().map(|v| v.as_str().map(str::to_owned)).collect()
+        };
+        let one = |value: &serde_json::Value| {
+            Some(Self {
+                systems: words(value.get("systems")?)?.into_iter().collect(),
+                program: value.get("program")?.as_str()?.into(),
+                args: value.get("args").map_or(Some(Vec::new()), words)?,
+            })
+        };
+        list.iter().filter_map(one).collect()
+    }
 }
 
 /// How to build.
@@ -114,8 +148,16 @@ pub struct BuildOptions {
     pub impure_env: Vec<(String, String)>,
     /// A program to run after each build.
     pub post_build_hook: Option<PathBuf>,
+    /// A program that shows how the outputs of a check differ.
+    pub diff_hook: Option<PathBuf>,
+    /// Programs that build in place of this one, for systems that this machine is not.
+    pub external_builders: Vec<ExternalBuilder>,
     /// Files with keys to sign outputs with.
     pub secret_key_files: Vec<PathBuf>,
+    /// Builds on other machines; `None` for none.
+    pub hook: Option<Arc<dyn BuildHook>>,
+    /// The store that evaluation wrote derivations to, if it is another.
+    pub eval_store: Option<Arc<dyn Store>>,
     /// Where paths can be had without building; `None` for nowhere.
     pub substituter: Option<Arc<dyn Substituter>>,
     /// Ask it even for derivations that would rather be built (`always-allow-substitutes`).
@@ -216,11 +258,15 @@ impl BuildOptions {
                 .map(|(n, v)| (n.to_owned(), v.to_owned()))
                 .collect(),
             post_build_hook: path("post-build-hook"),
+            diff_hook: path("diff-hook").filter(|_| settings.bool("run-diff-hook")),
+            external_builders: ExternalBuilder::parse(settings.text("external-builders")),
             secret_key_files: settings
                 .words("secret-key-files")
                 .into_iter()
                 .map(PathBuf::from)
                 .collect(),
+            hook: None,
+            eval_store: None,
             substituter: None,
             always_allow_substitutes: settings.bool("always-allow-substitutes"),
             fetch,
@@ -234,6 +280,14 @@ impl BuildOptions {
     #[must_use]
     pub fn has_feature(&self, name: &str) -> bool {
         self.features.contains(name)
+    }
+
+    /// The program that builds for `system` in place of this one.
+    pub(crate) fn external_builder(&self, system: &str) -> Option<&ExternalBuilder> {
+        if !self.has_feature("external-builders") {
+            return None;
+        }
+        self.external_builders.iter().find(|builder| builder.systems.contains(system))
     }
 
     /// Whether derivations with outputs of this kind, whose paths are not known, can be built.
@@ -310,6 +364,16 @@ fn is_static(path: &std::path::Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn external_builders_are_a_list_of_objects() {
+        let text =
+            r#"[{"systems": ["a", "b"], "program": "/p", "args": ["x"]}, {"program": "/q"}]"#;
+        let found = ExternalBuilder::parse(text);
+        assert_eq!(found.len(), 1);
+        assert_eq!((found[0].program.as_path(), found[0].args.len()), ("/p".as_ref(), 1));
+        assert!(ExternalBuilder::parse("{").is_empty());
+    }
 
     #[test]
     fn sandbox_paths_have_targets_and_sources() {

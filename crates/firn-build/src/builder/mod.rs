@@ -4,17 +4,20 @@
 //! with its log and time limits, [`outputs`], then [`hooks`].
 
 mod checks;
+mod elsewhere;
 pub(crate) mod environment;
+mod external;
 mod hooks;
 mod log;
 mod outputs;
 mod prepare;
 mod sandboxed;
 mod structured;
+mod terminal;
 mod users;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::PermissionsExt;
@@ -34,8 +37,10 @@ use self::log::{BuildLog, LogFile};
 pub(crate) use self::outputs::sign_realisation;
 use self::outputs::{Registration, Wanted};
 use self::users::UserLock;
+use crate::derivations::Derivations;
 use crate::drv_options::DrvOptions;
 use crate::error::{Failure, FailureKind, io};
+use crate::hook::Slots;
 use crate::options::{BuildOptions, Mode};
 use crate::repair::is_good;
 use crate::sandbox::spec::Spec;
@@ -70,6 +75,8 @@ pub(crate) struct Job<'a> {
     pub drv: &'a Derivation,
     /// Set when the scheduler gives up, besides the user's own flag.
     pub stop: &'a AtomicBool,
+    /// How many builds run on this machine.
+    pub slots: &'a Slots,
 }
 
 /// A tree that goes away with this.
@@ -125,7 +132,11 @@ impl Job<'_> {
                 format!("while parsing derivation '{}': {}", self.print(self.drv_path), f.message);
             Failure::new(f.kind, message)
         })?;
-        self.check_fits(&drv_options)?;
+        let fits = self.check_fits(&drv_options);
+        let hook = self.prefers_hook(&drv_options, fits.is_ok());
+        if !hook {
+            fits.clone()?;
+        }
         let known = self.known_outputs()?;
         for path in known.values().flatten() {
             self.store.add_temp_root(path)?;
@@ -147,6 +158,13 @@ impl Job<'_> {
             }
         }
         self.write_derivation()?;
+        if hook && let Some(built) = self.build_elsewhere(&drv_options, &valid)? {
+            self.post_build_hook(&built.outputs);
+            locks.set_removal(true);
+            return Ok(built);
+        }
+        fits?;
+        let _slot = self.wait_for_slot()?;
         let prepared = self.prepare(&drv_options, &known, &valid)?;
         let start = now();
         let outputs = self.build(prepared, &drv_options)?;
@@ -173,6 +191,9 @@ impl Job<'_> {
     fn check_fits(&self, drv_options: &DrvOptions) -> Result<(), Failure> {
         let options = self.options;
         let system = self.drv.system.to_string();
+        if options.external_builder(&system).is_some() {
+            return Ok(());
+        }
         let builtin = self.drv.builder.starts_with(b"builtin:");
         let mut reasons = String::new();
         if !builtin && system != options.system && !options.extra_platforms.contains(&system) {
@@ -222,7 +243,7 @@ impl Job<'_> {
         }
         match kind {
             Kind::Impure => Ok(static_paths),
-            _ => Ok(self.store.known_outputs(self.drv)?),
+            _ => Ok(Derivations::new(self.store, self.options).known_outputs(self.drv)?),
         }
     }
 
@@ -305,10 +326,13 @@ impl Job<'_> {
         };
         let mut log = BuildLog::new(activity, self.logger.clone(), log_file, options.log_lines);
 
-        let (reader, writer) = io::pipe().map_err(io("making a pipe for the log"))?;
+        let builder = String::from_utf8_lossy(&self.drv.builder);
+        self.logger.message(Level::Chatty, format!("executing builder '{builder}'"));
+        let owner = prepared.user.as_ref().map(|u| u.user.uid);
+        let (reader, writer) = terminal::open(owner).map_err(io("making a pipe for the log"))?;
         let mut running = options
             .launcher
-            .start(&prepared.spec, writer.into())
+            .start(&prepared.spec, writer)
             .map_err(io("starting the sandbox's guard process"))?;
         match running.started().map_err(io("waiting for the sandbox"))? {
             Started::Yes => {}
@@ -337,7 +361,9 @@ impl Job<'_> {
                 drv_options,
                 inputs: &prepared.inputs,
                 outputs: &prepared.outputs,
-                build_uid: prepared.user.as_ref().map(|u| u.user.uid),
+                user: prepared.user.as_ref().map(|u| (u.user.uid, u.user.gid)),
+                logger: self.logger,
+                build_dir: &prepared.build_dir,
             }
             .run(),
             exit => Err(self.builder_failed(exit, &tail, &prepared)),
@@ -357,7 +383,7 @@ impl Job<'_> {
     fn watch(
         &self,
         running: &Running,
-        mut reader: io::PipeReader,
+        mut reader: File,
         log: &mut BuildLog,
     ) -> Result<LogEnd, Failure> {
         let options = self.options;
@@ -378,18 +404,11 @@ impl Job<'_> {
                     Ok(read) => {
                         last_output = Instant::now();
                         let size = log.take(&buffer[..read]);
-                        if options.max_log_size != 0 && size > options.max_log_size {
-                            return Err(Failure::new(
-                                FailureKind::LogLimitExceeded,
-                                format!(
-                                    "building derivation '{}' killed after writing more than {} bytes of log output",
-                                    self.print(self.drv_path),
-                                    options.max_log_size
-                                ),
-                            ));
-                        }
+                        self.check_log_size(size)?;
                     }
                     Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                    // the end of a terminal
+                    Err(e) if e.raw_os_error() == Some(libc::EIO) => return Ok(LogEnd::Closed),
                     Err(e) => return Err(io("reading the builder's log")(e)),
                 }
             } else if wait[1].revents != 0 {
@@ -421,14 +440,7 @@ impl Job<'_> {
             exit.describe()
         );
         message.push_str(&show_outputs(self.store, self.drv));
-        if !self.options.verbose_logs && !tail.is_empty() {
-            message.push_str(&format!("\nLast {} log lines:\n", tail.len()));
-            for line in tail {
-                message.push_str(&format!("> {line}\n"));
-            }
-            message
-                .push_str(&format!("For full logs, run:\n  nix log {}", self.print(self.drv_path)));
-        }
+        self.show_log(&mut message, tail);
         if disk_full {
             message
                 .push_str("\nnote: build failure may have been caused by lack of free disk space");
@@ -439,6 +451,32 @@ impl Job<'_> {
             false => FailureKind::Permanent,
         };
         Failure::new(kind, message)
+    }
+
+    /// Adds the end of the log to a message, if the user does not see it anyway.
+    fn show_log(&self, message: &mut String, tail: &[String]) {
+        if self.options.verbose_logs || tail.is_empty() {
+            return;
+        }
+        message.push_str(&format!("\nLast {} log lines:\n", tail.len()));
+        for line in tail {
+            message.push_str(&format!("> {line}\n"));
+        }
+        message.push_str(&format!("For full logs, run:\n  nix log {}", self.print(self.drv_path)));
+    }
+
+    fn check_log_size(&self, size: u64) -> Result<(), Failure> {
+        let most = self.options.max_log_size;
+        if most == 0 || size <= most {
+            return Ok(());
+        }
+        Err(Failure::new(
+            FailureKind::LogLimitExceeded,
+            format!(
+                "building derivation '{}' killed after writing more than {most} bytes of log output",
+                self.print(self.drv_path)
+            ),
+        ))
     }
 
     /// Leaves the build directory, and outputs that were begun, for a look at them.
@@ -488,6 +526,8 @@ fn now() -> i64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     since.map_or(0, |time| i64::try_from(time.as_secs()).unwrap_or(i64::MAX))
 }
+
+pub(crate) use elsewhere::no_jobs;
 
 /// What several threads share to stop all builds.
 pub(crate) type StopFlag = Arc<AtomicBool>;

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, DirBuilder};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, chown};
 use std::path::{Path, PathBuf};
 
@@ -20,6 +21,7 @@ use super::outputs::Wanted;
 use super::users::{self, Acquired, UserLock};
 use super::{Job, KnownOutputs, POLL, Prepared, Temporary};
 use crate::builtin::{BuiltinSpec, Context};
+use crate::derivations::Derivations;
 use crate::drv_options::DrvOptions;
 use crate::error::{Failure, FailureKind, io};
 use crate::options::SandboxMode;
@@ -51,10 +53,11 @@ impl Job<'_> {
     }
 
     /// The closure of the inputs, which the builder may see.
-    fn input_closure(&self) -> Result<BTreeSet<StorePath>, Failure> {
+    pub(super) fn input_closure(&self) -> Result<BTreeSet<StorePath>, Failure> {
         let mut start = self.drv.input_srcs.clone();
         for (input, wanted) in &self.drv.input_drvs {
-            let outputs = self.store.known_outputs(&self.store.read_derivation(input)?)?;
+            let derivations = Derivations::new(self.store, self.options);
+            let outputs = derivations.known_outputs(&derivations.read(input)?)?;
             for name in &wanted.outputs {
                 match outputs.get(name) {
                     Some(Some(path)) => {
@@ -121,7 +124,9 @@ impl Job<'_> {
         valid: &BTreeSet<String>,
     ) -> Result<Prepared, Failure> {
         let (store, options) = (self.store, self.options);
-        let sandboxed = self.wants_sandbox(drv_options)?;
+        let system = self.drv.system.to_string();
+        let external = options.external_builder(&system);
+        let sandboxed = external.is_none() && self.wants_sandbox(drv_options)?;
         let inputs = self.input_closure()?;
         let user = self.acquire_user()?;
         let owner = user.as_ref().map(|u| (u.user.uid, u.user.gid));
@@ -140,7 +145,7 @@ impl Job<'_> {
         }
         let top_dir = Temporary(private_directory(&parent)?);
         // In a sandbox, the builder's own directory is below one that nobody outside can enter.
-        let build_dir = if sandboxed {
+        let build_dir = if sandboxed || external.is_some() {
             let dir = top_dir.0.join("build");
             DirBuilder::new()
                 .mode(0o700)
@@ -154,7 +159,8 @@ impl Job<'_> {
             chown(&build_dir, Some(uid), Some(gid))
                 .map_err(io(format!("changing owner of '{}'", build_dir.display())))?;
         }
-        let seen_dir = if sandboxed { &options.sandbox_build_dir } else { &build_dir };
+        let seen_dir =
+            if sandboxed || external.is_some() { &options.sandbox_build_dir } else { &build_dir };
 
         let mut outputs = BTreeMap::new();
         let mut rewrites = Rewrites::default();
@@ -186,7 +192,17 @@ impl Job<'_> {
         for (name, contents) in &env.files {
             write_file(&build_dir, name, contents, owner)?;
         }
-        let builder = self.builder(&outputs, &rewrites, drv_options)?;
+        let builder = match external {
+            None => self.builder(&outputs, &rewrites, drv_options)?,
+            Some(external) => {
+                let (top, vars) = (&top_dir.0, &env.variables);
+                if let Some((uid, gid)) = owner {
+                    chown(top, Some(uid), Some(gid))
+                        .map_err(io(format!("changing owner of '{}'", top.display())))?;
+                }
+                self.external(external, vars, &rewrites, &inputs, &outputs, top, &build_dir, owner)?
+            }
+        };
         let (root, namespaces) = if sandboxed {
             let (root, namespaces) =
                 self.sandbox(drv_options, &inputs, &mut outputs, &build_dir, user.as_ref())?;
@@ -201,13 +217,18 @@ impl Job<'_> {
         };
         let spec = Spec {
             builder,
-            env: env.variables.iter().map(|(n, v)| ((&**n).into(), (&**v).into())).collect(),
-            cwd: seen_dir.clone(),
+            env: match external {
+                None => env.variables.iter().map(|(n, v)| ((&**n).into(), (&**v).into())).collect(),
+                Some(_) => std::env::vars_os()
+                    .map(|(n, v)| (n.as_bytes().into(), v.as_bytes().into()))
+                    .collect(),
+            },
+            cwd: if external.is_some() { build_dir.clone() } else { seen_dir.clone() },
             namespaces,
             user: user.as_ref().map(|u| u.user.clone()),
             filter_syscalls: options.filter_syscalls,
             allow_new_privileges: options.allow_new_privileges,
-            system: self.drv.system.to_string(),
+            system,
             impersonate_linux_26: options.impersonate_linux_26,
         };
         Ok(Prepared { spec, outputs, inputs, build_dir, top_dir: Some(top_dir), root, user })

@@ -9,6 +9,7 @@ use firn_model::store_path::StorePath;
 use firn_store::{LocalStore, Store};
 
 use super::{Known, Obtain, Plan, Step};
+use crate::derivations::Derivations;
 use crate::derived_path::{DerivedPath, OutputsSpec};
 use crate::drv_options::DrvOptions;
 use crate::error::{Failure, FailureKind};
@@ -160,11 +161,12 @@ impl<'a> Planner<'a> {
         if self.plan.drvs.contains_key(path) || self.plan.bad.contains_key(path) {
             return Ok(true);
         }
-        if !self.is_valid(path)? {
+        let derivations = Derivations::new(self.store, self.options);
+        if !derivations.is_valid(path)? {
             self.missing_drvs.insert(path.clone());
             return Ok(false);
         }
-        match self.store.read_derivation(path) {
+        match derivations.read(path) {
             Ok(drv) => {
                 if let Some(substituter) = &self.options.substituter {
                     let dir = self.store.store_dir();
@@ -209,7 +211,7 @@ impl<'a> Planner<'a> {
                 return Ok(None);
             }
             if kind != Kind::Impure {
-                outputs = self.store.known_outputs(drv)?;
+                outputs = Derivations::new(self.store, self.options).known_outputs(drv)?;
             }
         }
         for (name, path) in self.known.get(drv_path).into_iter().flatten() {
@@ -233,7 +235,7 @@ impl<'a> Planner<'a> {
         if outputs.values().all(Option::is_some) {
             return Ok(());
         }
-        for (name, id) in self.store.output_ids(drv)? {
+        for (name, id) in Derivations::new(self.store, self.options).output_ids(drv)? {
             let Some(slot) = outputs.get_mut(&name).filter(|slot| slot.is_none()) else { continue };
             match substituter.query_realisation(&id) {
                 Ok(Some(found)) if !self.not_fetched.contains(&found.out_path) => {
@@ -563,6 +565,10 @@ impl<'a> Planner<'a> {
         self.ask([source.clone()].into())?;
         if let Some(Some(_)) = self.substitutable.get(source) {
             return self.fetch(source);
+        }
+        if Derivations::new(self.store, self.options).copy_source(source, self.logger)? {
+            self.valid.clear();
+            return Ok(BTreeSet::new());
         }
         let dir = self.store.store_dir();
         let message = format!(

@@ -22,8 +22,10 @@ use parking_lot::{Condvar, Mutex};
 use self::perform::Outcome;
 use self::results::{Found, Record};
 use crate::builder::{StopFlag, show_outputs};
+use crate::derivations::Derivations;
 use crate::derived_path::DerivedPath;
 use crate::error::{BuildError, Failure, FailureKind};
+use crate::hook::Slots;
 use crate::options::{BuildOptions, Mode};
 use crate::plan::{Known, Plan, Step, named, plan_without};
 use crate::repair::Damage;
@@ -45,7 +47,8 @@ pub fn build_paths(
     let state = work(store, wanted, options, logger)?;
     results::finish(store, &state, logger, options)?;
     let mut results = BuildResults::default();
-    let found = Found { store, plan: &state.plan, known: &state.known };
+    let derivations = Derivations::new(store, options);
+    let found = Found { store, derivations, plan: &state.plan, known: &state.known };
     for path in wanted {
         results.outputs.push((path.clone(), found.derived(path)?));
     }
@@ -92,7 +95,7 @@ fn work(
     loop {
         let plan = plan_without(store, &wanted, options, logger, &not_fetched, &forced)?;
         if options.mode == Mode::Check {
-            refuse_to_check_what_is_not_there(store, &plan)?;
+            refuse_to_check_what_is_not_there(store, options, &plan)?;
         }
         let scheduler = Scheduler::new(store, options, logger, plan, &not_fetched);
         scheduler.run();
@@ -115,11 +118,15 @@ fn stopped(options: &BuildOptions) -> bool {
     options.cancel.load(Ordering::Relaxed)
 }
 
-fn refuse_to_check_what_is_not_there(store: &LocalStore, plan: &Plan) -> Result<(), BuildError> {
+fn refuse_to_check_what_is_not_there(
+    store: &LocalStore,
+    options: &BuildOptions,
+    plan: &Plan,
+) -> Result<(), BuildError> {
     for (root, _) in &plan.roots {
         let DerivedPath::Built { drv, outputs: wanted } = root else { continue };
         let Some(parsed) = plan.drvs.get(drv) else { continue };
-        for (name, path) in store.known_outputs(parsed)? {
+        for (name, path) in Derivations::new(store, options).known_outputs(parsed)? {
             if !wanted.contains(&name) {
                 continue;
             }
@@ -137,6 +144,11 @@ fn refuse_to_check_what_is_not_there(store: &LocalStore, plan: &Plan) -> Result<
     }
     Ok(())
 }
+
+/// How many builds may be on other machines at a time.
+const BUILDS_ELSEWHERE: usize = 64;
+/// How often it is looked whether it is time to look how much space is left.
+const SPACE_CHECK: Duration = Duration::from_millis(500);
 
 /// A step that waits for nothing but a thread: what is behind it, and its name where that is equal.
 type Ready = (u64, Reverse<(String, Step)>);
@@ -249,6 +261,7 @@ struct Scheduler<'a> {
     state: Mutex<State>,
     changed: Condvar,
     stop: StopFlag,
+    slots: Slots,
 }
 
 impl<'a> Scheduler<'a> {
@@ -322,6 +335,7 @@ impl<'a> Scheduler<'a> {
             state: Mutex::new(state),
             changed: Condvar::new(),
             stop: Arc::new(AtomicBool::new(false)),
+            slots: Slots::new(options.max_jobs),
         };
         scheduler.report(&scheduler.state.lock());
         scheduler
@@ -360,14 +374,36 @@ impl<'a> Scheduler<'a> {
             }
         };
         std::thread::scope(|scope| {
-            // Without any job there still are derivations that resolve to what is there.
-            for _ in 0..self.options.max_jobs.max(1).min(builds) {
+            // Without any job there still are derivations that resolve to what is there. Builds on other machines
+            // need threads of this one too.
+            let elsewhere = if self.options.hook.is_some() { BUILDS_ELSEWHERE } else { 0 };
+            for _ in 0..self.options.max_jobs.saturating_add(elsewhere).max(1).min(builds) {
                 scope.spawn(|| self.work(true));
             }
             for _ in 0..self.options.max_substitution_jobs.min(fetches) {
                 scope.spawn(|| self.work(false));
             }
+            if self.store.options().min_free > 0 {
+                scope.spawn(|| self.watch_space());
+            }
         });
+    }
+
+    /// Collects garbage while builds run, if too little space is left.
+    fn watch_space(&self) {
+        loop {
+            {
+                let mut state = self.state.lock();
+                if state.left == 0 || self.must_stop() {
+                    return;
+                }
+                self.changed.wait_for(&mut state, SPACE_CHECK);
+            }
+            if let Err(error) = self.store.collect_if_space_is_short() {
+                self.logger.warn(format!("collecting garbage since space is short: {error}"));
+                return;
+            }
+        }
     }
 
     /// What a thread does: takes a ready step, does it, until none is left.

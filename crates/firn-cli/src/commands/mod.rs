@@ -1,11 +1,14 @@
 //! The table of commands; each command is a file of its own.
 
+mod build_remote;
 mod doctor;
 mod internal;
 mod nix;
 mod nix_build;
 mod nix_channel;
 mod nix_collect_garbage;
+mod nix_copy_closure;
+mod nix_daemon;
 mod nix_env;
 mod nix_hash;
 mod nix_instantiate;
@@ -38,6 +41,8 @@ const COMMANDS: &[Command] = &[
     Command { names: &["nix"], about: "build, run, search, inspect: the everyday commands", hidden: false, run: nix::run },
     Command { names: &["nix-channel"], about: "named places of expressions", hidden: false, run: nix_channel::run },
     Command { names: &["nix-collect-garbage"], about: "delete old generations and what nothing needs", hidden: false, run: nix_collect_garbage::run },
+    Command { names: &["nix-copy-closure"], about: "copy paths and what they need to another machine, or from it", hidden: false, run: nix_copy_closure::run },
+    Command { names: &["nix-daemon"], about: "offer the store to other users", hidden: false, run: nix_daemon::run },
     Command { names: &["nix-env"], about: "packages in profiles, and their generations", hidden: false, run: nix_env::run },
     Command { names: &["nix-hash"], about: "hash files, convert hashes", hidden: false, run: nix_hash::run },
     Command { names: &["nix-store"], about: "work on the store", hidden: false, run: nix_store::run },
@@ -54,6 +59,8 @@ const COMMANDS: &[Command] = &[
     Command { names: &["completions"], about: "print the completions of a shell: bash, fish, zsh", hidden: false, run: shells::completions },
     Command { names: &["manual"], about: "write the manual pages into a folder", hidden: false, run: shells::manual },
     Command { names: &["__sandbox-child"], about: "", hidden: true, run: sandbox_child::run },
+    Command { names: &["__build-remote", "build-remote"], about: "", hidden: true, run: build_remote::run },
+    Command { names: &["__daemon-worker"], about: "", hidden: true, run: nix_daemon::run_worker },
     Command { names: &["__container-init"], about: "", hidden: true, run: internal::container_init },
     Command { names: &["__container-exec"], about: "", hidden: true, run: internal::container_exec },
     Command { names: &["__kvm-probe"], about: "", hidden: true, run: internal::kvm_probe },

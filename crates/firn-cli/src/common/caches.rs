@@ -67,6 +67,7 @@ impl Closures {
             env: &self.env,
             settings: &self.settings,
             logger: self.logger.clone(),
+            verbosity: Level::Info,
             scratch: &scratch,
         };
         let source = opener.open(Some(uri)).map_err(Failure::text)?;
@@ -125,6 +126,7 @@ impl Substituters {
                 env: &self.env,
                 settings: &self.settings,
                 logger: self.logger.clone(),
+                verbosity: Level::Info,
                 scratch: &self.scratch,
             };
             let own = StoreLayout::from_environment(&self.env)

@@ -12,6 +12,7 @@ pub mod legacy;
 pub mod local_time;
 pub mod mercurial;
 pub mod prefetch;
+pub mod remote;
 pub mod store;
 pub mod store_paths;
 

@@ -7,12 +7,14 @@ use std::sync::Arc;
 use std::sync::OnceLock;
 
 use firn_build::{BuildError, BuildOptions, BuildResults, BuildStore, DerivedPath, Missing};
-use firn_event::Logger;
+use firn_daemon::ManagedStore;
+use firn_event::{Level, Logger};
 use firn_store::layout::{Environment, Location, StoreLayout, locate};
 use firn_store::{ClosureOptions, LocalStore, Settings, Store, StoreOptions};
 
 use super::caches::caches;
 use super::legacy::{Failure, Outcome, fail};
+use super::remote::{Remote, RemoteOpener};
 
 /// A store of any kind.
 #[derive(Clone)]
@@ -26,8 +28,8 @@ pub struct AnyStore {
 enum Kind {
     /// On this machine, open to this process.
     Local(Arc<LocalStore>),
-    /// Builds by itself.
-    Building(Arc<dyn BuildStore>),
+    /// Builds by itself; both are the same store.
+    Building(Arc<dyn BuildStore>, Arc<dyn ManagedStore>),
     /// Has what it was given.
     Passive(Arc<dyn Store>),
 }
@@ -51,18 +53,37 @@ impl Deref for AnyStore {
     fn deref(&self) -> &Self::Target {
         match &self.kind {
             Kind::Local(store) => &**store,
-            Kind::Building(store) => &**store,
+            Kind::Building(store, _) => &**store,
             Kind::Passive(store) => &**store,
         }
     }
 }
 
 impl AnyStore {
-    /// A store that builds by itself.
-    #[expect(dead_code, reason = "no kind of such a store yet")]
-    pub fn building(store: Arc<dyn BuildStore>, env: &Environment) -> Outcome<Self> {
-        let layout = elsewhere(&*store, env)?;
-        Ok(Self { kind: Kind::Building(store), layout })
+    /// A store that another process looks after.
+    pub fn remote(store: Remote, env: &Environment) -> Outcome<Self> {
+        Ok(match store {
+            Remote::Worker(store) => {
+                // a daemon's contents are here, though only the daemon writes them
+                let layout = match store.layout() {
+                    Some(layout) => Arc::new(layout.clone()),
+                    None => elsewhere(&*store, env)?,
+                };
+                Self { kind: Kind::Building(store.clone(), store), layout }
+            }
+            Remote::Serve(store) => {
+                let layout = elsewhere(&*store, env)?;
+                Self { kind: Kind::Building(store.clone(), store), layout }
+            }
+        })
+    }
+
+    /// What another process that looks after the store offers.
+    pub fn managed(&self) -> Option<&dyn ManagedStore> {
+        match &self.kind {
+            Kind::Building(_, store) => Some(&**store),
+            Kind::Local(_) | Kind::Passive(_) => None,
+        }
     }
 
     /// A store that only has what it was given.
@@ -80,7 +101,7 @@ impl AnyStore {
     pub fn shared(&self) -> Arc<dyn Store> {
         match &self.kind {
             Kind::Local(store) => store.clone(),
-            Kind::Building(store) => store.clone(),
+            Kind::Building(store, _) => store.clone(),
             Kind::Passive(store) => store.clone(),
         }
     }
@@ -92,7 +113,7 @@ impl AnyStore {
     pub fn shared_local(&self, operation: &'static str) -> Outcome<Arc<LocalStore>> {
         match &self.kind {
             Kind::Local(store) => Ok(Arc::clone(store)),
-            Kind::Building(_) | Kind::Passive(_) => fail(self.unsupported(operation).to_string()),
+            Kind::Building(..) | Kind::Passive(_) => fail(self.unsupported(operation).to_string()),
         }
     }
 
@@ -108,7 +129,7 @@ impl AnyStore {
     pub fn local(&self, operation: &'static str) -> Outcome<&LocalStore> {
         match &self.kind {
             Kind::Local(store) => Ok(store),
-            Kind::Building(_) | Kind::Passive(_) => fail(self.unsupported(operation).to_string()),
+            Kind::Building(..) | Kind::Passive(_) => fail(self.unsupported(operation).to_string()),
         }
     }
 
@@ -121,7 +142,7 @@ impl AnyStore {
     ) -> firn_store::Result<Missing> {
         match &self.kind {
             Kind::Local(store) => Ok(firn_build::plan(store, wanted, options, logger)?.missing()),
-            Kind::Building(store) => store.missing(wanted),
+            Kind::Building(store, _) => store.missing(wanted),
             Kind::Passive(store) => {
                 let mut missing = Missing::default();
                 for path in wanted {
@@ -144,7 +165,7 @@ impl AnyStore {
     ) -> Result<BuildResults, BuildError> {
         match &self.kind {
             Kind::Local(store) => firn_build::build_paths(store, wanted, options, logger),
-            Kind::Building(store) => store.build_paths(wanted, options, logger),
+            Kind::Building(store, _) => store.build_paths(wanted, options, logger),
             Kind::Passive(store) => {
                 let mut results = BuildResults::default();
                 for want in wanted {
@@ -176,6 +197,8 @@ pub struct Opener<'a> {
     pub settings: &'a Settings,
     /// Where messages go.
     pub logger: Logger,
+    /// How much is shown.
+    pub verbosity: Level,
     /// Holds what a store needs as long as the process lives.
     pub scratch: &'a OnceLock<tempfile::TempDir>,
 }
@@ -196,14 +219,17 @@ impl Opener<'_> {
             Location::Local { layout, read_only } => {
                 let mut options = StoreOptions::from_settings(self.settings, self.logger.clone());
                 options.read_only = read_only;
+                options.free_space_file =
+                    self.env.nonempty("_NIX_TEST_FREE_SPACE_FILE").map(PathBuf::from);
                 Ok(LocalStore::open(layout, options)?.into())
             }
             Location::Other(reference) if reference.scheme == "dummy" => {
-                self.dummy(reference.params.get("store").map(String::as_str))
+                let read_only = reference.params.get("read-only").is_some_and(|v| v == "true");
+                self.dummy(reference.params.get("store").map(String::as_str), read_only)
             }
-            Location::Daemon { socket } => fail(format!(
-                "the daemon at {socket:?} cannot be used yet, only stores on this machine"
-            )),
+            Location::Daemon { socket, layout, params } => {
+                AnyStore::remote(self.remote().daemon(socket, layout, &params)?, self.env)
+            }
             Location::Other(reference) if firn_cache::is_cache(&reference.scheme) => {
                 // folders are asked quickly enough
                 let remember =
@@ -211,15 +237,28 @@ impl Opener<'_> {
                 let caches = caches(self.env, self.settings, &self.logger, remember)?;
                 AnyStore::passive(caches.open(&reference)?, self.env)
             }
-            Location::Other(reference) => {
-                fail(format!("don't know how to open Nix store with scheme '{}'", reference.scheme))
-            }
+            Location::Other(reference) => match self.remote().ssh(&reference)? {
+                Some(remote) => AnyStore::remote(remote, self.env),
+                None => fail(format!(
+                    "don't know how to open Nix store with scheme '{}'",
+                    reference.scheme
+                )),
+            },
+        }
+    }
+
+    fn remote(&self) -> RemoteOpener<'_> {
+        RemoteOpener {
+            env: self.env,
+            settings: self.settings,
+            logger: self.logger.clone(),
+            verbosity: self.verbosity,
         }
     }
 
     /// A store in which there is nothing, for evaluation that needs none: `dummy://`, with the store's folder
     /// after `?store=`.
-    fn dummy(&self, folder: Option<&str>) -> Outcome<AnyStore> {
+    fn dummy(&self, folder: Option<&str>, read_only: bool) -> Outcome<AnyStore> {
         let root = match self.scratch.get() {
             Some(dir) => dir.path(),
             None => {
@@ -240,7 +279,23 @@ impl Opener<'_> {
             log_dir: root.join("log"),
         };
         let options = StoreOptions::from_settings(self.settings, self.logger.clone());
-        Ok(LocalStore::open(layout, options)?.into())
+        let store = LocalStore::open(layout.clone(), options.clone())?;
+        if !read_only {
+            return Ok(store.into());
+        }
+        // its tables must be there before nothing is written any more
+        drop(store);
+        Ok(LocalStore::open(layout, StoreOptions { read_only, ..options })?.into())
+    }
+
+    /// Opens the store that evaluation shall read and write. One that holds nothing takes nothing there, unless its
+    /// address says otherwise.
+    pub fn open_for_evaluation(&self, uri: &str) -> Outcome<AnyStore> {
+        if uri.starts_with("dummy://") && !uri.contains("read-only=") {
+            let joint = if uri.contains('?') { '&' } else { '?' };
+            return self.open(Some(&format!("{uri}{joint}read-only=true")));
+        }
+        self.open(Some(uri))
     }
 }
 

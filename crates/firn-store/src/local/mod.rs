@@ -24,7 +24,7 @@ pub mod verify;
 pub use add_derivations::NewDerivation;
 pub use log::read_build_log;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::sync::Arc;
@@ -69,6 +69,8 @@ pub struct StoreOptions {
     pub max_free: u64,
     /// How often to look at how many are free.
     pub min_free_check_interval: Duration,
+    /// A file that says how many bytes are free, in place of the file system: for tests.
+    pub free_space_file: Option<std::path::PathBuf>,
     /// Bytes to set aside for the time when the disk is full.
     pub reserved_space: u64,
     /// Up to how many bytes a source is kept in memory instead of being read twice.
@@ -107,6 +109,7 @@ impl StoreOptions {
             min_free_check_interval: Duration::from_secs(
                 settings.number("min-free-check-interval"),
             ),
+            free_space_file: None,
             reserved_space: settings.number("gc-reserved-space"),
             nar_buffer_size: settings.number("nar-buffer-size"),
             ca_derivations: settings.has_feature("ca-derivations"),
@@ -127,6 +130,8 @@ pub struct LocalStore {
     cache: Mutex<HashMap<StorePath, Arc<PathInfo>>>,
     /// Hashes of derivations modulo their inputs, each computed once.
     modulos: Modulos,
+    /// Paths that are locked by another process for this one.
+    assumed_locks: Mutex<HashSet<StorePath>>,
     /// When it was last looked at how much space is free.
     space_checked: Mutex<Option<Instant>>,
 }
@@ -160,6 +165,7 @@ impl LocalStore {
             temp_roots,
             cache: Mutex::default(),
             modulos: Modulos::default(),
+            assumed_locks: Mutex::default(),
             space_checked: Mutex::default(),
         };
         if !store.options.read_only {

@@ -6,6 +6,7 @@ mod call;
 mod complete;
 mod config;
 mod copy;
+mod daemon;
 mod derivation;
 mod develop;
 mod edit;
@@ -85,6 +86,7 @@ const COMMANDS: &[Command] = &[
     Command { path: "config check", about: "check your system for potential problems", arguments: "", flags: &[], run: config::check },
     Command { path: "config show", about: "show the Nix configuration or the value of a specific setting", arguments: "[name]", flags: &[JSON], run: config::show },
     Command { path: "copy", about: "copy paths between Nix stores", arguments: "[installables]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, PATHS, copy::FLAGS], run: copy::run },
+    Command { path: "daemon", about: "daemon to perform store operations on behalf of non-root clients", arguments: "", flags: &[daemon::FLAGS], run: daemon::run },
     Command { path: "derivation add", about: "add a store derivation", arguments: "", flags: &[derivation::ADD], run: derivation::add },
     Command { path: "derivation show", about: "show the contents of a store derivation", arguments: "[installables]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, RECURSIVE], run: derivation::show },
     Command { path: "develop", about: "run a bash shell that provides the build environment of a derivation", arguments: "[installable]", flags: &[INSTALLABLES, EVALUATION, LOCKING, ENVIRONMENT, develop::SHELLS, develop::FLAGS], run: develop::develop },
@@ -208,7 +210,11 @@ const GLOBAL: &[Flag] = &[
 ];
 
 /// Runs `nix`.
-pub fn run(_name: &str, args: Vec<OsString>) -> ExitCode {
+pub fn run(name: &str, mut args: Vec<OsString>) -> ExitCode {
+    if args.first().is_some_and(|arg| arg == "__build-remote") {
+        args.remove(0);
+        return crate::commands::build_remote::run(name, args);
+    }
     legacy::run("nix", |out| {
         if let Some(word) = std::env::var_os(complete::VARIABLE) {
             // a shell asks, and has no use for anything that is not a number
@@ -247,6 +253,12 @@ pub fn run(_name: &str, args: Vec<OsString>) -> ExitCode {
             }
             Ok(Taken::Yes)
         })?;
+        // these came with a feature of C++ Nix, and who leaves that out does not expect them
+        let newer = ["print-build-logs", "offline", "refresh"].iter().any(|flag| given.has(flag));
+        let settings = &common.settings;
+        if newer && settings.chooses_features() && !settings.has_feature("nix-command") {
+            return legacy::fail(legacy::disabled("nix-command"));
+        }
         if given.has("version") {
             return Ok(write!(out, "{}", common.version()?)?);
         }
