@@ -361,7 +361,7 @@ fn realisations_can_be_had_from_elsewhere() {
     assert!(before.will_fetch.contains_key(&made));
     assert_eq!(world.out(&second), made);
     // its input was not needed
-    assert_eq!(*elsewhere.1.lock().unwrap(), [made.clone()]);
+    assert_eq!(*elsewhere.1.lock().unwrap(), std::slice::from_ref(&made));
     let known = world.store.query_derivation_outputs(&second).unwrap();
     assert_eq!(known["out"], Some(made));
 }

@@ -373,9 +373,11 @@ impl<'a> Planner<'a> {
         match path {
             DerivedPath::Opaque(path) => self.path(path),
             DerivedPath::Built { drv, .. } => self.derivation(drv),
-            DerivedPath::Dynamic { drv, via, outputs } => {
-                self.obtain(Obtain { drv: drv.clone(), via: via.clone(), outputs: outputs.clone() })
-            }
+            DerivedPath::Dynamic { drv, via, outputs } => self.obtain(&Obtain {
+                drv: drv.clone(),
+                via: via.clone(),
+                outputs: outputs.clone(),
+            }),
         }
     }
 
@@ -417,12 +419,12 @@ impl<'a> Planner<'a> {
     }
 
     /// What has to be done for outputs of a derivation that is an output itself.
-    fn obtain(&mut self, obtain: Obtain) -> firn_store::Result<BTreeSet<Step>> {
+    fn obtain(&mut self, obtain: &Obtain) -> firn_store::Result<BTreeSet<Step>> {
         let step = Step::Obtain(obtain.clone());
         if self.plan.steps.contains_key(&step) {
             return Ok([step].into());
         }
-        match self.obtained(&obtain)? {
+        match self.obtained(obtain)? {
             (needs, true) => Ok(needs),
             (needs, false) => {
                 self.plan.steps.insert(step.clone(), needs);
@@ -535,7 +537,7 @@ impl<'a> Planner<'a> {
             if !inner.outputs.is_empty() {
                 let outputs = OutputsSpec::Names(inner.outputs.clone());
                 let obtain = Obtain { drv: drv.clone(), via: via.clone(), outputs };
-                needs.extend(self.obtain(obtain)?);
+                needs.extend(self.obtain(&obtain)?);
             }
             self.dynamic(drv, via, inner, needs)?;
             via.pop();
