@@ -6,9 +6,11 @@
 
 mod bar;
 mod error;
+mod json_log;
 mod lines;
 mod text;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use firn_event::{Event, EventSink, Level, Logger};
@@ -115,6 +117,16 @@ impl Display {
                 Self { logger: Logger::new(Arc::new(sink)), bar: None }
             }
         }
+    }
+
+    /// Writes all events also to a file, or a socket that somebody listens at, as JSON lines.
+    ///
+    /// # Errors
+    /// If it cannot be opened.
+    pub fn add_json_log(&mut self, path: &Path, verbosity: Level) -> std::io::Result<()> {
+        let tee = json_log::Tee::open(path, verbosity, self.logger.clone())?;
+        self.logger = Logger::new(Arc::new(tee));
+        Ok(())
     }
 
     /// Where jobs report to.

@@ -300,8 +300,9 @@ impl Job<'_> {
                 Field::Int(1),
                 Field::Int(1),
             ],
-            self.parent,
+            0,
         );
+        self.logger.message(Level::Chatty, format!("executing builder '{}'", self.drv.builder));
         let log_file = if options.keep_log {
             let path = self.store.layout().log_file(self.drv_path);
             LogFile::create(path.clone(), options.compress_log)

@@ -40,6 +40,20 @@ pub fn display_options(args: &EvalArgs, logs: Option<bool>) -> Result<DisplayOpt
     Ok(DisplayOptions { format, verbosity, print_build_logs: logs })
 }
 
+/// Writes events also to the file that the setting `json-log-path` names.
+pub fn with_json_log(mut display: Display, settings: &Settings, verbosity: Level) -> Display {
+    let path = settings.text("json-log-path");
+    if !path.is_empty()
+        && let Err(error) = display.add_json_log(path.as_ref(), verbosity)
+    {
+        let why = firn_store::error::errno_text(&error);
+        display.logger().warn(format!(
+            "no log can be written to '{path}', as the setting 'json-log-path' says: {why}"
+        ));
+    }
+    display
+}
+
 /// A store to build in, and everything needed for it.
 pub struct Workbench {
     /// The store.
@@ -59,7 +73,8 @@ pub struct Workbench {
 impl Workbench {
     /// Opens the store that the environment selects, and begins to show what happens.
     pub fn open(session: &Session, show: DisplayOptions) -> Result<Self, String> {
-        let display = Arc::new(Display::start(show));
+        let display = with_json_log(Display::start(show), &session.settings, show.verbosity);
+        let display = Arc::new(display);
         let scratch = OnceLock::new();
         let opener = Opener {
             env: &session.environment,

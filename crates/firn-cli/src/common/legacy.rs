@@ -312,11 +312,12 @@ impl Common {
     /// What shows messages and progress.
     pub fn display(&self) -> Arc<Display> {
         let start = || {
-            Arc::new(Display::start(DisplayOptions {
+            let display = Display::start(DisplayOptions {
                 format: Some(self.log_format.unwrap_or(LogFormat::Raw)),
                 verbosity: self.verbosity,
                 print_build_logs: (!self.build_output).then_some(false),
-            }))
+            });
+            Arc::new(super::build::with_json_log(display, &self.settings, self.verbosity))
         };
         Arc::clone(self.display.get_or_init(start))
     }
