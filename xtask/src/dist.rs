@@ -17,6 +17,7 @@ const LINKS: &[&str] = &[
     "nix-env",
     "nix-hash",
     "nix-instantiate",
+    "nix-prefetch-url",
     "nix-shell",
     "nix-store",
     "nixos-rebuild",

@@ -11,6 +11,7 @@ use firn_model::derivation::Kind;
 use firn_store::{Settings, Store};
 
 use crate::error::Failure;
+use crate::hook::BuildHook;
 use crate::sandbox::Launcher;
 use crate::substitute::Substituter;
 
@@ -164,6 +165,8 @@ pub struct BuildOptions {
     pub external_builders: Vec<ExternalBuilder>,
     /// Files with keys to sign outputs with.
     pub secret_key_files: Vec<PathBuf>,
+    /// Builds on other machines; `None` for none.
+    pub hook: Option<Arc<dyn BuildHook>>,
     /// The store that evaluation wrote derivations to, if it is another.
     pub eval_store: Option<Arc<dyn Store>>,
     /// Where paths can be had without building; `None` for nowhere.
@@ -279,6 +282,7 @@ impl BuildOptions {
                 .into_iter()
                 .map(PathBuf::from)
                 .collect(),
+            hook: None,
             eval_store: None,
             substituter: None,
             always_allow_substitutes: settings.bool("always-allow-substitutes"),

@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicBool;
 
 use firn_event::{ActivityKind, Level, Logger};
 use firn_model::derivation::Derivation;
+use firn_model::realisation::Realisation;
 use firn_model::store_path::StorePath;
 use firn_store::{LocalStore, Store};
 
@@ -12,53 +13,78 @@ use crate::builder::Job;
 use crate::derived_path::DerivedPath;
 use crate::drv_options::DrvOptions;
 use crate::error::Failure;
+use crate::hook::Slots;
 use crate::options::{BuildOptions, Mode};
-use crate::result::BuildStatus;
+use crate::result::{BuildResult, BuildStatus};
 use crate::scheduler::build_paths;
 
 /// Has all outputs of `drv`: those that are valid stay, else they are fetched if a substituter has them all, else
 /// it is built. Its input sources are fetched if need be; it has no input derivations.
 ///
 /// # Errors
-/// When an input cannot be had, or the build fails.
+/// When the store fails; a failed build is a result.
 pub fn build_derivation(
     store: &LocalStore,
     drv_path: &StorePath,
     drv: &Derivation,
     options: &BuildOptions,
     logger: &Logger,
-) -> Result<(BuildStatus, BTreeMap<String, StorePath>), Failure> {
-    let known = drv.output_paths(store.store_dir())?;
+) -> firn_store::Result<BuildResult> {
+    let (mut result, outputs) = match attempt(store, drv_path, drv, options, logger) {
+        Ok(done) => done,
+        Err(failure) => return Ok(BuildResult::from(&failure)),
+    };
+    let mut ids = store.output_ids(drv)?;
+    for (name, path) in outputs {
+        let Some(id) = ids.remove(&name) else { continue };
+        let realisation = match store.query_realisation(&id)? {
+            Some(kept) if kept.out_path == path => kept,
+            _ => Realisation::new(id, path),
+        };
+        result.built_outputs.insert(name, realisation);
+    }
+    Ok(result)
+}
+
+fn attempt(
+    store: &LocalStore,
+    drv_path: &StorePath,
+    drv: &Derivation,
+    options: &BuildOptions,
+    logger: &Logger,
+) -> Result<(BuildResult, BTreeMap<String, StorePath>), Failure> {
+    let known = store.known_outputs(drv)?;
     let outputs: Option<BTreeMap<String, StorePath>> =
         known.into_iter().map(|(name, path)| Some((name, path?))).collect();
     if let Some(outputs) = outputs.filter(|_| options.mode == Mode::Normal) {
         let missing = missing(store, outputs.values())?;
         if missing.is_empty() {
-            return Ok((BuildStatus::AlreadyValid, outputs));
+            return Ok((BuildResult::new(BuildStatus::AlreadyValid), outputs));
         }
         let allowed = options.always_allow_substitutes
             || DrvOptions::parse(drv, store.store_dir())?.allow_substitutes;
         if allowed && fetch(store, &missing, options, logger)? {
-            return Ok((BuildStatus::Substituted, outputs));
+            return Ok((BuildResult::new(BuildStatus::Substituted), outputs));
         }
     }
     let inputs = missing(store, &drv.input_srcs)?;
     if !inputs.is_empty() {
         let wanted: Vec<DerivedPath> = inputs.into_iter().map(DerivedPath::Opaque).collect();
-        build_paths(
-            store,
-            &wanted,
-            &BuildOptions { mode: Mode::Normal, ..options.clone() },
-            logger,
-        )
-        .map_err(Failure::misc)?;
+        let options = BuildOptions { mode: Mode::Normal, ..options.clone() };
+        build_paths(store, &wanted, &options, logger).map_err(Failure::misc)?;
     }
     let builds = logger.start(ActivityKind::Builds, Level::Debug, "", vec![], 0);
     let stop = AtomicBool::new(false);
+    let slots = Slots::new(options.max_jobs.max(1));
+    let parent = builds.id();
     let built =
-        Job { store, options, logger, parent: builds.id(), drv_path, drv, stop: &stop }.run()?;
-    let status = if built.built { BuildStatus::Built } else { BuildStatus::AlreadyValid };
-    Ok((status, built.outputs))
+        Job { store, options, logger, parent, drv_path, drv, stop: &stop, slots: &slots }.run()?;
+    let mut result = BuildResult::new(BuildStatus::AlreadyValid);
+    if built.built {
+        result.status = BuildStatus::Built;
+        (result.times_built, result.start_time, result.stop_time) = (1, built.start, built.stop);
+    }
+    Ok((result, built.outputs))
 }
 
 fn missing<'p>(

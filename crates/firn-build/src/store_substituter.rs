@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use firn_event::{ActivityKind, Field, Level, Logger};
+use firn_model::content_address::ContentAddress;
 use firn_model::realisation::{DrvOutput, Realisation};
-use firn_model::store_path::StorePath;
+use firn_model::store_path::{References, StoreDir, StorePath};
 use firn_store::copy::{CopyOptions, copy_path};
 use firn_store::{Error, LocalStore, Store, Trust};
 use parking_lot::Mutex;
@@ -15,12 +16,16 @@ use crate::substitute::{Substitutable, Substituter};
 
 /// Provides paths from a list of stores, those with the lowest priority first.
 pub struct StoreSubstituter {
+    /// The folder of the store that paths are for.
+    dir: StoreDir,
     stores: Vec<Arc<dyn Store>>,
     trust: Trust,
     /// Whether there is another way to have paths when a store fails (`fallback`).
     fallback: bool,
     logger: Logger,
     cancel: Arc<AtomicBool>,
+    /// What paths follow from, as far as told.
+    addresses: Mutex<HashMap<StorePath, ContentAddress>>,
     /// Which stores have which path, as far as asked.
     holders: Mutex<HashMap<StorePath, Vec<usize>>>,
 }
@@ -32,9 +37,10 @@ impl std::fmt::Debug for StoreSubstituter {
 }
 
 impl StoreSubstituter {
-    /// Provides what `stores` have and `trust` believes. Messages go to `logger`; `cancel` stops transfers.
+    /// Provides what `stores` have for a store with the folder `dir`, and `trust` believes. Messages go to `logger`; `cancel` stops transfers.
     #[must_use]
     pub fn new(
+        dir: StoreDir,
         mut stores: Vec<Arc<dyn Store>>,
         trust: Trust,
         fallback: bool,
@@ -42,13 +48,29 @@ impl StoreSubstituter {
         cancel: Arc<AtomicBool>,
     ) -> Self {
         stores.sort_by_key(|store| store.substituter_role().priority);
-        Self { stores, trust, fallback, logger, cancel, holders: Mutex::default() }
+        Self {
+            stores,
+            trust,
+            fallback,
+            logger,
+            cancel,
+            addresses: Mutex::default(),
+            holders: Mutex::default(),
+            dir,
+        }
     }
 
     /// The stores, those that are asked first first.
     #[must_use]
     pub fn stores(&self) -> &[Arc<dyn Store>] {
         &self.stores
+    }
+
+    /// What a path is called in a store with another folder: only what is known by its contents can be there.
+    fn elsewhere(&self, store: &dyn Store, path: &StorePath) -> Option<StorePath> {
+        let address = self.addresses.lock().get(path).copied()?;
+        let none = References::default();
+        store.store_dir().make_fixed_output_path(path.name(), &address, &none).ok()
     }
 
     /// What one store says about paths, without those that nobody vouches for.
@@ -58,6 +80,27 @@ impl StoreSubstituter {
         paths: &BTreeSet<StorePath>,
     ) -> firn_store::Result<BTreeMap<StorePath, Substitutable>> {
         let mut found = BTreeMap::new();
+        if *store.store_dir() != self.dir {
+            for path in paths {
+                if let Some(there) = self.elsewhere(store, path)
+                    && let Some(info) = store.query_path_info(&there)?
+                    && info.references.is_empty()
+                    && info.is_content_addressed(store.store_dir())
+                {
+                    let archive = store.query_nar_info(&there)?;
+                    let size = archive.map_or(0, |a| a.file_size);
+                    found.insert(
+                        path.clone(),
+                        Substitutable {
+                            references: BTreeSet::new(),
+                            download_size: size,
+                            nar_size: info.nar_size,
+                        },
+                    );
+                }
+            }
+            return Ok(found);
+        }
         for (path, info) in store.query_path_infos(paths)? {
             if !store.substituter_role().trusted && !self.trust.accepts(&info, store.store_dir()) {
                 self.logger.warn(format!(
@@ -121,6 +164,23 @@ impl Substituter for StoreSubstituter {
         }
     }
 
+    fn note_address(&self, path: &StorePath, address: &ContentAddress) {
+        self.addresses.lock().insert(path.clone(), *address);
+    }
+
+    fn available(&self, paths: &BTreeSet<StorePath>) -> firn_store::Result<BTreeSet<StorePath>> {
+        let mut left = paths.clone();
+        let mut found = BTreeSet::new();
+        let same = |s: &&Arc<dyn Store>| {
+            s.substituter_role().want_mass_query && *s.store_dir() == self.dir
+        };
+        for store in self.stores.iter().filter(same) {
+            found.append(&mut store.query_valid_paths(&left)?);
+            left = left.difference(&found).cloned().collect();
+        }
+        Ok(found)
+    }
+
     fn query_realisation(&self, id: &DrvOutput) -> firn_store::Result<Option<Realisation>> {
         for store in &self.stores {
             let found = match store.query_realisation(id) {
@@ -161,7 +221,14 @@ impl Substituter for StoreSubstituter {
                 tell(logger, &error);
             }
             let role = source.substituter_role();
-            match source.query_path_info(path) {
+            let there = match *source.store_dir() == self.dir {
+                true => path.clone(),
+                false => match self.elsewhere(&**source, path) {
+                    Some(there) => there,
+                    None => continue,
+                },
+            };
+            match source.query_path_info(&there) {
                 Ok(Some(info)) if role.trusted || self.trust.accepts(&info, source.store_dir()) => {
                 }
                 Ok(_) | Err(Error::Disabled(_)) => continue,
@@ -182,7 +249,7 @@ impl Substituter for StoreSubstituter {
             let mut options = CopyOptions::new(trust, logger.clone());
             options.parent = activity.id();
             options.cancel = Arc::clone(&self.cancel);
-            match copy_path(&**source, store, path, &options) {
+            match copy_path(&**source, store, &there, &options) {
                 Ok(()) => return Ok(()),
                 Err(error) => last = Some(error),
             }

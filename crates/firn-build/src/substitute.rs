@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use firn_event::Logger;
+use firn_model::content_address::ContentAddress;
 use firn_model::realisation::{DrvOutput, Realisation};
 use firn_model::store_path::StorePath;
 use firn_store::{LocalStore, Store as _};
@@ -28,6 +29,17 @@ pub trait Substituter: Send + Sync {
         &self,
         paths: &BTreeSet<StorePath>,
     ) -> firn_store::Result<BTreeMap<StorePath, Substitutable>>;
+
+    /// Tells that `path` follows from these contents, so that a store with another folder may have it too.
+    fn note_address(&self, _path: &StorePath, _address: &ContentAddress) {}
+
+    /// Which of `paths` it has, as far as its stores may be asked for many at a time (`want-mass-query`).
+    ///
+    /// # Errors
+    /// When it cannot be asked.
+    fn available(&self, _paths: &BTreeSet<StorePath>) -> firn_store::Result<BTreeSet<StorePath>> {
+        Ok(BTreeSet::new())
+    }
 
     /// What an output of a derivation came to be, with its signatures checked.
     ///

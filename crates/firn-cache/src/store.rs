@@ -407,6 +407,11 @@ impl Store for BinaryCacheStore {
         self.transport.uri()
     }
 
+    /// Whoever can write a folder is believed; a server does not say.
+    fn trusts_client(&self) -> Option<bool> {
+        (!self.transport.is_remote()).then_some(true)
+    }
+
     fn substituter_role(&self) -> SubstituterRole {
         self.role
     }

@@ -110,9 +110,10 @@ impl Case {
 fn an_output_is_known_once_it_is_built() {
     let case = case();
     let drv = case.ok("nix-instantiate -A ca");
-    assert!(case.fails(&format!("nix path-info {drv}^out")).contains(&format!(
-        "cannot operate on output 'out' of the unbuilt derivation '{drv}'"
-    )));
+    assert!(
+        case.fails(&format!("nix path-info {drv}^out"))
+            .contains(&format!("cannot operate on output 'out' of the unbuilt derivation '{drv}'"))
+    );
     let planned = case.json("nix build -f default.nix ca^* --dry-run --json");
     assert_eq!(planned[0]["outputs"], serde_json::json!({ "dev": null, "out": null }));
     let built = case.json("nix build -f default.nix ca^* --no-link --json");
@@ -240,7 +241,9 @@ fn derivations_can_be_in_a_store_of_their_own() {
     assert_eq!(std::fs::read_to_string(&plain).unwrap(), "inner\n");
     let derivations = |folder: PathBuf| {
         let entries = std::fs::read_dir(folder).unwrap();
-        entries.filter(|e| e.as_ref().unwrap().path().extension().is_some_and(|x| x == "drv")).count()
+        entries
+            .filter(|e| e.as_ref().unwrap().path().extension().is_some_and(|x| x == "drv"))
+            .count()
     };
     assert_eq!(derivations(case.path("store")), 0);
     let inside = eval.join(case.path("store").strip_prefix("/").unwrap());

@@ -319,6 +319,14 @@ impl EvalIo for RecordingIo {
         self.inner.realise(outputs)
     }
 
+    fn fetch_closure(&self, from: &str, path: &StorePath, rewrite: bool) -> Result<StorePath> {
+        self.inner.fetch_closure(from, path, rewrite)
+    }
+
+    fn is_content_addressed(&self, path: &StorePath) -> Result<bool> {
+        self.inner.is_content_addressed(path)
+    }
+
     fn fetch(&self, what: &Fetch<'_>) -> Result<StorePath> {
         if what.hash.is_none() {
             match what.url.strip_prefix("file://").map(Path::new).filter(|p| p.is_absolute()) {

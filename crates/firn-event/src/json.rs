@@ -128,6 +128,26 @@ pub fn decode_line(line: &str) -> Option<Line> {
     }
 }
 
+/// What is wrong with a line that begins as one for programs, but that [`decode_line`] does not know: an error if
+/// it is no JSON, a warning if it says nothing that there is.
+#[must_use]
+pub fn complaint(line: &str, source: &str) -> Option<(Level, String)> {
+    let value: Value = match serde_json::from_str(line.strip_prefix("@nix ")?) {
+        Ok(value) => value,
+        Err(e) => {
+            return Some((Level::Error, format!("bad JSON log message from {source}: {e}")));
+        }
+    };
+    let why = match (value.as_object(), value.get("action")) {
+        (None, _) => "it is no object",
+        (_, None) => "it has no action",
+        // what this program does not know, others may
+        (_, Some(Value::String(_))) => return None,
+        _ => "its action is no string",
+    };
+    Some((Level::Warn, format!("Unable to handle a JSON message from {source}: {why}")))
+}
+
 fn level(number: u64) -> Level {
     match number {
         0 => Level::Error,

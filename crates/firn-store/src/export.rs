@@ -16,7 +16,7 @@ use crate::references::Tee;
 use crate::store::{Repair, Store};
 
 /// What stands between a NAR and its path ("NIXE").
-const MAGIC: u64 = 0x4558_494e;
+pub const MAGIC: u64 = 0x4558_494e;
 
 /// The longest string that is believed in, in bytes.
 const MAX_STRING: u64 = 64 * 1024;

@@ -109,6 +109,16 @@ pub trait Store: Send + Sync {
         Error::Unsupported { operation, store: self.uri() }
     }
 
+    /// The version of the program that is in charge of it, if it tells.
+    fn program_version(&self) -> Option<String> {
+        None
+    }
+
+    /// Whether it believes what this user says of paths, if that is known.
+    fn trusts_client(&self) -> Option<bool> {
+        None
+    }
+
     /// How it is used as a substituter.
     fn substituter_role(&self) -> SubstituterRole {
         SubstituterRole::default()

@@ -6,11 +6,9 @@
 
 mod bar;
 mod error;
-mod json_log;
 mod lines;
 mod text;
 
-use std::path::Path;
 use std::sync::Arc;
 
 use firn_event::{Event, EventSink, Level, Logger};
@@ -119,14 +117,19 @@ impl Display {
         }
     }
 
-    /// Writes all events also to a file, or a socket that somebody listens at, as JSON lines.
-    ///
-    /// # Errors
-    /// If it cannot be opened.
-    pub fn add_json_log(&mut self, path: &Path, verbosity: Level) -> std::io::Result<()> {
-        let tee = json_log::Tee::open(path, verbosity, self.logger.clone())?;
-        self.logger = Logger::new(Arc::new(tee));
-        Ok(())
+    /// As [`Display::start`], with all events also as lines of JSON at the end of a file (the setting
+    /// `json-log-path`), if there is one and it can be written to.
+    #[must_use]
+    pub fn start_with_log(options: DisplayOptions, json_log: &str) -> Self {
+        let mut display = Self::start(options);
+        if json_log.is_empty() {
+            return display;
+        }
+        match lines::JsonFile::open(json_log, options.verbosity, display.logger.clone()) {
+            Ok(sink) => display.logger = Logger::new(Arc::new(sink)),
+            Err(e) => display.logger.warn(format!("cannot write the log '{json_log}': {e}")),
+        }
+        display
     }
 
     /// Where jobs report to.

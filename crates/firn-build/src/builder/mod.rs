@@ -4,6 +4,7 @@
 //! with its log and time limits, [`outputs`], then [`hooks`].
 
 mod checks;
+mod elsewhere;
 pub(crate) mod environment;
 mod external;
 mod hooks;
@@ -39,6 +40,7 @@ use self::users::UserLock;
 use crate::derivations::Derivations;
 use crate::drv_options::DrvOptions;
 use crate::error::{Failure, FailureKind, io};
+use crate::hook::Slots;
 use crate::options::{BuildOptions, Mode};
 use crate::repair::is_good;
 use crate::sandbox::spec::Spec;
@@ -73,6 +75,8 @@ pub(crate) struct Job<'a> {
     pub drv: &'a Derivation,
     /// Set when the scheduler gives up, besides the user's own flag.
     pub stop: &'a AtomicBool,
+    /// How many builds run on this machine.
+    pub slots: &'a Slots,
 }
 
 /// A tree that goes away with this.
@@ -128,7 +132,11 @@ impl Job<'_> {
                 format!("while parsing derivation '{}': {}", self.print(self.drv_path), f.message);
             Failure::new(f.kind, message)
         })?;
-        self.check_fits(&drv_options)?;
+        let fits = self.check_fits(&drv_options);
+        let hook = self.prefers_hook(&drv_options, fits.is_ok());
+        if !hook {
+            fits.clone()?;
+        }
         let known = self.known_outputs()?;
         for path in known.values().flatten() {
             self.store.add_temp_root(path)?;
@@ -150,6 +158,13 @@ impl Job<'_> {
             }
         }
         self.write_derivation()?;
+        if hook && let Some(built) = self.build_elsewhere(&drv_options, &valid)? {
+            self.post_build_hook(&built.outputs);
+            locks.set_removal(true);
+            return Ok(built);
+        }
+        fits?;
+        let _slot = self.wait_for_slot()?;
         let prepared = self.prepare(&drv_options, &known, &valid)?;
         let start = now();
         let outputs = self.build(prepared, &drv_options)?;
@@ -312,6 +327,8 @@ impl Job<'_> {
         };
         let mut log = BuildLog::new(activity, self.logger.clone(), log_file, options.log_lines);
 
+        let builder = String::from_utf8_lossy(&self.drv.builder);
+        self.logger.message(Level::Chatty, format!("executing builder '{builder}'"));
         let owner = prepared.user.as_ref().map(|u| u.user.uid);
         let (reader, writer) = terminal::open(owner).map_err(io("making a pipe for the log"))?;
         let mut running = options
@@ -388,16 +405,7 @@ impl Job<'_> {
                     Ok(read) => {
                         last_output = Instant::now();
                         let size = log.take(&buffer[..read]);
-                        if options.max_log_size != 0 && size > options.max_log_size {
-                            return Err(Failure::new(
-                                FailureKind::LogLimitExceeded,
-                                format!(
-                                    "building derivation '{}' killed after writing more than {} bytes of log output",
-                                    self.print(self.drv_path),
-                                    options.max_log_size
-                                ),
-                            ));
-                        }
+                        self.check_log_size(size)?;
                     }
                     Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                     // the end of a terminal
@@ -433,14 +441,7 @@ impl Job<'_> {
             exit.describe()
         );
         message.push_str(&show_outputs(self.store, self.drv));
-        if !self.options.verbose_logs && !tail.is_empty() {
-            message.push_str(&format!("\nLast {} log lines:\n", tail.len()));
-            for line in tail {
-                message.push_str(&format!("> {line}\n"));
-            }
-            message
-                .push_str(&format!("For full logs, run:\n  nix log {}", self.print(self.drv_path)));
-        }
+        self.show_log(&mut message, tail);
         if disk_full {
             message
                 .push_str("\nnote: build failure may have been caused by lack of free disk space");
@@ -451,6 +452,32 @@ impl Job<'_> {
             false => FailureKind::Permanent,
         };
         Failure::new(kind, message)
+    }
+
+    /// Adds the end of the log to a message, if the user does not see it anyway.
+    fn show_log(&self, message: &mut String, tail: &[String]) {
+        if self.options.verbose_logs || tail.is_empty() {
+            return;
+        }
+        message.push_str(&format!("\nLast {} log lines:\n", tail.len()));
+        for line in tail {
+            message.push_str(&format!("> {line}\n"));
+        }
+        message.push_str(&format!("For full logs, run:\n  nix log {}", self.print(self.drv_path)));
+    }
+
+    fn check_log_size(&self, size: u64) -> Result<(), Failure> {
+        let most = self.options.max_log_size;
+        if most == 0 || size <= most {
+            return Ok(());
+        }
+        Err(Failure::new(
+            FailureKind::LogLimitExceeded,
+            format!(
+                "building derivation '{}' killed after writing more than {most} bytes of log output",
+                self.print(self.drv_path)
+            ),
+        ))
     }
 
     /// Leaves the build directory, and outputs that were begun, for a look at them.
@@ -500,6 +527,8 @@ fn now() -> i64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     since.map_or(0, |time| i64::try_from(time.as_secs()).unwrap_or(i64::MAX))
 }
+
+pub(crate) use elsewhere::no_jobs;
 
 /// What several threads share to stop all builds.
 pub(crate) type StopFlag = Arc<AtomicBool>;

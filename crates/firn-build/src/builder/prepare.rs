@@ -57,7 +57,7 @@ impl Job<'_> {
     }
 
     /// The closure of the inputs, which the builder may see.
-    fn input_closure(&self) -> Result<BTreeSet<StorePath>, Failure> {
+    pub(super) fn input_closure(&self) -> Result<BTreeSet<StorePath>, Failure> {
         let mut start = self.drv.input_srcs.clone();
         for (input, wanted) in &self.drv.input_drvs {
             let derivations = Derivations::new(self.store, self.options);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use firn_event::Logger;
-use firn_model::derivation::{Derivation, DerivedOutputs, Kind};
+use firn_model::derivation::{Derivation, DerivedOutputs, Kind, Output};
 use firn_model::realisation::Realisation;
 use firn_model::store_path::StorePath;
 use firn_store::{LocalStore, Store};
@@ -168,6 +168,16 @@ impl<'a> Planner<'a> {
         }
         match derivations.read(path) {
             Ok(drv) => {
+                if let Some(substituter) = &self.options.substituter {
+                    let dir = self.store.store_dir();
+                    for (name, output) in &drv.outputs {
+                        if let Output::Fixed(address) = output
+                            && let Ok(Some(fixed)) = output.path(dir, &drv.name, name)
+                        {
+                            substituter.note_address(&fixed, address);
+                        }
+                    }
+                }
                 self.plan.drvs.insert(path.clone(), drv);
             }
             Err(error) => {

@@ -25,6 +25,7 @@ use crate::builder::{StopFlag, show_outputs};
 use crate::derivations::Derivations;
 use crate::derived_path::DerivedPath;
 use crate::error::{BuildError, Failure, FailureKind};
+use crate::hook::Slots;
 use crate::options::{BuildOptions, Mode};
 use crate::plan::{Known, Plan, Step, named, plan_without};
 use crate::repair::Damage;
@@ -144,6 +145,8 @@ fn refuse_to_check_what_is_not_there(
     Ok(())
 }
 
+/// How many builds may be on other machines at a time.
+const BUILDS_ELSEWHERE: usize = 64;
 /// How often it is looked whether it is time to look how much space is left.
 const SPACE_CHECK: Duration = Duration::from_millis(500);
 
@@ -258,6 +261,7 @@ struct Scheduler<'a> {
     state: Mutex<State>,
     changed: Condvar,
     stop: StopFlag,
+    slots: Slots,
 }
 
 impl<'a> Scheduler<'a> {
@@ -331,6 +335,7 @@ impl<'a> Scheduler<'a> {
             state: Mutex::new(state),
             changed: Condvar::new(),
             stop: Arc::new(AtomicBool::new(false)),
+            slots: Slots::new(options.max_jobs),
         };
         scheduler.report(&scheduler.state.lock());
         scheduler
@@ -369,8 +374,10 @@ impl<'a> Scheduler<'a> {
             }
         };
         std::thread::scope(|scope| {
-            // Without any job there still are derivations that resolve to what is there.
-            for _ in 0..self.options.max_jobs.max(1).min(builds) {
+            // Without any job there still are derivations that resolve to what is there. Builds on other machines
+            // need threads of this one too.
+            let elsewhere = if self.options.hook.is_some() { BUILDS_ELSEWHERE } else { 0 };
+            for _ in 0..self.options.max_jobs.saturating_add(elsewhere).max(1).min(builds) {
                 scope.spawn(|| self.work(true));
             }
             for _ in 0..self.options.max_substitution_jobs.min(fetches) {

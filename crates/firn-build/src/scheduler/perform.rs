@@ -11,7 +11,7 @@ use firn_store::Store;
 
 use super::Scheduler;
 use super::results::{Found, Record};
-use crate::builder::{Job, sign_realisation};
+use crate::builder::{Job, no_jobs, sign_realisation};
 use crate::derivations::Derivations;
 use crate::derived_path::{DerivedPath, OutputsSpec};
 use crate::error::{Failure, FailureKind};
@@ -82,12 +82,8 @@ impl Scheduler<'_> {
         if drv.should_resolve(self.options.has_feature("ca-derivations"))? {
             return self.resolve(drv_path, &drv, &wanted, forced);
         }
-        if self.options.max_jobs == 0 {
-            return Err(Failure::new(
-                FailureKind::InputRejected,
-                "Unable to start any build; either increase '--max-jobs' or enable remote builds.\n\n\
-                 For more information run 'man nix.conf' and search for '/machines'.",
-            ));
+        if self.options.max_jobs == 0 && self.options.hook.is_none() {
+            return Err(no_jobs());
         }
         // Inputs of what is checked are built as usual.
         let normal;
@@ -101,10 +97,12 @@ impl Scheduler<'_> {
             store: self.store,
             options,
             logger: self.logger,
-            parent: self.builds.id(),
+            // programs that read these events expect builds to be part of nothing
+            parent: 0,
             drv_path,
             drv: &drv,
             stop: &self.stop,
+            slots: &self.slots,
         }
         .run()?;
         let status = if built.built { BuildStatus::Built } else { BuildStatus::AlreadyValid };

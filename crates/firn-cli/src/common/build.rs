@@ -4,7 +4,9 @@
 use std::sync::Arc;
 use std::sync::OnceLock;
 
-use firn_build::{BuildError, BuildOptions, BuildResults, DerivedPath, Mode, OutputsSpec};
+use firn_build::{
+    BuildError, BuildOptions, BuildResults, DerivedPath, Mode, OutputsSpec, Substituter,
+};
 use firn_eval::context::DerivedPath as EvalPath;
 use firn_eval::io::Fetch;
 use firn_event::{Level, Logger};
@@ -13,9 +15,11 @@ use firn_model::StoreDir;
 use firn_model::derivation::placeholder::DownstreamPlaceholder;
 use firn_model::input::Input;
 use firn_model::store_path::StorePath;
+use firn_store::layout::Environment;
 use firn_store::settings::Settings;
 use firn_ui::{Display, DisplayOptions, LogFormat};
 
+use super::caches::{Closures, Substituters};
 use super::eval::{EvalArgs, Session, StoreIo};
 use super::fetch::Fetching;
 use super::store::{AnyStore, Opener};
@@ -40,20 +44,6 @@ pub fn display_options(args: &EvalArgs, logs: Option<bool>) -> Result<DisplayOpt
     Ok(DisplayOptions { format, verbosity, print_build_logs: logs })
 }
 
-/// Writes events also to the file that the setting `json-log-path` names.
-pub fn with_json_log(mut display: Display, settings: &Settings, verbosity: Level) -> Display {
-    let path = settings.text("json-log-path");
-    if !path.is_empty()
-        && let Err(error) = display.add_json_log(path.as_ref(), verbosity)
-    {
-        let why = firn_store::error::errno_text(&error);
-        display.logger().warn(format!(
-            "no log can be written to '{path}', as the setting 'json-log-path' says: {why}"
-        ));
-    }
-    display
-}
-
 /// A store to build in, and everything needed for it.
 pub struct Workbench {
     /// The store.
@@ -67,19 +57,22 @@ pub struct Workbench {
     git: GitOptions,
     tokens: Vec<(String, String)>,
     trace_builds: bool,
+    env: Environment,
+    settings: Settings,
     _scratch: OnceLock<tempfile::TempDir>,
 }
 
 impl Workbench {
     /// Opens the store that the environment selects, and begins to show what happens.
     pub fn open(session: &Session, show: DisplayOptions) -> Result<Self, String> {
-        let display = with_json_log(Display::start(show), &session.settings, show.verbosity);
-        let display = Arc::new(display);
+        let display =
+            Arc::new(Display::start_with_log(show, session.settings.text("json-log-path")));
         let scratch = OnceLock::new();
         let opener = Opener {
             env: &session.environment,
             settings: &session.settings,
             logger: display.logger().clone(),
+            verbosity: show.verbosity,
             scratch: &scratch,
         };
         let store = opener.open(None).map_err(super::legacy::Failure::text)?;
@@ -90,12 +83,17 @@ impl Workbench {
             None => None,
         };
         let mut options = BuildOptions::from_settings(&session.settings);
+        options.hook = super::remote::build_hook(&session.settings, show.verbosity);
         options.verbose_logs = show.shows_logs();
         options.cancel = super::interrupt::flag();
         options.eval_store = eval_store.as_ref().map(AnyStore::shared);
+        let substituters =
+            Substituters::new(&session.environment, &session.settings, display.logger().clone());
+        options.substituter = substituters.map(|s| s as Arc<dyn Substituter>);
         let git = super::fetch::git_options(&session.settings);
         let tokens = super::fetch::access_tokens(&session.settings);
         let trace_builds = session.settings.bool("trace-import-from-derivation");
+        let (env, settings) = (session.environment.clone(), session.settings.clone());
         Ok(Self {
             store,
             eval_store,
@@ -104,6 +102,8 @@ impl Workbench {
             git,
             tokens,
             trace_builds,
+            env,
+            settings,
             _scratch: scratch,
         })
     }
@@ -119,6 +119,7 @@ impl Workbench {
         let tokens = super::fetch::access_tokens(settings);
         let trace_builds = settings.bool("trace-import-from-derivation");
         let scratch = OnceLock::new();
+        let (env, settings) = (Environment::current(), settings.clone());
         Self {
             store,
             eval_store: None,
@@ -127,6 +128,8 @@ impl Workbench {
             git,
             tokens,
             trace_builds,
+            env,
+            settings,
             _scratch: scratch,
         }
     }
@@ -178,8 +181,16 @@ impl Workbench {
         };
         let fetching = self.fetching();
         let trees = fetching.clone();
+        let closures = Closures {
+            store: self.for_evaluation().clone(),
+            options: BuildOptions { mode: Mode::Normal, ..self.options.clone() },
+            env: self.env.clone(),
+            settings: self.settings.clone(),
+            logger: self.logger().clone(),
+        };
         StoreIo::new(self.for_evaluation())
             .with_realiser(Box::new(realise))
+            .with_closures(closures)
             .with_fetcher(Box::new(move |what: &Fetch<'_>| fetching.file(what)))
             .with_tree_fetcher(Box::new(move |input: &Input| trees.tree(input)))
     }

@@ -12,14 +12,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::OnceLock;
 
+use super::caches::Substituters;
 use super::store::{AnyStore, Opener};
-use firn_build::BuildOptions;
+use firn_build::{BuildOptions, Substituter};
 use firn_event::{Event, EventSink, Level, Logger};
-use firn_model::signature::{PublicKey, Signature};
-use firn_model::{PathInfo, StoreDir};
-use firn_store::Settings;
-use firn_store::layout::{Environment, StoreLayout, canonical};
+use firn_store::layout::{Environment, StoreLayout, StoreReference, canonical};
 use firn_store::settings::{self, Kind};
+use firn_store::{Settings, Trust};
 use firn_ui::{Display, DisplayOptions, LogFormat};
 
 /// Why a command ends early.
@@ -99,6 +98,8 @@ pub struct Common {
     pub build_output: bool,
     /// `--log-format`.
     pub log_format: Option<LogFormat>,
+    /// The substituters, once something has asked for them.
+    substituters: OnceCell<Option<Arc<Substituters>>>,
     /// What shows messages and progress, once something has asked for it.
     display: OnceCell<Arc<Display>>,
     /// The folder of a store that goes away with this process.
@@ -174,6 +175,7 @@ impl Common {
             gc_warning: true,
             build_output: true,
             log_format: None,
+            substituters: OnceCell::new(),
             display: OnceCell::new(),
             scratch: OnceLock::new(),
         };
@@ -204,6 +206,9 @@ impl Common {
                     usage(format!("unexpected argument '{arg}'"))
                 };
             }
+        }
+        if let Some((_, feature)) = common.settings.without_feature().first() {
+            return fail(disabled(feature));
         }
         if common.settings.words("experimental-features").iter().any(|f| f == "no-url-literals") {
             stderr_logger(common.verbosity).warn(
@@ -312,36 +317,56 @@ impl Common {
     /// What shows messages and progress.
     pub fn display(&self) -> Arc<Display> {
         let start = || {
-            let display = Display::start(DisplayOptions {
+            let options = DisplayOptions {
                 format: Some(self.log_format.unwrap_or(LogFormat::Raw)),
                 verbosity: self.verbosity,
                 print_build_logs: (!self.build_output).then_some(false),
-            });
-            Arc::new(super::build::with_json_log(display, &self.settings, self.verbosity))
+            };
+            Arc::new(Display::start_with_log(options, self.settings.text("json-log-path")))
         };
         Arc::clone(self.display.get_or_init(start))
     }
 
-    /// Whether a path has a signature of a key that is trusted.
-    pub fn trusts(&self, info: &PathInfo, dir: &StoreDir) -> Outcome<bool> {
-        let fingerprint = info.fingerprint(dir);
-        for text in self.settings.words("trusted-public-keys") {
-            let key: PublicKey = text
-                .parse()
-                .map_err(|e: firn_model::signature::Error| Failure::Message(e.to_string()))?;
-            let signed =
-                |s: &Signature| s.key_name() == key.name() && key.verify(fingerprint.as_bytes(), s);
-            if info.signatures.iter().any(signed) {
-                return Ok(true);
+    /// The substituters of the settings, if they are to be used.
+    pub fn substituters(&self) -> Option<Arc<Substituters>> {
+        let known = self
+            .substituters
+            .get_or_init(|| Substituters::new(&self.env, &self.settings, self.logger()));
+        known.clone()
+    }
+
+    /// Opens the substituters anew when they are needed next: the settings have changed.
+    pub fn forget_substituters(&mut self) {
+        self.substituters = OnceCell::new();
+    }
+
+    /// Whom this machine's stores believe; a store's address may say that it believes everybody.
+    pub fn trust(&self, store: &AnyStore, uri: Option<&str>) -> Outcome<Trust> {
+        // others check by themselves what they are given, or let whoever reads them do it
+        if !store.is_local() {
+            return Ok(Trust::Everybody);
+        }
+        if let Some(uri) = uri {
+            let reference = StoreReference::parse(uri, &self.env)?;
+            match reference.params.get("require-sigs").map(String::as_str) {
+                Some("false" | "no" | "0") => return Ok(Trust::Everybody),
+                None | Some("true" | "yes" | "1") => {}
+                Some(other) => {
+                    return usage(format!(
+                        "Boolean setting 'require-sigs' has invalid value '{other}'"
+                    ));
+                }
             }
         }
-        Ok(false)
+        Ok(Trust::from_settings(&self.settings)?)
     }
 
     /// How builds are done.
     pub fn build_options(&self) -> BuildOptions {
         let mut options = BuildOptions::from_settings(&self.settings);
         options.cancel = super::interrupt::flag();
+        options.substituter = self.substituters().map(|s| s as Arc<dyn Substituter>);
+        options.hook = super::remote::build_hook(&self.settings, self.verbosity);
         options.verbose_logs = self.build_output && self.log_format != Some(LogFormat::Bar);
         options
     }
@@ -353,25 +378,40 @@ impl Common {
 
     /// Opens the store that evaluation shall read and write.
     pub fn open_eval_store(&self, uri: &str) -> Outcome<AnyStore> {
-        let opener = Opener {
-            env: &self.env,
-            settings: &self.settings,
-            logger: self.logger(),
-            scratch: &self.scratch,
-        };
-        opener.open_for_evaluation(uri)
+        self.opener().open_for_evaluation(uri)
     }
 
     /// Opens the store at `uri`, or the one that settings and the environment select.
     pub fn open_store_at(&self, uri: Option<&str>) -> Outcome<AnyStore> {
-        let opener = Opener {
+        self.opener().open(uri)
+    }
+
+    fn opener(&self) -> Opener<'_> {
+        Opener {
             env: &self.env,
             settings: &self.settings,
             logger: self.logger(),
+            verbosity: self.verbosity,
             scratch: &self.scratch,
-        };
-        opener.open(uri)
+        }
     }
+
+    /// What opens stores that other processes look after.
+    pub fn remotes(&self, logger: Logger) -> super::remote::RemoteOpener<'_> {
+        super::remote::RemoteOpener {
+            env: &self.env,
+            settings: &self.settings,
+            logger,
+            verbosity: self.verbosity,
+        }
+    }
+}
+
+/// Says that an experimental feature would be needed.
+pub fn disabled(feature: &str) -> String {
+    format!(
+        "experimental Nix feature '{feature}' is disabled; add '--extra-experimental-features {feature}' to enable it"
+    )
 }
 
 /// What `--version` prints.

@@ -1,6 +1,7 @@
 //! What several commands share: where the distribution is, and how messages reach a terminal.
 
 pub mod build;
+pub mod caches;
 pub mod distribution;
 pub mod eval;
 pub mod fetch;
@@ -10,6 +11,8 @@ pub mod interrupt;
 pub mod legacy;
 pub mod local_time;
 pub mod mercurial;
+pub mod prefetch;
+pub mod remote;
 pub mod store;
 pub mod store_paths;
 

@@ -7,11 +7,14 @@ use std::sync::Arc;
 use std::sync::OnceLock;
 
 use firn_build::{BuildError, BuildOptions, BuildResults, BuildStore, DerivedPath, Missing};
-use firn_event::Logger;
+use firn_daemon::ManagedStore;
+use firn_event::{Level, Logger};
 use firn_store::layout::{Environment, Location, StoreLayout, locate};
 use firn_store::{ClosureOptions, LocalStore, Settings, Store, StoreOptions};
 
+use super::caches::caches;
 use super::legacy::{Failure, Outcome, fail};
+use super::remote::{Remote, RemoteOpener};
 
 /// A store of any kind.
 #[derive(Clone)]
@@ -25,8 +28,8 @@ pub struct AnyStore {
 enum Kind {
     /// On this machine, open to this process.
     Local(Arc<LocalStore>),
-    /// Builds by itself.
-    Building(Arc<dyn BuildStore>),
+    /// Builds by itself; both are the same store.
+    Building(Arc<dyn BuildStore>, Arc<dyn ManagedStore>),
     /// Has what it was given.
     Passive(Arc<dyn Store>),
 }
@@ -50,22 +53,40 @@ impl Deref for AnyStore {
     fn deref(&self) -> &Self::Target {
         match &self.kind {
             Kind::Local(store) => &**store,
-            Kind::Building(store) => &**store,
+            Kind::Building(store, _) => &**store,
             Kind::Passive(store) => &**store,
         }
     }
 }
 
 impl AnyStore {
-    /// A store that builds by itself.
-    #[expect(dead_code, reason = "no kind of such a store yet")]
-    pub fn building(store: Arc<dyn BuildStore>, env: &Environment) -> Outcome<Self> {
-        let layout = elsewhere(&*store, env)?;
-        Ok(Self { kind: Kind::Building(store), layout })
+    /// A store that another process looks after.
+    pub fn remote(store: Remote, env: &Environment) -> Outcome<Self> {
+        Ok(match store {
+            Remote::Worker(store) => {
+                // a daemon's contents are here, though only the daemon writes them
+                let layout = match store.layout() {
+                    Some(layout) => Arc::new(layout.clone()),
+                    None => elsewhere(&*store, env)?,
+                };
+                Self { kind: Kind::Building(store.clone(), store), layout }
+            }
+            Remote::Serve(store) => {
+                let layout = elsewhere(&*store, env)?;
+                Self { kind: Kind::Building(store.clone(), store), layout }
+            }
+        })
+    }
+
+    /// What another process that looks after the store offers.
+    pub fn managed(&self) -> Option<&dyn ManagedStore> {
+        match &self.kind {
+            Kind::Building(_, store) => Some(&**store),
+            Kind::Local(_) | Kind::Passive(_) => None,
+        }
     }
 
     /// A store that only has what it was given.
-    #[expect(dead_code, reason = "no kind of such a store yet")]
     pub fn passive(store: Arc<dyn Store>, env: &Environment) -> Outcome<Self> {
         let layout = elsewhere(&*store, env)?;
         Ok(Self { kind: Kind::Passive(store), layout })
@@ -80,9 +101,25 @@ impl AnyStore {
     pub fn shared(&self) -> Arc<dyn Store> {
         match &self.kind {
             Kind::Local(store) => store.clone(),
-            Kind::Building(store) => store.clone(),
+            Kind::Building(store, _) => store.clone(),
             Kind::Passive(store) => store.clone(),
         }
+    }
+
+    /// The store on this machine that it is, to be shared.
+    ///
+    /// # Errors
+    /// If it is another, which `operation` names the use of.
+    pub fn shared_local(&self, operation: &'static str) -> Outcome<Arc<LocalStore>> {
+        match &self.kind {
+            Kind::Local(store) => Ok(Arc::clone(store)),
+            Kind::Building(..) | Kind::Passive(_) => fail(self.unsupported(operation).to_string()),
+        }
+    }
+
+    /// Whether it is on this machine and open to this process.
+    pub fn is_local(&self) -> bool {
+        matches!(self.kind, Kind::Local(_))
     }
 
     /// The store on this machine that it is, for what no other can do.
@@ -92,7 +129,7 @@ impl AnyStore {
     pub fn local(&self, operation: &'static str) -> Outcome<&LocalStore> {
         match &self.kind {
             Kind::Local(store) => Ok(store),
-            Kind::Building(_) | Kind::Passive(_) => fail(self.unsupported(operation).to_string()),
+            Kind::Building(..) | Kind::Passive(_) => fail(self.unsupported(operation).to_string()),
         }
     }
 
@@ -105,7 +142,7 @@ impl AnyStore {
     ) -> firn_store::Result<Missing> {
         match &self.kind {
             Kind::Local(store) => Ok(firn_build::plan(store, wanted, options, logger)?.missing()),
-            Kind::Building(store) => store.missing(wanted),
+            Kind::Building(store, _) => store.missing(wanted),
             Kind::Passive(store) => {
                 let mut missing = Missing::default();
                 for path in wanted {
@@ -128,7 +165,7 @@ impl AnyStore {
     ) -> Result<BuildResults, BuildError> {
         match &self.kind {
             Kind::Local(store) => firn_build::build_paths(store, wanted, options, logger),
-            Kind::Building(store) => store.build_paths(wanted, options, logger),
+            Kind::Building(store, _) => store.build_paths(wanted, options, logger),
             Kind::Passive(store) => {
                 let mut results = BuildResults::default();
                 for want in wanted {
@@ -160,6 +197,8 @@ pub struct Opener<'a> {
     pub settings: &'a Settings,
     /// Where messages go.
     pub logger: Logger,
+    /// How much is shown.
+    pub verbosity: Level,
     /// Holds what a store needs as long as the process lives.
     pub scratch: &'a OnceLock<tempfile::TempDir>,
 }
@@ -188,12 +227,32 @@ impl Opener<'_> {
                 let read_only = reference.params.get("read-only").is_some_and(|v| v == "true");
                 self.dummy(reference.params.get("store").map(String::as_str), read_only)
             }
-            Location::Daemon { socket } => fail(format!(
-                "the daemon at {socket:?} cannot be used yet, only stores on this machine"
-            )),
-            Location::Other(reference) => {
-                fail(format!("don't know how to open Nix store '{}'", reference.render()))
+            Location::Daemon { socket, layout, params } => {
+                AnyStore::remote(self.remote().daemon(socket, layout, &params)?, self.env)
             }
+            Location::Other(reference) if firn_cache::is_cache(&reference.scheme) => {
+                // folders are asked quickly enough
+                let remember =
+                    reference.scheme != "file" || self.env.string("_NIX_FORCE_HTTP").is_some();
+                let caches = caches(self.env, self.settings, &self.logger, remember)?;
+                AnyStore::passive(caches.open(&reference)?, self.env)
+            }
+            Location::Other(reference) => match self.remote().ssh(&reference)? {
+                Some(remote) => AnyStore::remote(remote, self.env),
+                None => fail(format!(
+                    "don't know how to open Nix store with scheme '{}'",
+                    reference.scheme
+                )),
+            },
+        }
+    }
+
+    fn remote(&self) -> RemoteOpener<'_> {
+        RemoteOpener {
+            env: self.env,
+            settings: self.settings,
+            logger: self.logger.clone(),
+            verbosity: self.verbosity,
         }
     }
 

@@ -81,12 +81,8 @@ impl RemoteStore {
                 let result = match path {
                     DerivedPath::Opaque(_) => BuildResult::new(BuildStatus::Substituted),
                     DerivedPath::Built { drv, outputs } => self.built_by_old(drv, outputs)?,
-                    DerivedPath::Dynamic { .. } => {
-                        return Err(Error::protocol(format!(
-                            "the daemon is too old to tell what '{}' has become",
-                            path.print(self.store_dir())
-                        )));
-                    }
+                    // which old versions cannot even be asked for
+                    DerivedPath::Dynamic { .. } => BuildResult::new(BuildStatus::MiscFailure),
                 };
                 Ok(KeyedResult { path: path.clone(), result })
             })

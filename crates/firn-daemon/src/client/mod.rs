@@ -4,12 +4,15 @@
 //! `managed` what daemons offer beyond that.
 
 pub mod connection;
+mod file;
 mod managed;
 pub mod pool;
 mod remote;
 
 pub use connection::{Connection, Streams};
-pub use pool::{Connect, Pool};
+pub(crate) use file::only_file;
+pub(crate) use managed::as_build_results;
+pub use pool::{Connect, Pool, Pooled};
 pub use remote::{RemoteOptions, RemoteStore};
 
 use std::os::unix::net::UnixStream;

@@ -17,18 +17,33 @@ pub trait Connect: Send + Sync {
     fn connect(&self) -> Result<Streams>;
 }
 
+/// A connection that can be kept.
+pub trait Pooled: Sized {
+    /// Greets the other side.
+    ///
+    /// # Errors
+    /// If it is not what it should be.
+    fn greet(streams: Streams, dir: StoreDir, logger: Logger) -> Result<Self>;
+}
+
+impl Pooled for Connection {
+    fn greet(streams: Streams, dir: StoreDir, logger: Logger) -> Result<Self> {
+        Self::open(streams, dir, logger)
+    }
+}
+
 /// Connections to one store.
-pub struct Pool {
+pub struct Pool<C = Connection> {
     connect: Box<dyn Connect>,
     dir: StoreDir,
     logger: Logger,
     uri: String,
-    state: Mutex<State>,
+    state: Mutex<State<C>>,
     returned: Condvar,
 }
 
-struct State {
-    idle: Vec<Connection>,
+struct State<C> {
+    idle: Vec<C>,
     /// How many there are, those in use among them.
     open: usize,
     limit: usize,
@@ -39,15 +54,15 @@ struct State {
 }
 
 /// A place for one more connection while one is busy with a stream whose source may need the store too.
-pub struct Extra<'a>(&'a Pool);
+pub struct Extra<'a, C>(&'a Pool<C>);
 
-impl Drop for Extra<'_> {
+impl<C> Drop for Extra<'_, C> {
     fn drop(&mut self) {
         self.0.state.lock().limit -= 1;
     }
 }
 
-impl Pool {
+impl<C: Pooled> Pool<C> {
     /// A pool of at most `limit` connections.
     pub fn new(
         connect: Box<dyn Connect>,
@@ -73,7 +88,7 @@ impl Pool {
     }
 
     /// Allows one more connection as long as the result lives.
-    pub fn extra(&self) -> Extra<'_> {
+    pub fn extra(&self) -> Extra<'_, C> {
         self.state.lock().limit += 1;
         self.returned.notify_one();
         Extra(self)
@@ -96,8 +111,8 @@ impl Pool {
     /// If no connection can be had, or what `work` fails with.
     pub fn with<T>(
         &self,
-        prepare: impl FnOnce(&mut Connection) -> Result<()>,
-        work: impl FnOnce(&mut Connection) -> Result<T>,
+        prepare: impl FnOnce(&mut C) -> Result<()>,
+        work: impl FnOnce(&mut C) -> Result<T>,
     ) -> Result<T> {
         let (connection, age) = self.take()?;
         let connection = match connection {
@@ -128,10 +143,10 @@ impl Pool {
         result
     }
 
-    fn open(&self) -> Result<Connection> {
+    fn open(&self) -> Result<C> {
         let open = || {
             let streams = self.connect.connect()?;
-            Connection::open(streams, self.dir.clone(), self.logger.clone())
+            C::greet(streams, self.dir.clone(), self.logger.clone())
         };
         open().map_err(|e| match e {
             // the socket's own error needs no more words
@@ -144,7 +159,7 @@ impl Pool {
     }
 
     /// Waits for a connection, or for the right to open one.
-    fn take(&self) -> Result<(Option<Connection>, u64)> {
+    fn take(&self) -> Result<(Option<C>, u64)> {
         let mut state = self.state.lock();
         loop {
             if let Some(connection) = state.idle.pop() {
@@ -166,13 +181,13 @@ impl Pool {
 }
 
 /// The right to a connection, given back even if its user panics.
-struct Slot<'a> {
-    pool: &'a Pool,
+struct Slot<'a, C> {
+    pool: &'a Pool<C>,
     age: u64,
 }
 
-impl Slot<'_> {
-    fn finish(self, connection: Option<Connection>) {
+impl<C> Slot<'_, C> {
+    fn finish(self, connection: Option<C>) {
         let mut state = self.pool.state.lock();
         if let Some(connection) = connection
             && state.age == self.age
@@ -185,7 +200,7 @@ impl Slot<'_> {
     }
 }
 
-impl Drop for Slot<'_> {
+impl<C> Drop for Slot<'_, C> {
     fn drop(&mut self) {
         self.pool.state.lock().open -= 1;
         self.pool.returned.notify_one();

@@ -34,9 +34,6 @@ use crate::wire::{WireRead, WireWrite as _};
 /// How many paths' information is kept in memory.
 const CACHE_SIZE: usize = 65_536;
 
-/// The longest derivation that is read, in bytes.
-const MAX_DERIVATION: usize = 512 * 1024 * 1024;
-
 /// How a remote store is reached and used.
 #[derive(Debug, Clone)]
 pub struct RemoteOptions {
@@ -364,11 +361,7 @@ impl RemoteStore {
     fn read_file(&self, path: &StorePath) -> Result<Vec<u8>> {
         let mut nar = Vec::new();
         self.nar_to(path, &mut nar)?;
-        let mut file = OneFile(None);
-        firn_model::nar::read(&mut &*nar, &mut file).map_err(Error::model)?;
-        file.0.ok_or_else(|| {
-            Error::Refused(format!("'{}' is not a file", self.options.store_dir.print(path)))
-        })
+        super::only_file(&nar)
     }
 
     fn nar_to(&self, path: &StorePath, sink: &mut dyn Write) -> Result<()> {
@@ -386,42 +379,6 @@ impl RemoteStore {
     fn local_path(&self, path: &StorePath) -> Option<PathBuf> {
         let layout = self.options.layout.as_ref()?;
         Some(layout.real_path(path))
-    }
-}
-
-/// Takes the one file of a NAR.
-struct OneFile(Option<Vec<u8>>);
-
-impl firn_model::nar::NarVisitor for OneFile {
-    type Error = firn_model::nar::Error;
-    fn file(
-        &mut self,
-        _: bool,
-        size: u64,
-        contents: &mut firn_model::nar::Contents<'_>,
-    ) -> Result<(), Self::Error> {
-        let mut bytes = Vec::new();
-        if usize::try_from(size).is_ok_and(|size| size <= MAX_DERIVATION) {
-            contents.read_to_end(&mut bytes)?;
-            self.0 = Some(bytes);
-        }
-        Ok(())
-    }
-    fn symlink(&mut self, _: &[u8]) -> Result<(), Self::Error> {
-        Ok(())
-    }
-    fn begin_directory(&mut self) -> Result<(), Self::Error> {
-        Ok(())
-    }
-    fn begin_entry(&mut self, _: &[u8]) -> Result<(), Self::Error> {
-        Ok(())
-    }
-    fn end_entry(&mut self) -> Result<(), Self::Error> {
-        Ok(())
-    }
-    fn end_directory(&mut self) -> Result<(), Self::Error> {
-        self.0 = None;
-        Ok(())
     }
 }
 
@@ -678,6 +635,10 @@ impl Store for RemoteStore {
 
     fn fill_output_paths(&self, drv: &mut Derivation) -> StoreResult<()> {
         self.modulos.fill_output_paths(self, drv)
+    }
+
+    fn output_ids(&self, drv: &Derivation) -> StoreResult<BTreeMap<String, DrvOutput>> {
+        self.modulos.output_ids(self, drv)
     }
 
     /// All in one request, where the daemon has that.

@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use firn_model::derivation::{Derivation, hash_modulo};
-use firn_model::realisation::{DrvOutput, Realisation};
+use firn_model::derivation::Derivation;
+use firn_model::realisation::Realisation;
 use firn_model::store_path::StorePath;
 use firn_store::Store;
-use firn_store::modulo::Modulos;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// Realisations of the outputs of `drv`, as far as it has outputs of these names. Those that the store knows are
 /// taken as it has them, with their signatures.
@@ -23,13 +22,10 @@ pub fn realisations(
     if outputs.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let modulos = Modulos::default();
-    let hash = hash_modulo(drv, store.store_dir(), true, &mut |path| modulos.of(store, path))
-        .map_err(|e| Error::Refused(format!("derivation '{}': {e}", drv.name)))?;
+    let mut ids = store.output_ids(drv)?;
     let mut found = BTreeMap::new();
     for (name, path) in outputs {
-        let Some(drv_hash) = hash.output(&name).copied() else { continue };
-        let id = DrvOutput { drv_hash, output_name: name.clone() };
+        let Some(id) = ids.remove(&name) else { continue };
         let realisation = match store.query_realisation(&id)? {
             Some(kept) if kept.out_path == path => kept,
             _ => Realisation::new(id, path),

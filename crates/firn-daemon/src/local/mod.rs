@@ -9,9 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::sync::Arc;
 
-use firn_build::{
-    BuildOptions, BuildResult, BuildStatus, DerivedPath, FailureKind, Missing, Mode, OutputsSpec,
-};
+use firn_build::{BuildError, BuildOptions, BuildResult, DerivedPath, Missing, Mode};
 use firn_event::Logger;
 use firn_model::derivation::Derivation;
 use firn_model::path_info::PathInfo;
@@ -63,18 +61,14 @@ impl LocalService {
         self.settings.lock().clone()
     }
 
-    fn options(&self, mode: BuildMode) -> Result<BuildOptions> {
+    fn options(&self, mode: BuildMode) -> BuildOptions {
         let mut options = (self.make)(&self.settings.lock());
         options.mode = match mode {
             BuildMode::Normal => Mode::Normal,
             BuildMode::Check => Mode::Check,
-            BuildMode::Repair => {
-                return Err(Error::Refused(
-                    "repairing by building again is not supported by this version".into(),
-                ));
-            }
+            BuildMode::Repair => Mode::Repair,
         };
-        Ok(options)
+        options
     }
 
     /// Whether enough keys that are trusted have signed it, or it needs none.
@@ -90,48 +84,6 @@ impl LocalService {
             .signatures
             .iter()
             .any(|signature| keys.iter().any(|key| key.verify(fingerprint.as_bytes(), signature))))
-    }
-
-    fn keyed(&self, path: &DerivedPath, result: BuildResult) -> KeyedResult {
-        KeyedResult { path: path.clone(), result }
-    }
-
-    /// The outputs of a derivation that are wanted and valid; `None` if one is not valid.
-    fn valid_outputs(
-        &self,
-        drv: &StorePath,
-        wanted: &OutputsSpec,
-    ) -> Result<Option<BTreeMap<String, StorePath>>> {
-        if !self.store.is_valid(drv)? {
-            return Ok(None);
-        }
-        let mut found = BTreeMap::new();
-        for (name, path) in self.store.query_derivation_outputs(drv)? {
-            if !wanted.contains(&name) {
-                continue;
-            }
-            match path {
-                Some(path) if self.store.is_valid(&path)? => {
-                    found.insert(name, path);
-                }
-                _ => return Ok(None),
-            }
-        }
-        Ok(Some(found))
-    }
-
-    fn success(
-        &self,
-        path: &DerivedPath,
-        status: BuildStatus,
-        outputs: BTreeMap<String, StorePath>,
-    ) -> Result<BuildResult> {
-        let mut result = BuildResult::new(status);
-        if let DerivedPath::Built { drv, .. } = path {
-            let parsed = self.store.read_derivation(drv)?;
-            result.built_outputs = realisations(&*self.store, &parsed, outputs)?;
-        }
-        Ok(result)
     }
 }
 
@@ -157,16 +109,8 @@ pub fn trusted_keys(settings: &Settings) -> Result<Vec<PublicKey>> {
     Ok(keys)
 }
 
-/// The kind of failure that an exit code of a command tells of.
-fn status_of(exit_code: u8) -> BuildStatus {
-    let kind = match exit_code {
-        101 | 103 | 109 | 111 => FailureKind::TimedOut,
-        102 | 110 => FailureKind::HashMismatch,
-        104 => FailureKind::NotDeterministic,
-        100 | 108 => FailureKind::Permanent,
-        _ => FailureKind::Misc,
-    };
-    kind.into()
+fn failed(error: BuildError) -> Error {
+    Error::Remote { message: error.message, status: u64::from(error.exit_code) }
 }
 
 impl ManagedStore for LocalService {
@@ -188,60 +132,11 @@ impl ManagedStore for LocalService {
     }
 
     fn build(&self, wanted: &[DerivedPath], mode: BuildMode) -> Result<Vec<KeyedResult>> {
-        let options = self.options(mode)?;
-        match firn_build::build_paths(&self.store, wanted, &options, &self.logger) {
-            Ok(results) => {
-                let mut all = Vec::new();
-                for (path, outputs) in results.outputs {
-                    let status = match &path {
-                        DerivedPath::Built { drv, .. } if results.built.contains(drv) => {
-                            BuildStatus::Built
-                        }
-                        _ if outputs.values().any(|p| results.fetched.contains(p)) => {
-                            BuildStatus::Substituted
-                        }
-                        _ => BuildStatus::AlreadyValid,
-                    };
-                    let result = self.success(&path, status, outputs)?;
-                    all.push(self.keyed(&path, result));
-                }
-                Ok(all)
-            }
-            Err(failure) => {
-                if failure.failed.is_empty() {
-                    return Err(Error::Remote {
-                        message: failure.message,
-                        status: u64::from(failure.exit_code),
-                    });
-                }
-                let mut all = Vec::new();
-                for path in wanted {
-                    let failed = failure.failed.contains(path.store_path());
-                    let outputs = match path {
-                        _ if failed => None,
-                        DerivedPath::Opaque(path) => self.store.is_valid(path)?.then(BTreeMap::new),
-                        DerivedPath::Built { drv, outputs } => self.valid_outputs(drv, outputs)?,
-                        // which derivation is meant is not known before it is built
-                        DerivedPath::Dynamic { .. } => None,
-                    };
-                    let result = match outputs {
-                        Some(outputs) => self.success(path, BuildStatus::AlreadyValid, outputs)?,
-                        None if failed => {
-                            let mut result = BuildResult::new(status_of(failure.exit_code));
-                            result.error.clone_from(&failure.message);
-                            result
-                        }
-                        None => {
-                            let mut result = BuildResult::new(BuildStatus::MiscFailure);
-                            result.error = "it was not tried, because something else failed".into();
-                            result
-                        }
-                    };
-                    all.push(self.keyed(path, result));
-                }
-                Ok(all)
-            }
-        }
+        let options = self.options(mode);
+        let store = &self.store;
+        let results = firn_build::build_paths_with_results(store, wanted, &options, &self.logger)
+            .map_err(failed)?;
+        Ok(results.into_iter().map(|(path, result)| KeyedResult { path, result }).collect())
     }
 
     fn build_derivation(
@@ -250,25 +145,12 @@ impl ManagedStore for LocalService {
         drv: &Derivation,
         mode: BuildMode,
     ) -> Result<BuildResult> {
-        let options = self.options(mode)?;
-        let start = now();
-        let built = firn_build::build_derivation(&self.store, path, drv, &options, &self.logger);
-        let mut result = match built {
-            Ok((status, outputs)) => {
-                let mut result = BuildResult::new(status);
-                result.built_outputs = realisations(&*self.store, drv, outputs)?;
-                result
-            }
-            Err(failure) => BuildResult::from(&failure),
-        };
-        if result.status == BuildStatus::Built {
-            (result.times_built, result.start_time, result.stop_time) = (1, start, now());
-        }
-        Ok(result)
+        let options = self.options(mode);
+        Ok(firn_build::build_derivation(&self.store, path, drv, &options, &self.logger)?)
     }
 
     fn query_missing(&self, wanted: &[DerivedPath]) -> Result<Missing> {
-        let options = self.options(BuildMode::Normal)?;
+        let options = self.options(BuildMode::Normal);
         Ok(firn_build::plan(&self.store, wanted, &options, &self.logger)?.missing())
     }
 
@@ -277,18 +159,18 @@ impl ManagedStore for LocalService {
             self.store.add_temp_root(path)?;
             return Ok(());
         }
-        let options = self.options(BuildMode::Normal)?;
+        let options = self.options(BuildMode::Normal);
         let wanted = [DerivedPath::Opaque(path.clone())];
         firn_build::build_paths(&self.store, &wanted, &options, &self.logger)
             .map(drop)
-            .map_err(|e| Error::Remote { message: e.message, status: u64::from(e.exit_code) })
+            .map_err(failed)
     }
 
     fn query_substitutable(
         &self,
         paths: &BTreeSet<StorePath>,
     ) -> Result<BTreeMap<StorePath, SubstitutableInfo>> {
-        let options = self.options(BuildMode::Normal)?;
+        let options = self.options(BuildMode::Normal);
         let Some(substituter) = options.substituter.filter(|_| !paths.is_empty()) else {
             return Ok(BTreeMap::new());
         };
@@ -322,7 +204,7 @@ impl ManagedStore for LocalService {
         if wanted.is_empty() {
             return Ok(valid);
         }
-        let mut options = self.options(BuildMode::Normal)?;
+        let mut options = self.options(BuildMode::Normal);
         options.keep_going = true;
         if let Err(e) = firn_build::build_paths(&self.store, &wanted, &options, &self.logger) {
             // the client copies what could not be fetched
@@ -357,12 +239,12 @@ impl ManagedStore for LocalService {
         if repair == Repair::No {
             return Ok(self.store.verify(check_contents, None)?);
         }
-        let options = self.options(BuildMode::Normal)?;
+        let options = self.options(BuildMode::Normal);
         let logger = &self.logger;
         let mut hook = |store: &LocalStore, path: &StorePath| match &options.substituter {
             Some(substituter) => {
                 logger.warn(format!("repairing '{}'", store.store_dir().print(path)));
-                substituter.fetch(path, store, logger, 0)
+                substituter.repair(path, store, logger, 0)
             }
             None => Err(firn_store::Error::Usage(format!(
                 "'{}' cannot be repaired, because no substituter is set",
@@ -385,11 +267,4 @@ impl ManagedStore for LocalService {
         self.store.clear_cache();
         Ok(results?)
     }
-}
-
-/// Seconds since 1970.
-fn now() -> i64 {
-    std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .map_or(0, |t| i64::try_from(t.as_secs()).unwrap_or(i64::MAX))
 }

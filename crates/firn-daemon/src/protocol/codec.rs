@@ -322,17 +322,16 @@ impl Codec {
             DerivedPath::Built { drv, outputs } => {
                 let drv = self.dir.print(drv);
                 Ok(match outputs {
-                    OutputsSpec::All if self.at_least(30) => format!("{drv}!*"),
-                    OutputsSpec::All => drv,
-                    OutputsSpec::Names(names) => {
-                        let names: Vec<&str> = names.iter().map(String::as_str).collect();
-                        format!("{drv}!{}", names.join(","))
-                    }
+                    OutputsSpec::All if !self.at_least(30) => drv,
+                    outputs => format!("{drv}!{outputs}"),
                 })
             }
-            DerivedPath::Dynamic { drv, via, outputs } => {
+            DerivedPath::Dynamic { drv, via, outputs } if self.at_least(30) => {
                 Ok(format!("{}!{}!{outputs}", self.dir.print(drv), via.join("!")))
             }
+            DerivedPath::Dynamic { .. } => Err(Error::protocol(
+                "wanted to build a derivation that is itself a build product, but protocols do not support that. Try upgrading the Nix on the other end of this connection",
+            )),
         }
     }
 

@@ -156,8 +156,9 @@ pub enum BuildMode {
 impl From<Mode> for BuildMode {
     fn from(mode: Mode) -> Self {
         match mode {
+            Mode::Normal => Self::Normal,
+            Mode::Repair => Self::Repair,
             Mode::Check => Self::Check,
-            _ => Self::Normal,
         }
     }
 }

@@ -108,7 +108,8 @@ fn fetch(vm: &mut Vm, args: &[Value], pos: PosId, who: &str, unpack: bool) -> Re
             .store_dir()
             .make_fixed_output_path(&name, &ContentAddress { method, hash }, &References::default())
             .map_err(|e| Error::other(e.to_string()).at(pos))?;
-        if vm.shared.io.ensure(&path).is_ok() {
+        // valid by now, so this asks no substituter
+        if vm.shared.io.is_valid(&path) && vm.shared.io.ensure(&path).is_ok() {
             return Ok(path_string(vm, path));
         }
     }

@@ -21,6 +21,7 @@ mod control;
 mod derivation;
 pub mod documentation;
 mod fetch;
+mod fetch_closure;
 mod fetch_tree;
 mod files;
 mod internal;
@@ -122,6 +123,7 @@ fn all() -> &'static [Builtin] {
             control::table(),
             derivation::table(),
             fetch::table(),
+            fetch_closure::table(),
             fetch_tree::table(),
             files::table(),
             internal::table(),

@@ -187,6 +187,18 @@ impl EvalIo for GuardedIo {
         Ok(tree)
     }
 
+    fn fetch_closure(&self, from: &str, path: &StorePath, rewrite: bool) -> Result<StorePath> {
+        let found = self.inner.fetch_closure(from, path, rewrite)?;
+        for needed in self.inner.closure(&found)? {
+            self.allow_store_path(&needed);
+        }
+        Ok(found)
+    }
+
+    fn is_content_addressed(&self, path: &StorePath) -> Result<bool> {
+        self.inner.is_content_addressed(path)
+    }
+
     fn note(&self, what: Outside<'_>) {
         self.inner.note(what);
     }

@@ -255,6 +255,30 @@ pub trait EvalIo: Send + Sync {
         ))
     }
 
+    /// Copies the closure of a path from the store at an address, unless it is valid. With `rewrite` all of it is made
+    /// content-addressed on the way. Gives what the path is called here.
+    ///
+    /// # Errors
+    /// If that is not possible here, or fails.
+    fn fetch_closure(&self, from: &str, path: &StorePath, rewrite: bool) -> Result<StorePath> {
+        let _ = (path, rewrite);
+        Err(crate::error::Error::new(
+            crate::error::Kind::Io,
+            format!("cannot fetch from '{from}' because there is no store to fetch into"),
+        ))
+    }
+
+    /// Whether a valid path follows from its contents.
+    ///
+    /// # Errors
+    /// If it is not valid, or that cannot be known here.
+    fn is_content_addressed(&self, path: &StorePath) -> Result<bool> {
+        Err(crate::error::Error::new(
+            crate::error::Kind::Io,
+            format!("path '{}' is not valid", self.store_dir().print(path)),
+        ))
+    }
+
     /// Runs a program and gives what it prints; for `builtins.exec`.
     ///
     /// # Errors

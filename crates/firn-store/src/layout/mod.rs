@@ -8,6 +8,7 @@ mod reference;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use firn_model::store_path::{StoreDir, StorePath};
@@ -53,6 +54,10 @@ pub enum Location {
     Daemon {
         /// The socket.
         socket: PathBuf,
+        /// The directories of its store, whose contents are on this machine too.
+        layout: StoreLayout,
+        /// The parameters of its address.
+        params: BTreeMap<String, String>,
     },
     /// A store of another scheme (`https`, `ssh-ng`, `file`, …), for its own crate to open.
     Other(StoreReference),
@@ -101,7 +106,7 @@ impl StoreLayout {
         let located = locate(env, None)?;
         match located.store {
             Location::Local { layout, .. } => Ok((layout, located.warnings)),
-            Location::Daemon { socket } => Err(Error::Usage(format!(
+            Location::Daemon { socket, .. } => Err(Error::Usage(format!(
                 "the store of the daemon at {socket:?} is not a local store"
             ))),
             Location::Other(reference) => {
@@ -188,16 +193,18 @@ pub fn locate(env: &Environment, uri: Option<&str>) -> Result<Located> {
     match reference.scheme.as_str() {
         "auto" => automatic(env, &reference),
         "local" => Ok(Located { store: local(env, &reference)?, warnings: Vec::new() }),
-        "unix" | "daemon" => Ok(Located {
-            store: Location::Daemon {
-                socket: if reference.authority.is_empty() {
-                    daemon_socket(env, &StoreLayout::from_environment(env)?)
-                } else {
-                    PathBuf::from(&reference.authority)
-                },
-            },
-            warnings: Vec::new(),
-        }),
+        "unix" | "daemon" => {
+            let socket = match reference.authority.as_str() {
+                "" => daemon_socket(env, &StoreLayout::from_environment(env)?),
+                path => PathBuf::from(path),
+            };
+            let plain = StoreReference { authority: String::new(), ..reference.clone() };
+            let Location::Local { layout, .. } = local(env, &plain)? else {
+                return Err(Error::Usage("a daemon's store has no folders".to_owned()));
+            };
+            let store = Location::Daemon { socket, layout, params: reference.params };
+            Ok(Located { store, warnings: Vec::new() })
+        }
         _ => Ok(Located { store: Location::Other(reference), warnings: Vec::new() }),
     }
 }
@@ -214,7 +221,8 @@ fn automatic(env: &Environment, reference: &StoreReference) -> Result<Located> {
     }
     let socket = daemon_socket(env, &layout);
     if socket.exists() {
-        return found(Location::Daemon { socket }, warnings);
+        let params = reference.params.clone();
+        return found(Location::Daemon { socket, layout, params }, warnings);
     }
     let asked_for = ["NIX_STORE_DIR", "NIX_STATE_DIR"].iter().any(|v| env.string(v).is_some());
     if asked_for || !reference.params.is_empty() || could_be_created(state) {

@@ -60,9 +60,23 @@ fn nix_remote_is_the_default_address() {
     let env = Environment::from_variables([("NIX_REMOTE", "local?root=/tmp/r")], true);
     assert_eq!(StoreLayout::detect(&env).unwrap().0, StoreLayout::in_root(Path::new("/tmp/r")));
     let env = Environment::from_variables([("NIX_REMOTE", "daemon")], true);
+    let daemon = |socket: &str, layout, params: &[(&str, &str)]| Location::Daemon {
+        socket: socket.into(),
+        layout,
+        params: params.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect(),
+    };
+    let plain = StoreLayout::from_environment(&env).unwrap();
     assert_eq!(
         locate(&env, None).unwrap().store,
-        Location::Daemon { socket: "/nix/var/nix/daemon-socket/socket".into() }
+        daemon("/nix/var/nix/daemon-socket/socket", plain, &[])
+    );
+    assert_eq!(
+        locate(&env, Some("unix:///s?root=/r&max-connections=3")).unwrap().store,
+        daemon(
+            "/s",
+            StoreLayout::in_root(Path::new("/r")),
+            &[("max-connections", "3"), ("root", "/r")]
+        )
     );
     assert!(StoreLayout::detect(&env).is_err());
 }

@@ -50,7 +50,11 @@ impl LocalStore {
             return Ok(());
         }
         let real = self.real(path);
-        let mut lock = PathLocks::lock([real.as_path()])?;
+        // what somebody else has locked for this process cannot be locked by it
+        let mut lock = match self.assumed_locks.lock().contains(path) {
+            true => None,
+            false => Some(PathLocks::lock([real.as_path()])?),
+        };
         let valid = self.is_registered(path)?;
         if repair == Repair::Yes || !valid {
             self.collect_if_space_is_short()?;
@@ -66,8 +70,15 @@ impl LocalStore {
                 return Err(error);
             }
         }
-        lock.set_removal(true);
+        if let Some(lock) = &mut lock {
+            lock.set_removal(true);
+        }
         Ok(())
+    }
+
+    /// Takes it that whoever started this process holds the locks of these paths for it.
+    pub fn assume_locks<'p>(&self, paths: impl IntoIterator<Item = &'p StorePath>) {
+        self.assumed_locks.lock().extend(paths.into_iter().cloned());
     }
 
     fn fill_and_register(

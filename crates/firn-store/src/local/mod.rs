@@ -24,7 +24,7 @@ pub mod verify;
 pub use add_derivations::NewDerivation;
 pub use log::read_build_log;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::sync::Arc;
@@ -130,6 +130,8 @@ pub struct LocalStore {
     cache: Mutex<HashMap<StorePath, Arc<PathInfo>>>,
     /// Hashes of derivations modulo their inputs, each computed once.
     modulos: Modulos,
+    /// Paths that are locked by another process for this one.
+    assumed_locks: Mutex<HashSet<StorePath>>,
     /// When it was last looked at how much space is free.
     space_checked: Mutex<Option<Instant>>,
 }
@@ -163,6 +165,7 @@ impl LocalStore {
             temp_roots,
             cache: Mutex::default(),
             modulos: Modulos::default(),
+            assumed_locks: Mutex::default(),
             space_checked: Mutex::default(),
         };
         if !store.options.read_only {

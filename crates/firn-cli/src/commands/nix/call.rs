@@ -50,7 +50,14 @@ impl<'a> Call<'a> {
             common.settings.set("substitute", "false")?;
             common.settings.set("tarball-ttl", "4294967295")?;
         } else if given.has("refresh") {
-            common.settings.set("tarball-ttl", "0")?;
+            for name in [
+                "tarball-ttl",
+                "narinfo-cache-negative-ttl",
+                "narinfo-cache-positive-ttl",
+                "narinfo-cache-meta-ttl",
+            ] {
+                common.settings.set(name, "0")?;
+            }
         }
         Ok(Self {
             common,
@@ -204,6 +211,9 @@ impl<'a> Call<'a> {
         for (name, value) in self.wanted.allowed() {
             self.common.settings.set(&name, &value)?;
             self.took_settings = true;
+        }
+        if self.took_settings {
+            self.common.forget_substituters();
         }
         result.map_err(|stop| match stop {
             Stop::Eval(error) if error.kind() == Kind::Quit => Failure::Exit(0),

@@ -1,14 +1,18 @@
-//! `nix copy` between stores on this machine.
+//! `nix copy`: closures from one store to another.
 
 use std::collections::BTreeSet;
 
-use firn_event::Level;
+use firn_build::{BuildResults, DerivedPath};
 use firn_model::StorePath;
-use firn_store::{ClosureOptions, Repair};
+use firn_model::realisation::Realisation;
+use firn_store::copy::{CopyOptions, copy_paths};
+use firn_store::{ClosureOptions, Trust};
 
 use super::call::Call;
 use super::flags::{Flag, flag, option};
-use crate::common::legacy::{Outcome, fail, usage};
+use super::realise::link_results;
+use crate::common::interrupt;
+use crate::common::legacy::{Outcome, absolute, fail, usage};
 use crate::common::store::AnyStore;
 
 /// Flags of `nix copy`.
@@ -19,79 +23,106 @@ pub const FLAGS: &[Flag] = &[
     flag("no-recursive", None, "copy the paths alone, without their closures"),
     flag("no-check-sigs", None, "do not demand signatures of trusted keys"),
     flag("substitute-on-destination", Some('s'), "let the destination use its substituters"),
+    option("profile", None, &["path"], "make the path the next generation of this profile"),
+    option("out-link", Some('o'), &["path"], "make a link to what was copied"),
 ];
 
 /// `nix copy`.
 pub fn run(call: &mut Call<'_>) -> Outcome {
-    let (from, to) = (call.given.value("from"), call.given.value("to"));
+    let (from, to) =
+        (call.given.value("from").map(str::to_owned), call.given.value("to").map(str::to_owned));
     if from.is_none() && to.is_none() {
         return usage("you must pass '--from' and/or '--to'");
     }
-    let from = from.map(|uri| call.common.open_store_at(Some(uri))).transpose()?;
-    let to = to.map(|uri| call.common.open_store_at(Some(uri))).transpose()?;
-    if let Some(from) = &from {
-        call.use_store(from.clone());
-    }
-    let source = call.store()?;
-    let target = match to {
-        Some(to) => to,
-        None => call.common.open_store()?,
-    };
-    if source.store_dir() != target.store_dir() {
-        return fail(format!(
-            "the stores have different folders: '{}' and '{}'",
-            source.store_dir().as_str(),
-            target.store_dir().as_str()
-        ));
+    let source = from.as_deref().map(|uri| call.common.open_store_at(Some(uri))).transpose()?;
+    let target = to.as_deref().map(|uri| call.common.open_store_at(Some(uri))).transpose()?;
+    if let Some(source) = &source {
+        call.use_store(source.clone());
     }
     // built only where there is a store to build in
-    let build = from.is_none();
+    let build = source.is_none();
+    let source = call.store()?;
+    let target = match target {
+        Some(target) => target,
+        None => call.common.open_store()?,
+    };
     let mut paths: BTreeSet<StorePath> = call.store_paths(build)?.into_iter().collect();
+    let named = paths.clone();
     if !call.given.has("no-recursive") {
         paths = source.compute_closure(&paths, ClosureOptions::default())?;
     }
-    let check = !call.given.has("no-check-sigs") && call.common.settings.bool("require-sigs");
-    let mut sorted = source.topo_sort(&paths)?;
-    sorted.reverse();
-    for path in sorted {
-        if target.is_valid(&path)? {
+    let trust = if call.given.has("no-check-sigs") {
+        Trust::Everybody
+    } else {
+        call.common.trust(&target, to.as_deref())?
+    };
+    let mut options = CopyOptions::new(trust, call.common.logger());
+    options.cancel = interrupt::flag();
+    copy_paths(&*source, &*target, &paths, &options)?;
+    copy_realisations(&source, &target, &named, &options.trust)?;
+    keep(call, target, &named)
+}
+
+/// Copies what is known of outputs whose paths follow from their contents, where the destination can have it.
+fn copy_realisations(
+    source: &AnyStore,
+    target: &AnyStore,
+    paths: &BTreeSet<StorePath>,
+    trust: &Trust,
+) -> Outcome {
+    for realisation in realisations(source, paths)? {
+        if !trust.accepts_realisation(&realisation) {
             continue;
         }
-        let info = source.path_info(&path)?;
-        let trusted = !check
-            || info.ultimate
-            || info.is_content_addressed(source.store_dir())
-            || call.common.trusts(&info, source.store_dir())?;
-        if !trusted {
-            return fail(format!(
-                "cannot add path '{}' because it lacks a signature by a trusted key",
-                source.store_dir().print(&path)
-            ));
+        match target.register_realisation(&realisation) {
+            Ok(()) | Err(firn_store::Error::Unsupported { .. }) => {}
+            Err(e) => return Err(e.into()),
         }
-        call.say(
-            Level::Talkative,
-            format!("copying path '{}'...", source.store_dir().print(&path)),
-        );
-        copy_one(&source, &target, &path)?;
     }
     Ok(())
 }
 
-/// Copies one path; its references are valid in the target.
-pub fn copy_one(source: &AnyStore, target: &AnyStore, path: &StorePath) -> Outcome {
-    let mut info = (*source.path_info(path)?).clone();
-    // what was built elsewhere is only as trusted as its signatures
-    info.ultimate = false;
-    let (mut reader, mut writer) = std::io::pipe()?;
-    std::thread::scope(|scope| {
-        let sender = scope.spawn(move || source.nar_from_path(path, &mut writer));
-        let added = target.add_nar(&info, &mut reader, Repair::No);
-        drop(reader);
-        let sent = sender.join();
-        added?;
-        if let Ok(sent) = sent {
-            sent?;
+/// What is known of these paths as outputs of their derivers.
+fn realisations(source: &AnyStore, paths: &BTreeSet<StorePath>) -> Outcome<Vec<Realisation>> {
+    let mut found = Vec::new();
+    for path in paths {
+        let Some(info) = source.query_path_info(path)? else { continue };
+        let Some(drv) = info.deriver.as_ref().filter(|_| info.ca.is_some()) else { continue };
+        if !source.is_valid(drv)? {
+            continue;
         }
-        Ok(())
-    })
+        let drv = source.read_derivation(drv)?;
+        for (_, id) in source.output_ids(&drv)? {
+            if let Some(realisation) = source.query_realisation(&id)?
+                && realisation.out_path == *path
+            {
+                found.push(realisation);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Makes the links that `--out-link` and `--profile` ask for, in the destination.
+fn keep(call: &mut Call<'_>, target: AnyStore, paths: &BTreeSet<StorePath>) -> Outcome {
+    if call.given.has("out-link") {
+        let outputs = paths
+            .iter()
+            .map(|path| {
+                let output = ("out".to_owned(), path.clone());
+                (DerivedPath::Opaque(path.clone()), [output].into())
+            })
+            .collect();
+        call.use_store(target.clone());
+        link_results(call, &BuildResults { outputs, ..BuildResults::default() })?;
+    }
+    if let Some(profile) = call.given.value("profile") {
+        let mut each = paths.iter();
+        let (Some(path), None) = (each.next(), each.next()) else {
+            return fail("'--profile' requires that the arguments produce a single store path");
+        };
+        let profile = absolute(profile)?;
+        firn_store::profile::set(&*target, &profile, path)?;
+    }
+    Ok(())
 }

@@ -1,7 +1,7 @@
 //! `nix log`.
 
 use super::call::Call;
-use crate::common::legacy::{Outcome, fail};
+use crate::common::legacy::{Common, Outcome, fail};
 use crate::common::store::AnyStore;
 
 /// `nix log`.
@@ -18,7 +18,7 @@ pub fn run(call: &mut Call<'_>) -> Outcome {
             store.query_path_info(path)?.and_then(|info| info.deriver.clone())
         };
         let log = match drv {
-            Some(drv) => store.build_log(&drv)?,
+            Some(drv) => find_log(&call.common, &store, &drv)?,
             None => None,
         };
         match log {
@@ -29,6 +29,26 @@ pub fn run(call: &mut Call<'_>) -> Outcome {
         }
     }
     Ok(())
+}
+
+/// The log of a derivation's build, from the store or else from a substituter.
+pub fn find_log(
+    common: &Common,
+    store: &AnyStore,
+    drv: &firn_model::StorePath,
+) -> Outcome<Option<Vec<u8>>> {
+    if let Some(log) = store.build_log(drv)? {
+        return Ok(Some(log));
+    }
+    let Some(substituters) = common.substituters() else { return Ok(None) };
+    for other in substituters.get().stores() {
+        match other.build_log(drv) {
+            Ok(None) => {}
+            Ok(found) => return Ok(found),
+            Err(error) => common.logger().warn(error.to_string()),
+        }
+    }
+    Ok(None)
 }
 
 fn shown(store: &AnyStore, path: &firn_model::StorePath) -> String {

@@ -6,6 +6,7 @@ mod call;
 mod complete;
 mod config;
 mod copy;
+mod daemon;
 mod derivation;
 mod develop;
 mod edit;
@@ -21,7 +22,7 @@ mod hash;
 mod help;
 mod installables;
 mod key;
-mod log;
+pub mod log;
 pub mod manual;
 mod nar;
 mod path_info;
@@ -85,6 +86,7 @@ const COMMANDS: &[Command] = &[
     Command { path: "config check", about: "check your system for potential problems", arguments: "", flags: &[], run: config::check },
     Command { path: "config show", about: "show the Nix configuration or the value of a specific setting", arguments: "[name]", flags: &[JSON], run: config::show },
     Command { path: "copy", about: "copy paths between Nix stores", arguments: "[installables]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, PATHS, copy::FLAGS], run: copy::run },
+    Command { path: "daemon", about: "daemon to perform store operations on behalf of non-root clients", arguments: "", flags: &[daemon::FLAGS], run: daemon::run },
     Command { path: "derivation add", about: "add a store derivation", arguments: "", flags: &[derivation::ADD], run: derivation::add },
     Command { path: "derivation show", about: "show the contents of a store derivation", arguments: "[installables]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, RECURSIVE], run: derivation::show },
     Command { path: "develop", about: "run a bash shell that provides the build environment of a derivation", arguments: "[installable]", flags: &[INSTALLABLES, EVALUATION, LOCKING, ENVIRONMENT, develop::SHELLS, develop::FLAGS], run: develop::develop },
@@ -143,12 +145,15 @@ const COMMANDS: &[Command] = &[
     Command { path: "store add-file", about: "deprecated alias for nix store add --mode flat", arguments: "path", flags: &[store::add::FLAGS], run: store::add::add_file },
     Command { path: "store add-path", about: "deprecated alias for nix store add", arguments: "path", flags: &[store::add::FLAGS, store::add::MODE], run: store::add::add },
     Command { path: "store cat", about: "print the contents of a file in the Nix store on stdout", arguments: "path", flags: &[], run: store::cat },
+    Command { path: "store copy-log", about: "copy build logs between Nix stores", arguments: "[installables]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, store::exchange::FROM_TO], run: store::exchange::copy_log },
+    Command { path: "store copy-sigs", about: "copy store path signatures from substituters", arguments: "[installables]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, PATHS, store::exchange::SUBSTITUTERS], run: store::exchange::copy_sigs },
     Command { path: "store delete", about: "delete paths from the Nix store", arguments: "[installables]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, PATHS, store::DELETE], run: store::delete },
     Command { path: "store diff-closures", about: "show what packages and versions were added and removed between two closures", arguments: "before after", flags: &[INSTALLABLES, EVALUATION, LOCKING], run: why_depends::diff_closures },
     Command { path: "store dump-path", about: "serialise a store path to stdout in NAR format", arguments: "[installables]…", flags: &[INSTALLABLES, EVALUATION, LOCKING], run: store::dump_path },
     Command { path: "store gc", about: "perform garbage collection on a Nix store", arguments: "", flags: &[store::GC], run: store::gc },
     Command { path: "store info", about: "test whether a store can be accessed", arguments: "", flags: &[JSON], run: store::info },
     Command { path: "store ls", about: "show information about a path in the Nix store", arguments: "path", flags: &[JSON, nar::LS], run: store::ls },
+    Command { path: "store make-content-addressed", about: "rewrite a path or closure to content-addressed form", arguments: "[installables]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, PATHS, JSON, store::exchange::FROM_TO], run: store::exchange::make_content_addressed },
     Command { path: "store optimise", about: "replace identical files in the store by hard links", arguments: "", flags: &[], run: store::optimise },
     Command { path: "store path-from-hash-part", about: "get a store path from its hash part", arguments: "hash-part", flags: &[], run: store::path_from_hash_part },
     Command { path: "store ping", about: "test whether a store can be accessed", arguments: "", flags: &[JSON], run: store::info },
@@ -171,6 +176,7 @@ const ALIASES: &[(&str, &str)] = &[
     ("hash-path", "hash path"),
     ("ls-nar", "nar ls"),
     ("ls-store", "store ls"),
+    ("make-content-addressable", "store make-content-addressed"),
     ("optimise-store", "store optimise"),
     ("ping-store", "store info"),
     ("profile install", "profile add"),
@@ -204,7 +210,11 @@ const GLOBAL: &[Flag] = &[
 ];
 
 /// Runs `nix`.
-pub fn run(_name: &str, args: Vec<OsString>) -> ExitCode {
+pub fn run(name: &str, mut args: Vec<OsString>) -> ExitCode {
+    if args.first().is_some_and(|arg| arg == "__build-remote") {
+        args.remove(0);
+        return crate::commands::build_remote::run(name, args);
+    }
     legacy::run("nix", |out| {
         if let Some(word) = std::env::var_os(complete::VARIABLE) {
             // a shell asks, and has no use for anything that is not a number
@@ -243,6 +253,12 @@ pub fn run(_name: &str, args: Vec<OsString>) -> ExitCode {
             }
             Ok(Taken::Yes)
         })?;
+        // these came with a feature of C++ Nix, and who leaves that out does not expect them
+        let newer = ["print-build-logs", "offline", "refresh"].iter().any(|flag| given.has(flag));
+        let settings = &common.settings;
+        if newer && settings.chooses_features() && !settings.has_feature("nix-command") {
+            return legacy::fail(legacy::disabled("nix-command"));
+        }
         if given.has("version") {
             return Ok(write!(out, "{}", common.version()?)?);
         }

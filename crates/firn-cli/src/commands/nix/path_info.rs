@@ -75,7 +75,7 @@ pub fn run(call: &mut Call<'_>) -> Outcome {
         }
         let mut add_size = |bytes: u64| {
             line.push_str(&if human {
-                format!("\t{:>9}", render_size(i64::try_from(bytes).unwrap_or(i64::MAX)))
+                format!("\t{:>10}", render_size(i64::try_from(bytes).unwrap_or(i64::MAX)))
             } else {
                 format!("\t{bytes:11}")
             });
@@ -122,16 +122,34 @@ fn to_json(store: &AnyStore, path: &StorePath, version: u8) -> Outcome<Value> {
         Some(ca) if version == 1 => ca.to_string().into(),
         Some(ca) => json!({ "hash": ca.hash.to_sri(), "method": ca.method.as_str() }),
     };
-    Ok(json!({
+    let archive = store.query_nar_info(path)?;
+    // a cache does not know when it got something
+    let registered: Value = match archive {
+        Some(_) => Value::Null,
+        None => info.registration_time.into(),
+    };
+    let mut all = json!({
         "ca": ca,
         "deriver": info.deriver.as_ref().map(shown),
         "narHash": info.nar_hash.to_sri(),
         "narSize": info.nar_size,
         "references": info.references.iter().map(shown).collect::<Vec<_>>(),
-        "registrationTime": info.registration_time,
+        "registrationTime": registered,
         "signatures": info.signatures.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "storeDir": dir.as_str(),
         "ultimate": info.ultimate,
         "version": version,
-    }))
+    });
+    if let (Some(archive), Value::Object(all)) = (archive, &mut all) {
+        all.insert("compression".into(), archive.compression.clone().into());
+        if let Some(hash) = &archive.file_hash {
+            all.insert("downloadHash".into(), hash.to_sri().into());
+        }
+        if archive.file_size > 0 {
+            all.insert("downloadSize".into(), archive.file_size.into());
+        }
+        all.insert("url".into(), archive.url.clone().into());
+        all.sort_keys();
+    }
+    Ok(all)
 }

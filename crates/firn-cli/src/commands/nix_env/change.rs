@@ -70,7 +70,12 @@ impl Change<'_> {
 
     fn is_prebuilt(&self, vm: &mut Vm, item: &Item) -> Result<bool, Stop> {
         let path = item.out_path(vm)?;
-        Ok(self.bench.store.is_valid(&path).map_err(Failure::from)?)
+        if self.bench.store.is_valid(&path).map_err(Failure::from)? {
+            return Ok(true);
+        }
+        let Some(substituter) = &self.bench.options.substituter else { return Ok(false) };
+        let found = substituter.available(&[path].into()).map_err(Failure::from)?;
+        Ok(!found.is_empty())
     }
 
     /// Tells what would be built for packages.

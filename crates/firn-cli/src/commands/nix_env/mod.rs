@@ -317,7 +317,9 @@ fn packages(
             system,
             args: session.auto_args(vm)?,
             store: &store,
+            substituter: bench.options.substituter.clone(),
             warn: &|text| logger.warn(text),
+            tell: &|text| logger.message(firn_event::Level::Notice, text),
         };
         let args = &options.arguments;
         if operation == Operation::Query {

@@ -94,6 +94,10 @@ pub fn run(
             in_profile.insert(item.out_path(vm)?);
         }
     }
+    let substitutable = match columns.status || columns.prebuilt {
+        true => substitutable(vm, sources, &items)?,
+        false => BTreeSet::new(),
+    };
     let mut table = Vec::new();
     let mut xml = Xml::default();
     let mut all = Map::new();
@@ -108,11 +112,12 @@ pub fn run(
             if columns.status || columns.prebuilt {
                 let path = item.out_path(vm)?;
                 let valid = sources.store.is_valid(&path).map_err(Failure::from)?;
-                if columns.prebuilt && !valid {
+                let there = substitutable.contains(&path);
+                if columns.prebuilt && !valid && !there {
                     return Ok(());
                 }
                 if columns.status {
-                    row.status(in_profile.contains(&path), valid);
+                    row.status(in_profile.contains(&path), valid, there);
                 }
             }
             fill(vm, sources, columns, item, others, &mut row)?;
@@ -155,14 +160,36 @@ struct Row {
     attrs: BTreeMap<&'static str, String>,
 }
 
+/// Which items' outputs can be fetched, as far as caches may be asked for so many.
+fn substitutable(
+    vm: &mut Vm,
+    sources: &Sources<'_>,
+    items: &[Item],
+) -> Result<BTreeSet<StorePath>, Stop> {
+    let Some(substituter) = &sources.substituter else { return Ok(BTreeSet::new()) };
+    let mut paths = BTreeSet::new();
+    for item in items {
+        // one that does not evaluate is told of where it is shown
+        if let Ok(path) = item.out_path(vm) {
+            paths.insert(path);
+        }
+    }
+    Ok(substituter.available(&paths).map_err(Failure::from)?)
+}
+
 impl Row {
-    fn status(&mut self, in_profile: bool, valid: bool) {
+    fn status(&mut self, in_profile: bool, valid: bool, there: bool) {
         let letter = |yes: bool, letter: &'static str| if yes { letter } else { "-" };
-        self.cells.push(format!("{}{}-", letter(in_profile, "I"), letter(valid, "P")));
+        self.cells.push(format!(
+            "{}{}{}",
+            letter(in_profile, "I"),
+            letter(valid, "P"),
+            letter(there, "S")
+        ));
         let number = |yes: bool| if yes { "1" } else { "0" }.to_owned();
         self.attrs.insert("installed", number(in_profile));
         self.attrs.insert("valid", number(valid));
-        self.attrs.insert("substitutable", number(false));
+        self.attrs.insert("substitutable", number(there));
     }
 }
 
@@ -296,7 +323,7 @@ fn as_json(
             let value = match item.meta(vm, &name)? {
                 Some(value) => meta_json(vm, value)?,
                 None => {
-                    (sources.warn)(format!(
+                    (sources.tell)(format!(
                         "derivation '{}' has invalid meta attribute '{name}'",
                         item.name
                     ));
@@ -336,7 +363,7 @@ fn xml_item(
     if columns.meta {
         for name in item.meta_names(vm)? {
             let Some(value) = item.meta(vm, &name)? else {
-                (sources.warn)(format!(
+                (sources.tell)(format!(
                     "derivation '{}' has invalid meta attribute '{name}'",
                     item.name
                 ));

@@ -3,7 +3,9 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use firn_build::Substituter;
 use firn_eval::text::{regex::Regex, version};
 use firn_eval::value::Set;
 use firn_eval::{Value, Vm, packages};
@@ -44,8 +46,12 @@ pub struct Sources<'a> {
     pub args: Set,
     /// The store.
     pub store: &'a AnyStore,
+    /// Where paths can be had without building.
+    pub substituter: Option<Arc<dyn Substituter>>,
     /// Tells warnings.
     pub warn: &'a dyn Fn(String),
+    /// Tells what is wrong with a package, without a word before it.
+    pub tell: &'a dyn Fn(String),
 }
 
 /// An argument that selects packages by name.

@@ -6,6 +6,7 @@ mod graph;
 mod query;
 mod realise;
 mod registration;
+mod serve;
 mod transfer;
 
 use std::ffi::OsString;
@@ -164,7 +165,7 @@ fn main(args: Vec<OsString>, out: &mut dyn Write) -> Outcome {
         Operation::Dump => transfer::dump(&mut call),
         Operation::Restore => transfer::restore(&call),
         Operation::GenerateBinaryCacheKey => transfer::generate_binary_cache_key(&call),
-        Operation::Serve => legacy::fail("'--serve' is not supported"),
+        Operation::Serve => serve::serve(&call),
         _ => with_store(chosen, &common.open_store()?, &mut call),
     }
 }
@@ -233,5 +234,6 @@ Operations:
       --print-env DERIVATION     print a derivation's environment for a shell
   -l, --read-log PATHS…          print build logs
       --generate-binary-cache-key NAME SECRET-FILE PUBLIC-FILE
+      --serve                    serve a client on standard input and output [--write]
       --init                     make an empty store
 ";

@@ -6,6 +6,7 @@ use firn_model::store_path::StorePath;
 use firn_store::ClosureOptions;
 
 use super::{Call, graph, realise};
+use crate::commands::nix::log::find_log;
 use crate::common::legacy::{Outcome, fail, usage};
 use crate::common::store::AnyStore;
 use crate::common::store_paths::{follow_links, parse};
@@ -310,7 +311,7 @@ pub fn read_log(store: &AnyStore, call: &mut Call<'_>) -> Outcome {
             store.query_path_info(&path)?.and_then(|i| i.deriver.clone())
         };
         let log = match drv {
-            Some(drv) => store.build_log(&drv)?,
+            Some(drv) => find_log(call.common, store, &drv)?,
             None => None,
         };
         match log {

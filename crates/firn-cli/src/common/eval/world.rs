@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::writer::Writer;
+use crate::common::caches::Closures;
 use crate::common::store::AnyStore;
 use firn_eval::context::DerivedPath;
 use firn_eval::io::{
@@ -35,6 +36,7 @@ pub struct StoreIo {
     realiser: Option<Box<Realiser>>,
     fetcher: Option<Box<Fetcher>>,
     tree_fetcher: Option<Box<TreeFetcher>>,
+    closures: Option<Closures>,
     silent: AtomicBool,
     variables: BTreeMap<&'static str, OsString>,
     writer: Option<Writer>,
@@ -52,6 +54,7 @@ impl StoreIo {
             realiser: None,
             fetcher: None,
             tree_fetcher: None,
+            closures: None,
             silent: AtomicBool::new(false),
             variables: BTreeMap::new(),
             writer: None,
@@ -74,6 +77,12 @@ impl StoreIo {
     /// Lets evaluation build.
     pub fn with_realiser(mut self, realiser: Box<Realiser>) -> StoreIo {
         self.realiser = Some(realiser);
+        self
+    }
+
+    /// Lets evaluation have paths from substituters and closures from caches.
+    pub fn with_closures(mut self, closures: Closures) -> StoreIo {
+        self.closures = Some(closures);
         self
     }
 
@@ -224,10 +233,31 @@ impl EvalIo for StoreIo {
         if self.is_valid(path) {
             return Ok(());
         }
-        Err(Error::new(
-            Kind::Io,
-            format!("path '{}' does not exist and cannot be created", self.store_dir().print(path)),
-        ))
+        match &self.closures {
+            Some(closures) => closures.ensure(path).map_err(store_error),
+            None => Err(Error::new(
+                Kind::Io,
+                format!(
+                    "path '{}' does not exist and cannot be created",
+                    self.store_dir().print(path)
+                ),
+            )),
+        }
+    }
+
+    fn fetch_closure(&self, from: &str, path: &StorePath, rewrite: bool) -> Result<StorePath> {
+        match &self.closures {
+            Some(closures) => closures.fetch(from, path, rewrite).map_err(store_error),
+            None => Err(Error::new(
+                Kind::Io,
+                format!("cannot fetch from '{from}': this command does not download"),
+            )),
+        }
+    }
+
+    fn is_content_addressed(&self, path: &StorePath) -> Result<bool> {
+        let info = self.store.path_info(path).map_err(store_error)?;
+        Ok(info.is_content_addressed(self.store_dir()))
     }
 
     fn references(&self, path: &StorePath) -> BTreeSet<StorePath> {

@@ -1,6 +1,6 @@
 //! `nix flake prefetch`, `nix flake archive`, `nix flake clone`: getting the trees of flakes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use firn_eval::Vm;
 use firn_eval::builtins::fetch_input;
@@ -8,6 +8,8 @@ use firn_event::Level;
 use firn_flake::lock_file::{Edge, json_of};
 use firn_flake::registry::Use;
 use firn_flake::{LockFile, LockedFlake};
+use firn_store::Trust;
+use firn_store::copy::{CopyOptions, copy_paths};
 use serde_json::{Map, Value, json};
 
 use super::{reference, with_flake};
@@ -73,18 +75,23 @@ pub fn archive(call: &mut Call<'_>) -> Outcome {
         let inputs = trees(vm, locked, &locked.locks, 0, &mut paths)?;
         Ok((root, inputs))
     })?;
-    if let Some(uri) = call.given.value("to").filter(|_| !call.given.has("dry-run")) {
+    let to = call.given.value("to").map(str::to_owned);
+    if let Some(uri) = to.as_deref().filter(|_| !call.given.has("dry-run")) {
         let target = call.common.open_store_at(Some(uri))?;
         let source = call.store()?;
-        let mut paths = vec![root.clone()];
-        paths_of(&inputs, &mut paths);
-        for path in paths {
-            let path =
-                source.store_dir().parse(&path).map_err(|e| Failure::Message(e.to_string()))?;
-            if !target.is_valid(&path)? {
-                crate::commands::nix::copy::copy_one(&source, &target, &path)?;
-            }
+        let mut texts = vec![root.clone()];
+        paths_of(&inputs, &mut texts);
+        let mut paths = BTreeSet::new();
+        for text in &texts {
+            let path = source.store_dir().parse(text);
+            paths.insert(path.map_err(|e| Failure::Message(e.to_string()))?);
         }
+        let trust = match call.given.has("no-check-sigs") {
+            true => Trust::Everybody,
+            false => call.common.trust(&target, Some(uri))?,
+        };
+        let options = CopyOptions::new(trust, call.common.logger());
+        copy_paths(&*source, &*target, &paths, &options)?;
     }
     if call.given.has("json") {
         return call.print_json(&json!({ "inputs": inputs, "path": root }));

@@ -1,22 +1,26 @@
 //! `nix store`.
 
 pub mod add;
+pub mod exchange;
+mod inside;
 pub mod prefetch;
+
+pub use inside::{cat, ls};
 
 use std::collections::BTreeSet;
 
 use firn_event::Level;
-use firn_model::signature::{PublicKey, SecretKey};
+use firn_model::signature::SecretKey;
+use firn_store::Trust;
 use firn_store::local::gc::{Action, GcOptions, GcResults, render_size};
 use firn_store::settings::parse_number;
-use serde_json::json;
+use firn_store::trust::trusted_keys;
+use serde_json::{Map, Value};
 
 use super::call::Call;
 use super::flags::{Flag, flag, option};
-use super::nar;
 use crate::commands::nix_store::print_freed;
-use crate::common::legacy::{Failure, Outcome, absolute, fail, usage};
-use crate::common::store::AnyStore;
+use crate::common::legacy::{Failure, Outcome, fail, usage};
 
 /// Flags of `nix store gc`.
 #[rustfmt::skip]
@@ -47,14 +51,29 @@ pub fn info(call: &mut Call<'_>) -> Outcome {
     call.no_arguments()?;
     let store = call.store()?;
     let uri = store.uri();
+    let (version, trusted) = match store.managed() {
+        Some(managed) => (managed.version()?, managed.trusts_us()?),
+        None if store.is_local() => (Some(crate::common::NIX_VERSION.to_owned()), Some(true)),
+        None => (store.program_version(), store.trusts_client()),
+    };
     if call.given.has("json") {
-        return call.print_json(
-            &json!({ "trusted": true, "url": uri, "version": crate::common::NIX_VERSION }),
-        );
+        let mut shown = Map::new();
+        if let Some(trusted) = trusted {
+            shown.insert("trusted".into(), trusted.into());
+        }
+        shown.insert("url".into(), uri.into());
+        if let Some(version) = version {
+            shown.insert("version".into(), version.into());
+        }
+        return call.print_json(&Value::Object(shown));
     }
     call.say(Level::Notice, format!("Store URL: {uri}"));
-    call.say(Level::Notice, format!("Version: {}", crate::common::NIX_VERSION));
-    call.say(Level::Notice, "Trusted: 1".to_owned());
+    if let Some(version) = version {
+        call.say(Level::Notice, format!("Version: {version}"));
+    }
+    if let Some(trusted) = trusted {
+        call.say(Level::Notice, format!("Trusted: {}", u8::from(trusted)));
+    }
     Ok(())
 }
 
@@ -104,48 +123,6 @@ pub fn optimise(call: &mut Call<'_>) -> Outcome {
     let stats = store.optimise()?;
     let freed = render_size(i64::try_from(stats.bytes_freed).unwrap_or(i64::MAX));
     call.say(Level::Notice, format!("{freed} freed by hard-linking {} files", stats.files_linked));
-    Ok(())
-}
-
-/// A file in the store: the store path's real place and what follows it.
-fn inside(store: &AnyStore, text: &str) -> Outcome<std::path::PathBuf> {
-    let path = absolute(text)?;
-    let shown = path.to_string_lossy();
-    let (store_path, rest) =
-        store.store_dir().parse_prefix(&shown).map_err(|e| Failure::Message(e.to_string()))?;
-    if !store.is_valid(&store_path)? {
-        return fail(format!("path '{}' is not valid", store.store_dir().print(&store_path)));
-    }
-    let real = store.real_path(&store_path);
-    let rest = rest.trim_start_matches('/');
-    Ok(if rest.is_empty() { real } else { real.join(rest) })
-}
-
-/// `nix store ls`.
-pub fn ls(call: &mut Call<'_>) -> Outcome {
-    let text = call.one_argument("path")?.to_owned();
-    let store = call.store()?;
-    let path = inside(&store, &text)?;
-    let node = nar::from_disk(&path, call.given.has("recursive"));
-    let node = node.map_err(|e| match e.kind() {
-        std::io::ErrorKind::NotFound => Failure::Message(format!("path '{text}' does not exist")),
-        _ => Failure::Message(format!("reading '{text}': {}", firn_store::error::errno_text(&e))),
-    })?;
-    nar::list(call, &node, &text)
-}
-
-/// `nix store cat`.
-pub fn cat(call: &mut Call<'_>) -> Outcome {
-    let text = call.one_argument("path")?.to_owned();
-    let store = call.store()?;
-    let path = inside(&store, &text)?;
-    if !path.symlink_metadata().is_ok_and(|m| m.is_file()) {
-        return fail(format!("path '{text}' is not a regular file"));
-    }
-    let mut file = std::fs::File::open(&path).map_err(|e| {
-        Failure::Message(format!("opening file '{text}': {}", firn_store::error::errno_text(&e)))
-    })?;
-    std::io::copy(&mut file, call.out)?;
     Ok(())
 }
 
@@ -210,12 +187,12 @@ pub fn sign(call: &mut Call<'_>) -> Outcome {
 pub fn verify(call: &mut Call<'_>) -> Outcome {
     let (contents, trust) = (!call.given.has("no-contents"), !call.given.has("no-trust"));
     let needed = call.given.value("sigs-needed").map_or(Ok(0), parse_number)?;
-    let mut keys = Vec::new();
-    for text in call.common.settings.words("trusted-public-keys") {
-        let key: PublicKey = text
-            .parse()
-            .map_err(|e: firn_model::signature::Error| Failure::Message(e.to_string()))?;
-        keys.push(key);
+    let keys = Trust::Keys(trusted_keys(&call.common.settings)?);
+    let mut others = Vec::new();
+    for values in call.given.all("substituter") {
+        for uri in values {
+            others.push(call.common.open_store_at(Some(uri))?);
+        }
     }
     let store = call.store()?;
     let dir = store.store_dir();
@@ -230,7 +207,7 @@ pub fn verify(call: &mut Call<'_>) -> Outcome {
                 continue;
             }
         };
-        call.say(Level::Talkative, format!("checking '{shown}'..."));
+        call.say(Level::Info, format!("checking '{shown}'..."));
         if contents && let Some(found) = store.check_path(&path)? {
             corrupted += 1;
             call.say(
@@ -243,15 +220,15 @@ pub fn verify(call: &mut Call<'_>) -> Outcome {
             );
         }
         if trust {
-            let fingerprint = info.fingerprint(dir);
-            let valid = info
-                .signatures
-                .iter()
-                .filter(|s| {
-                    keys.iter()
-                        .any(|k| k.name() == s.key_name() && k.verify(fingerprint.as_bytes(), s))
-                })
-                .count() as u64;
+            let mut signed = (*info).clone();
+            for other in &others {
+                if let Some(theirs) = other.query_path_info(&path)?
+                    && theirs.fingerprint(dir) == info.fingerprint(dir)
+                {
+                    signed.signatures.extend(theirs.signatures.iter().cloned());
+                }
+            }
+            let valid = keys.good_signatures(&signed, dir) as u64;
             let good = if info.ultimate && needed == 0 || info.is_content_addressed(dir) {
                 true
             } else {

@@ -1,0 +1,78 @@
+//! The build hook (`nix __build-remote`): builds on other machines, for this program or another that speaks its protocol.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use firn_daemon::ManagedStore;
+use firn_daemon::hook::program::{Stores, json_logger, run as run_hook};
+use firn_event::{Level, Logger};
+use firn_store::Settings;
+use firn_store::layout::StoreLayout;
+
+use crate::common::legacy::{Common, Failure, Outcome, Taken, fail, usage};
+use crate::common::remote::{RemoteOpener, open_managed};
+
+/// Runs `nix __build-remote VERBOSITY`.
+pub fn run(_name: &str, args: Vec<OsString>) -> ExitCode {
+    match main(args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            let text = e.text();
+            json_logger(std::io::stderr(), Level::Info).message(Level::Error, text);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn main(args: Vec<OsString>) -> Outcome {
+    let mut words = Vec::new();
+    let common = Common::parse("nix", args, |_, arg, _| {
+        words.push(arg.to_owned());
+        Ok(Taken::Yes)
+    })?;
+    let [verbosity] = &words[..] else { return usage("called without required arguments") };
+    let Ok(number) = verbosity.parse::<u64>() else {
+        return fail(format!("'{verbosity}' is no verbosity"));
+    };
+    let verbosity = firn_daemon::protocol::log::level(number);
+    let logger = json_logger(std::io::stderr(), verbosity);
+    let input = rustix::stdio::stdin()
+        .try_clone_to_owned()
+        .map_err(|e| Failure::Message(format!("duplicating a descriptor: {e}")))?;
+    let open = |settings: &Settings,
+                uri: Option<&str>,
+                logger: &Logger|
+     -> firn_daemon::Result<Arc<dyn ManagedStore>> {
+        let opener = RemoteOpener { env: &common.env, settings, logger: logger.clone(), verbosity };
+        open_managed(&opener, uri).map_err(|e| firn_daemon::Error::Refused(e.text()))
+    };
+    let here = |settings: &Settings, logger: &Logger| {
+        let uri = settings.text("store").to_owned();
+        open(settings, Some(&uri), logger)
+    };
+    let machine = |settings: &Settings, uri: &str, logger: &Logger| {
+        let mut settings = settings.clone();
+        // machines that are stores of this machine build themselves
+        settings.set("builders", "")?;
+        settings.set("store", "auto")?;
+        if let Some(features) = system_features(uri) {
+            settings.set("system-features", &features)?;
+        }
+        open(&settings, Some(uri), logger)
+    };
+    let layout = StoreLayout::from_environment(&common.env)?;
+    let stores =
+        Stores { here: &here, machine: &machine, state_dir: &layout.state_dir, env: &common.env };
+    let settings = common.settings.clone();
+    run_hook(File::from(input), &mut std::io::stderr(), settings, &stores, &logger)?;
+    Ok(())
+}
+
+/// The features that a store's address gives it.
+fn system_features(uri: &str) -> Option<String> {
+    let env = firn_store::layout::Environment::current();
+    let reference = firn_store::layout::StoreReference::parse(uri, &env).ok()?;
+    reference.params.get("system-features").cloned()
+}
