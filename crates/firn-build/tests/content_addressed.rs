@@ -197,8 +197,11 @@ fn impure_derivations_are_built_each_time() {
     let results = world.build(&[&impure, &on_it]).unwrap();
     assert_eq!(world.read(&results.outputs[0].1["out"]), world.read(&results.outputs[1].1["out"]));
     let pure = world.drv("pure", &copy(&impure)).input(&impure).floating().add();
+    let before = world.store.query_all_valid_paths().unwrap().len();
     let error = world.build(&[&pure]).unwrap_err();
     assert!(error.message.contains("depends on impure derivation"), "{error}");
+    let after = world.store.query_all_valid_paths().unwrap().len();
+    assert_eq!(after, before, "nothing is built for it");
 }
 
 #[test]

@@ -179,7 +179,7 @@ impl Job<'_> {
     fn write_derivation(&self) -> Result<(), Failure> {
         let dir = self.store.store_dir();
         let new = self.drv.input_drvs.is_empty()
-            && !self.store.is_valid(self.drv_path)?
+            && !Derivations::new(self.store, self.options).is_valid(self.drv_path)?
             && self.drv.store_path(dir)? == *self.drv_path;
         if new {
             self.store.add_derivation(self.drv, Repair::No)?;

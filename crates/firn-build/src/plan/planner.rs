@@ -499,7 +499,6 @@ impl<'a> Planner<'a> {
                 Some(drv) => (drv.input_drvs.clone(), drv.input_srcs.clone()),
                 None => Default::default(),
             };
-            self.refuse_impure_inputs(&drv_path);
             for (input, wanted) in &inputs {
                 needs.extend(results.get(input).cloned().unwrap_or_default());
                 self.dynamic(input, &mut Vec::new(), wanted, &mut needs)?;
@@ -604,6 +603,11 @@ impl<'a> Planner<'a> {
             return Ok(Some(BTreeSet::new()));
         }
         if !self.is_substitutable(drv_path, &missing)? {
+            self.refuse_impure_inputs(drv_path);
+            if self.plan.bad.contains_key(drv_path) {
+                self.plan.steps.insert(step.clone(), BTreeSet::new());
+                return Ok(Some([step].into()));
+            }
             return Ok(None);
         }
         let mut needs = BTreeSet::new();
