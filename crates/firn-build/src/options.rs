@@ -50,6 +50,15 @@ pub struct SandboxPath {
     pub read_only: bool,
 }
 
+/// Numbers of users without accounts (`start-id`, `id-count`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UidPool {
+    /// The first.
+    pub start: u32,
+    /// How many there are.
+    pub count: u32,
+}
+
 /// A program that builds in place of this one (`external-builders`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExternalBuilder {
@@ -132,6 +141,8 @@ pub struct BuildOptions {
     pub impersonate_linux_26: bool,
     /// The group whose members builds run as; empty for none.
     pub build_users_group: String,
+    /// Numbers of users that builds run as in place of that group's members (`auto-allocate-uids`).
+    pub uid_pool: Option<UidPool>,
     /// Where build directories are made; by default `builds` in the store's state.
     pub build_dir: Option<PathBuf>,
     /// What this machine is.
@@ -241,6 +252,12 @@ impl BuildOptions {
             allow_new_privileges: settings.bool("allow-new-privileges"),
             impersonate_linux_26: settings.bool("impersonate-linux-26"),
             build_users_group: settings.text("build-users-group").to_owned(),
+            uid_pool: (settings.bool("auto-allocate-uids")
+                && settings.has_feature("auto-allocate-uids"))
+            .then(|| {
+                let number = |name| u32::try_from(settings.number(name)).unwrap_or(0);
+                UidPool { start: number("start-id"), count: number("id-count") }
+            }),
             build_dir: path("build-dir"),
             system: settings.system().to_owned(),
             extra_platforms: settings.words("extra-platforms").into_iter().collect(),

@@ -179,7 +179,7 @@ impl Job<'_> {
     fn write_derivation(&self) -> Result<(), Failure> {
         let dir = self.store.store_dir();
         let new = self.drv.input_drvs.is_empty()
-            && !self.store.is_valid(self.drv_path)?
+            && !Derivations::new(self.store, self.options).is_valid(self.drv_path)?
             && self.drv.store_path(dir)? == *self.drv_path;
         if new {
             self.store.add_derivation(self.drv, Repair::No)?;
@@ -315,8 +315,9 @@ impl Job<'_> {
                 Field::Int(1),
                 Field::Int(1),
             ],
-            self.parent,
+            0,
         );
+        self.logger.message(Level::Chatty, format!("executing builder '{}'", self.drv.builder));
         let log_file = if options.keep_log {
             let path = self.store.layout().log_file(self.drv_path);
             LogFile::create(path.clone(), options.compress_log)

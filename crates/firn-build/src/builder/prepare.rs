@@ -33,7 +33,11 @@ impl Job<'_> {
         let mut activity = None;
         loop {
             let state = &self.store.layout().state_dir;
-            match users::acquire(state, &self.options.build_users_group)? {
+            let acquired = match &self.options.uid_pool {
+                Some(pool) => users::acquire_number(state, pool),
+                None => users::acquire(state, &self.options.build_users_group),
+            };
+            match acquired? {
                 Acquired::User(user) => return Ok(Some(user)),
                 Acquired::NotConfigured => return Ok(None),
                 Acquired::Busy => {}
