@@ -8,6 +8,7 @@
 
 mod builder;
 pub mod builtin;
+mod derivations;
 mod derived_path;
 pub mod dev_env;
 mod drv_options;
@@ -32,7 +33,7 @@ pub use derived_path::{DerivedPath, OutputsSpec};
 pub use drv_options::{DrvOptions, OutputChecks, Reference};
 pub use error::{BuildError, ExitFlags, Failure, FailureKind};
 pub use missing::Missing;
-pub use options::{BuildOptions, Mode, SandboxMode, SandboxPath};
+pub use options::{BuildOptions, ExternalBuilder, Mode, SandboxMode, SandboxPath, UidPool};
 pub use plan::{Plan, plan};
 pub use remote::BuildStore;
 pub use repair::repair_path;

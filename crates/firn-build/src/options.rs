@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use firn_fetch::FetchSettings;
 use firn_model::derivation::Kind;
-use firn_store::Settings;
+use firn_store::{Settings, Store};
 
 use crate::error::Failure;
 use crate::hook::BuildHook;
@@ -49,6 +49,48 @@ pub struct SandboxPath {
     pub optional: bool,
     /// Whether it cannot be written.
     pub read_only: bool,
+}
+
+/// Numbers of users without accounts (`start-id`, `id-count`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UidPool {
+    /// The first.
+    pub start: u32,
+    /// How many there are.
+    pub count: u32,
+}
+
+/// A program that builds in place of this one (`external-builders`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExternalBuilder {
+    /// The systems that it builds for.
+    pub systems: BTreeSet<String>,
+    /// The program.
+    pub program: PathBuf,
+    /// Its first arguments; the last is a file that says what to build.
+    pub args: Vec<String>,
+}
+
+impl ExternalBuilder {
+    /// Reads the setting, a JSON list of objects with `systems`, `program` and `args`. What makes no sense is
+    /// left out, so that nothing is built by it.
+    #[must_use]
+    pub fn parse(text: &str) -> Vec<Self> {
+        let Ok(serde_json::Value::Array(list)) = serde_json::from_str(text) else {
+            return Vec::new();
+        };
+        let words = |value: &serde_json::Value| -> Option<Vec<String>> {
+            value.as_array()?.iter().map(|v| v.as_str().map(str::to_owned)).collect()
+        };
+        let one = |value: &serde_json::Value| {
+            Some(Self {
+                systems: words(value.get("systems")?)?.into_iter().collect(),
+                program: value.get("program")?.as_str()?.into(),
+                args: value.get("args").map_or(Some(Vec::new()), words)?,
+            })
+        };
+        list.iter().filter_map(one).collect()
+    }
 }
 
 /// How to build.
@@ -100,6 +142,8 @@ pub struct BuildOptions {
     pub impersonate_linux_26: bool,
     /// The group whose members builds run as; empty for none.
     pub build_users_group: String,
+    /// Numbers of users that builds run as in place of that group's members (`auto-allocate-uids`).
+    pub uid_pool: Option<UidPool>,
     /// Where build directories are made; by default `builds` in the store's state.
     pub build_dir: Option<PathBuf>,
     /// What this machine is.
@@ -116,12 +160,18 @@ pub struct BuildOptions {
     pub impure_env: Vec<(String, String)>,
     /// A program to run after each build.
     pub post_build_hook: Option<PathBuf>,
+    /// A program that shows how the outputs of a check differ.
+    pub diff_hook: Option<PathBuf>,
+    /// Programs that build in place of this one, for systems that this machine is not.
+    pub external_builders: Vec<ExternalBuilder>,
     /// Files with keys to sign outputs with.
     pub secret_key_files: Vec<PathBuf>,
     /// Serves builders that use the store themselves; `None` where the feature is off.
     pub recursive: Option<Arc<dyn RecursiveNix>>,
     /// Builds on other machines; `None` for none.
     pub hook: Option<Arc<dyn BuildHook>>,
+    /// The store that evaluation wrote derivations to, if it is another.
+    pub eval_store: Option<Arc<dyn Store>>,
     /// Where paths can be had without building; `None` for nowhere.
     pub substituter: Option<Arc<dyn Substituter>>,
     /// Ask it even for derivations that would rather be built (`always-allow-substitutes`).
@@ -205,6 +255,12 @@ impl BuildOptions {
             allow_new_privileges: settings.bool("allow-new-privileges"),
             impersonate_linux_26: settings.bool("impersonate-linux-26"),
             build_users_group: settings.text("build-users-group").to_owned(),
+            uid_pool: (settings.bool("auto-allocate-uids")
+                && settings.has_feature("auto-allocate-uids"))
+            .then(|| {
+                let number = |name| u32::try_from(settings.number(name)).unwrap_or(0);
+                UidPool { start: number("start-id"), count: number("id-count") }
+            }),
             build_dir: path("build-dir"),
             system: settings.system().to_owned(),
             extra_platforms: settings.words("extra-platforms").into_iter().collect(),
@@ -226,6 +282,8 @@ impl BuildOptions {
                 .map(|(n, v)| (n.to_owned(), v.to_owned()))
                 .collect(),
             post_build_hook: path("post-build-hook"),
+            diff_hook: path("diff-hook").filter(|_| settings.bool("run-diff-hook")),
+            external_builders: ExternalBuilder::parse(settings.text("external-builders")),
             secret_key_files: settings
                 .words("secret-key-files")
                 .into_iter()
@@ -233,6 +291,7 @@ impl BuildOptions {
                 .collect(),
             recursive: None,
             hook: None,
+            eval_store: None,
             substituter: None,
             always_allow_substitutes: settings.bool("always-allow-substitutes"),
             fetch,
@@ -246,6 +305,14 @@ impl BuildOptions {
     #[must_use]
     pub fn has_feature(&self, name: &str) -> bool {
         self.features.contains(name)
+    }
+
+    /// The program that builds for `system` in place of this one.
+    pub(crate) fn external_builder(&self, system: &str) -> Option<&ExternalBuilder> {
+        if !self.has_feature("external-builders") {
+            return None;
+        }
+        self.external_builders.iter().find(|builder| builder.systems.contains(system))
     }
 
     /// Whether derivations with outputs of this kind, whose paths are not known, can be built.
@@ -322,6 +389,16 @@ fn is_static(path: &std::path::Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn external_builders_are_a_list_of_objects() {
+        let text =
+            r#"[{"systems": ["a", "b"], "program": "/p", "args": ["x"]}, {"program": "/q"}]"#;
+        let found = ExternalBuilder::parse(text);
+        assert_eq!(found.len(), 1);
+        assert_eq!((found[0].program.as_path(), found[0].args.len()), ("/p".as_ref(), 1));
+        assert!(ExternalBuilder::parse("{").is_empty());
+    }
 
     #[test]
     fn sandbox_paths_have_targets_and_sources() {

@@ -712,3 +712,89 @@ fn works_for_ordinary_users_too() {
         + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && !text.contains("SKIPPED"), "{text}");
 }
+
+/// CVE-2024-27297: who holds a file of a fixed output open for writing must not change what is registered.
+#[test]
+fn a_descriptor_that_is_kept_does_not_reach_a_fixed_output() {
+    use std::io::{Seek, Write};
+    let Some(world) = World::in_place() else { return };
+    let opened = world.dir.path().join("opened");
+    let script = format!("printf good > $out; while ! test -e {}; do :; done", opened.display());
+    let drv = world.drv("fixed", &script).fixed_text("good").add();
+    let parsed = world.store.read_derivation(&drv).unwrap();
+    let path = parsed.output_path(world.store.store_dir(), "out").unwrap().unwrap();
+    let real = world.store.real_path(&path);
+    let mut file = std::thread::scope(|scope| {
+        let build = scope.spawn(|| world.build(&[&drv]));
+        let file = loop {
+            let open = std::fs::File::options().write(true).open(&real);
+            if let Ok((file, whole)) = open.and_then(|f| f.metadata().map(|m| (f, m.len() == 4)))
+                && whole
+            {
+                break file;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        std::fs::write(&opened, "").unwrap();
+        build.join().unwrap().unwrap();
+        file
+    });
+    file.rewind().unwrap();
+    file.write_all(b"evil").unwrap();
+    assert_eq!(std::fs::read(&real).unwrap(), b"good");
+    assert_eq!(world.store.check_path(&path).unwrap(), None);
+}
+
+#[test]
+fn a_builder_writes_to_a_terminal() {
+    let world = world!();
+    if !std::path::Path::new("/dev/ptmx").exists() {
+        eprintln!("SKIPPED: this machine has no pseudo terminals");
+        return;
+    }
+    let drv = world.drv("tty", "test -t 1 && test -t 2 && echo yes > $out").add();
+    assert_eq!(world.text(&drv), "yes\n");
+}
+
+#[test]
+fn a_failed_check_can_be_looked_at() {
+    let mut world = world!();
+    let hook = world.dir.path().join("hook");
+    let seen = world.dir.path().join("seen");
+    let script = format!("#!/bin/sh\ncat \"$2\" > {}; echo \"$3\"\n", seen.display());
+    std::fs::write(&hook, script).unwrap();
+    std::fs::set_permissions(&hook, std::fs::Permissions::from_mode(0o755)).unwrap();
+    world.options.diff_hook = Some(hook);
+    let drv = world.drv("random", "cat /proc/sys/kernel/random/uuid > $out").add();
+    let first = world.text(&drv);
+    world.options.mode = Mode::Check;
+    let error = world.build(&[&drv]).unwrap_err();
+    assert!(error.message.contains(".check\""), "{error}");
+    let shown = std::fs::read_to_string(seen).unwrap();
+    assert!(shown.len() == first.len() && shown != first);
+    let drv = world.store.store_dir().print(&drv);
+    assert!(world.errors().contains(&drv), "{:?}", world.errors());
+}
+
+#[test]
+fn another_program_can_build_for_a_system_that_is_not_here() {
+    let Some(mut world) = World::in_place() else { return };
+    let program = world.dir.path().join("program");
+    let script = "#!/bin/sh\nset -e\ntest \"$1\" = first\ngrep -q '\"system\":\"other-os\"' \"$2\"\n\
+                  out=$(sed 's/.*\"outputs\":{\"out\":\"\\([^\"]*\\)\".*/\\1/' \"$2\")\necho built > $out\n";
+    std::fs::write(&program, script).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let mut drv = world.drv("foreign", "exit 1");
+    drv.drv.system = "other-os".into();
+    let drv = drv.add();
+    let error = world.build(&[&drv]).unwrap_err();
+    assert!(error.message.contains("platform mismatch"), "{error}");
+    let text = format!(
+        r#"[{{"systems": ["other-os"], "program": "{}", "args": ["first"]}}]"#,
+        program.display()
+    );
+    world.options.external_builders = firn_build::ExternalBuilder::parse(&text);
+    assert!(world.build(&[&drv]).is_err(), "it takes the experimental feature");
+    world.options.features.insert("external-builders".into());
+    assert_eq!(world.text(&drv), "built\n");
+}

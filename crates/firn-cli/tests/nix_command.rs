@@ -380,3 +380,131 @@ fn filters_of_flakes_see_their_own_paths() {
     case.write("f/dropped", "");
     assert_eq!(case.ok("eval ./f#names"), "[ \"kept\" ]");
 }
+
+#[test]
+fn derivations_from_json_must_be_right() {
+    let case = case();
+    let text = "derivation { name = \"x\"; builder = \"/b\"; system = \"s\"; }";
+    case.write("x.nix", text);
+    let drv = case.ok("eval --raw -f x.nix drvPath");
+    let shown: serde_json::Value =
+        serde_json::from_str(&case.ok("derivation show -f x.nix")).unwrap();
+    let drvs = shown["derivations"].as_object().unwrap();
+    let given = drvs.values().next().unwrap().clone();
+    let add = |value: &serde_json::Value| case.run("derivation add", &value.to_string());
+    assert_eq!(add(&given).out.trim_end(), drv);
+
+    let mut renamed = given.clone();
+    renamed["name"] = "y".into();
+    let ran = add(&renamed);
+    assert!(ran.status == 1 && ran.err.contains("derivation has incorrect output"), "{}", ran.err);
+
+    let mut deferred = given.clone();
+    deferred["outputs"]["out"].as_object_mut().unwrap().remove("path");
+    assert_eq!(add(&deferred).out.trim_end(), drv);
+
+    deferred["env"]["out"] = "/elsewhere".into();
+    let ran = add(&deferred);
+    assert!(ran.err.contains("incorrect environment variable 'out'"), "{}", ran.err);
+}
+
+#[test]
+fn features_that_were_not_chosen_have_no_settings() {
+    let case = case();
+    let chosen = "--experimental-features nix-command";
+    let fails = case.fails(&format!("config show {chosen} --flake-registry https://no"));
+    assert_eq!(
+        fails,
+        "error: experimental Nix feature 'flakes' is disabled; add '--extra-experimental-features flakes' to enable it\n"
+    );
+    let fails = case.fails(&format!("config show {chosen} flake-registry"));
+    assert_eq!(fails, "error: could not find setting 'flake-registry'\n");
+    let both = ["--experimental-features", "nix-command flakes"];
+    let mut command = Command::new(env!("CARGO_BIN_EXE_firn"));
+    command.arg("nix").args(both).args(["config", "show", "flake-registry"]);
+    let command = command.env_clear().env("HOME", case.path("home"));
+    assert!(command.env("NIX_CONF_DIR", case.path("conf")).output().unwrap().status.success());
+    assert_eq!(
+        case.ok("config show --extra-experimental-features pipe-operators flake-registry"),
+        ""
+    );
+}
+
+#[test]
+fn inputs_of_a_flake_are_names() {
+    let case = case();
+    let folder = case.path("named").display().to_string();
+    case.write("named/flake.nix", "{ outputs = _: { one = 1; }; }");
+    let text = format!("{{ inputs.named.url = \"path:{folder}\"; outputs = _: {{ }}; }}");
+    case.write("from/flake.nix", &text);
+    let from = case.path("from").display().to_string();
+    assert_eq!(case.ok(&format!("eval --inputs-from path:{from} named#one")), "1");
+    assert!(case.fails("eval named#one").contains("cannot find flake 'flake:named'"));
+}
+
+#[test]
+fn locks_may_come_from_anywhere() {
+    let case = case();
+    let folder = case.path("in").display().to_string();
+    case.write("in/flake.nix", "{ outputs = _: { }; }");
+    let text = format!("{{ inputs.x.url = \"path:{folder}\"; outputs = _: {{ }}; }}");
+    case.write("top/flake.nix", &text);
+    let top = format!("path:{}", case.path("top").display());
+    let lock = case.path("elsewhere.lock").display().to_string();
+    case.ok(&format!("flake lock {top} --output-lock-file {lock}"));
+    case.ok(&format!("flake metadata {top} --reference-lock-file {lock} --no-update-lock-file"));
+}
+
+#[test]
+fn calls_are_told_of_as_they_are_written() {
+    let case = case();
+    case.write("x.nix", "let f = x: y: x; in builtins.tryEval (f 1 2)");
+    let err = case.run("eval --trace-function-calls -f x.nix", "").err;
+    let place = case.path("x.nix").display().to_string();
+    let told: Vec<&str> = err
+        .lines()
+        .filter_map(|line| line.strip_prefix("function-trace ")?.rsplit_once(" at ").map(|l| l.0))
+        .collect();
+    let (outer, inner) = (format!("{place}:1:21"), format!("{place}:1:39"));
+    let expected =
+        [("entered", &outer), ("entered", &inner), ("exited", &inner), ("exited", &outer)]
+            .map(|(what, place)| format!("{what} {place}"));
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn events_are_logged_as_json() {
+    let case = case();
+    let text = "derivation { name = \"x\"; builder = \"/bin/sh\"; system = builtins.currentSystem; \
+        args = [ \"-c\" \"echo '@nix {}'; echo > $out\" ]; }";
+    case.write("x.nix", text);
+    let log = case.path("log.json");
+    let line = format!("build -vv --impure --no-link -f x.nix --json-log-path {}", log.display());
+    let err = case.run(&line, "").err;
+    let complaint = "warning: Unable to handle a JSON message from the derivation builder: ";
+    assert!(err.contains(complaint), "{err}");
+    let log = std::fs::read_to_string(log).unwrap();
+    assert!(
+        log.contains("{\"action\":\"msg\",\"level\":5,\"msg\":\"executing builder '/bin/sh'\"}")
+    );
+    let start = log.lines().find(|l| l.contains("-x.drv\",\"\",1,1],")).unwrap();
+    assert!(start.contains("\"level\":3,\"parent\":0,"), "{start}");
+}
+
+#[test]
+fn failed_builds_have_one_status_and_are_told_once() {
+    let case = case();
+    let text = "let drv = name: args: derivation { inherit name; builder = \"/bin/sh\"; \
+        system = builtins.currentSystem; args = [ \"-c\" args ]; }; in rec { a = drv \"a\" \"exit 3\"; \
+        b = drv \"b\" \"cat ${a}\"; h = derivation { name = \"h\"; builder = \"/bin/sh\"; \
+        system = builtins.currentSystem; args = [ \"-c\" \"echo > $out\" ]; \
+        outputHash = builtins.hashString \"sha256\" \"\"; }; }";
+    case.write("x.nix", text);
+    let ran = case.run("build --impure --no-link -f x.nix h", "");
+    assert_eq!(ran.status, 1, "{}", ran.err);
+    let ran = case.run("build --impure --no-link -f x.nix a b", "");
+    assert_eq!(ran.err.lines().filter(|l| l.starts_with("error:")).count(), 1, "{}", ran.err);
+    let planned = case.ok("build --impure --dry-run --json -f x.nix a");
+    let planned: serde_json::Value = serde_json::from_str(&planned).unwrap();
+    assert!(planned[0]["outputs"]["out"].as_str().unwrap().ends_with("-a"), "{planned}");
+}

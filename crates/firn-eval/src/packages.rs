@@ -1,7 +1,7 @@
 //! What commands ask of values: attributes by path, and derivations in sets and lists.
 
 use crate::error::{Error, Kind, Result, best_matches};
-use crate::machine::Vm;
+use crate::machine::{Vm, looked_at, position_of};
 use crate::position::PosId;
 use crate::value::{Set, Value, View};
 use firn_model::StorePath;
@@ -95,9 +95,15 @@ pub struct Found {
 }
 
 impl Package {
-    fn string(self, vm: &mut Vm, name: Symbol, context: &str) -> Result<Option<String>> {
+    fn string(
+        self,
+        vm: &mut Vm,
+        name: Symbol,
+        pos: PosId,
+        context: &str,
+    ) -> Result<Option<String>> {
         let Some(v) = self.attrs.get(name) else { return Ok(None) };
-        let s = vm.force_string_no_context(v, self.attrs.position(name), context)?;
+        let s = vm.force_string_no_context(v, pos, context)?;
         Ok(Some(String::from_utf8_lossy(s.bytes()).into_owned()))
     }
 
@@ -106,7 +112,8 @@ impl Package {
     /// # Errors
     /// If it has none, and what evaluation raises.
     pub fn name(self, vm: &mut Vm) -> Result<String> {
-        self.string(vm, sym::NAME, "while evaluating the 'name' attribute of a derivation")?
+        let context = "while evaluating the 'name' attribute of a derivation";
+        self.string(vm, sym::NAME, PosId::NONE, context)?
             .ok_or_else(|| Error::type_error("derivation name missing"))
     }
 
@@ -115,9 +122,9 @@ impl Package {
     /// # Errors
     /// What evaluation raises.
     pub fn system(self, vm: &mut Vm) -> Result<String> {
-        Ok(self
-            .string(vm, sym::SYSTEM, "while evaluating the 'system' attribute of a derivation")?
-            .unwrap_or_else(|| "unknown".into()))
+        let context = "while evaluating the 'system' attribute of a derivation";
+        let pos = self.attrs.position(sym::SYSTEM);
+        Ok(self.string(vm, sym::SYSTEM, pos, context)?.unwrap_or_else(|| "unknown".into()))
     }
 
     /// Which of its outputs this is; empty if it does not say.
@@ -125,9 +132,8 @@ impl Package {
     /// # Errors
     /// What evaluation raises.
     pub fn output_name(self, vm: &mut Vm) -> Result<String> {
-        Ok(self
-            .string(vm, sym::OUTPUT_NAME, "while evaluating the output name of a derivation")?
-            .unwrap_or_default())
+        let context = "while evaluating the output name of a derivation";
+        Ok(self.string(vm, sym::OUTPUT_NAME, PosId::NONE, context)?.unwrap_or_default())
     }
 
     /// The path of its derivation.
@@ -139,18 +145,15 @@ impl Package {
             return Err(Error::other("derivation does not contain a 'drvPath' attribute"));
         };
         let mut context = crate::context::ContextBuilder::new();
-        let path = vm.coerce_store_path(
-            self.attrs.position(sym::DRV_PATH),
-            v,
-            &mut context,
-            "while evaluating the 'drvPath' attribute of a derivation",
-        )?;
+        let pos = self.attrs.position(sym::DRV_PATH);
+        let what = "while evaluating the 'drvPath' attribute of a derivation";
+        let path = vm.coerce_store_path(pos, v, &mut context, what)?;
         if !path.is_derivation() {
             return Err(Error::other(format!(
                 "store path '{}' is not a valid derivation path",
                 path.base_name()
             ))
-            .at(self.attrs.position(sym::DRV_PATH)));
+            .trace(pos, what));
         }
         Ok(path)
     }
@@ -217,7 +220,7 @@ impl Package {
 /// # Errors
 /// What evaluation raises.
 pub fn is_plain(vm: &mut Vm, value: Value) -> Result<bool> {
-    vm.nested(PosId::NONE, |vm| {
+    vm.nested(position_of(looked_at(value)), |vm| {
         let value = vm.force(value, PosId::NONE)?;
         let inner: Vec<Value> = match value.view() {
             View::List(list) => list.iter().collect(),

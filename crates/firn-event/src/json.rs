@@ -69,6 +69,8 @@ pub enum Line {
     Event(Event),
     /// The whole build enters a phase (`{"action":"setPhase","phase":…}`).
     Phase(String),
+    /// It is meant for a program, but says nothing that can be understood, and this is why.
+    Unclear(String),
 }
 
 /// Reads a line of a builder's log: `None` if it is for people. Lines of actions that are not known
@@ -76,6 +78,9 @@ pub enum Line {
 #[must_use]
 pub fn decode_line(line: &str) -> Option<Line> {
     let value: Value = serde_json::from_str(line.strip_prefix("@nix ")?).ok()?;
+    if value.get("action").and_then(Value::as_str).is_none() {
+        return Some(Line::Unclear("it is no object with a text 'action'".to_owned()));
+    }
     let number = |name: &str| value.get(name).and_then(Value::as_u64);
     let text = |name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
     match value.get("action")?.as_str()? {
@@ -121,6 +126,26 @@ pub fn decode_line(line: &str) -> Option<Line> {
         }
         _ => None,
     }
+}
+
+/// What is wrong with a line that begins as one for programs, but that [`decode_line`] does not know: an error if
+/// it is no JSON, a warning if it says nothing that there is.
+#[must_use]
+pub fn complaint(line: &str, source: &str) -> Option<(Level, String)> {
+    let value: Value = match serde_json::from_str(line.strip_prefix("@nix ")?) {
+        Ok(value) => value,
+        Err(e) => {
+            return Some((Level::Error, format!("bad JSON log message from {source}: {e}")));
+        }
+    };
+    let why = match (value.as_object(), value.get("action")) {
+        (None, _) => "it is no object",
+        (_, None) => "it has no action",
+        // what this program does not know, others may
+        (_, Some(Value::String(_))) => return None,
+        _ => "its action is no string",
+    };
+    Some((Level::Warn, format!("Unable to handle a JSON message from {source}: {why}")))
 }
 
 fn level(number: u64) -> Level {

@@ -88,8 +88,15 @@ pub fn lock_flake(
     let flake = fetcher.flake(vm, reference, top, &[])?;
     let shown = url_of(&flake.locked);
     let lock = |vm: &mut Vm| -> Result<LockedFlake> {
-        let file = flags.reference_lock_file.clone();
-        let before = read_locks(vm, &file.unwrap_or_else(|| flake.dir.join("flake.lock")))?;
+        let file = match &flags.reference_lock_file {
+            Some(file) => {
+                // The user names it, so it may be read wherever it is.
+                vm.shared.io.allow(file);
+                file.clone()
+            }
+            None => flake.dir.join("flake.lock"),
+        };
+        let before = read_locks(vm, &file)?;
         let unlocked = before.unlocked_entries();
         let mut locker = Locker {
             fetcher,

@@ -6,6 +6,7 @@
 //!
 //! Nothing here knows files.
 
+mod directive;
 mod doc;
 mod same;
 mod tree;
@@ -151,7 +152,8 @@ fn with_room(text: &str) -> Result<String, Failure> {
 fn formatted(text: &str, max_depth: u32) -> Result<String, Failure> {
     let whole = tree::parse::parse(text, max_depth).map_err(Failure::Parse)?;
     let document = doc::tidy(write::document(whole));
-    doc::layout(document, WIDTH).map_err(|doc::TooHard| Failure::TooHard)
+    let laid_out = doc::layout(document, WIDTH).map_err(|doc::TooHard| Failure::TooHard)?;
+    Ok(directive::resolve(laid_out, text))
 }
 
 #[cfg(test)]

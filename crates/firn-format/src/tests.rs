@@ -224,3 +224,37 @@ proptest! {
         let _ = format(&text, &Origin::String);
     }
 }
+
+#[test]
+fn text_between_directives_stays() {
+    stays(
+        "{\n  a = 1;\n/*nixfmt:disable*/\n  b   =  [ 1  2 ];\n\n\n  /*nixfmt:enable*/  \n  c = 2;\n}\n",
+    );
+    gives(
+        "{a=1;b=[1\n/*nixfmt:disable*/\n2   3\n/*nixfmt:enable*/\n4];}",
+        "{\n  a = 1;\n  b = [\n    1\n/*nixfmt:disable*/\n2   3\n/*nixfmt:enable*/\n    4\n  ];\n}\n",
+    );
+    gives(
+        "a  +\n/*nixfmt:disable*/\n  b   (c)\n/*nixfmt:enable*/\n+  d",
+        "a\n+\n/*nixfmt:disable*/\n  b   (c)\n/*nixfmt:enable*/\n+ d\n",
+    );
+    // to the end of the file if nothing ends it
+    gives(
+        "{a=1;}\n/*nixfmt:disable*/   \n\n #  x",
+        "{\n  a = 1;\n}\n/*nixfmt:disable*/   \n\n #  x",
+    );
+    stays("/*nixfmt:disable*/\n{a=1;}\n");
+    // one that ends nothing is a comment, and so is one with others in its line
+    stays("{\n  /*nixfmt:enable*/\n  a = 1;\n}\n");
+    gives("{ /*nixfmt:disable*/\na=1;}", "{\n  # nixfmt:disable\n  a = 1;\n}\n");
+    stays("''\n  /*nixfmt:disable*/\n  text\n''\n");
+}
+
+#[test]
+fn strings_that_directives_cut_are_left_or_refused() {
+    let text = "{\n  a = ''\n      x ${\n/*nixfmt:disable*/\n  1\n  }\n    y\n  '';\n}\n";
+    match format(text.as_bytes(), &Origin::String) {
+        Ok(new) => assert!(new.contains("  1\n  }\n    y\n")),
+        Err(e) => assert!(e.to_string().contains("cannot be formatted"), "{e}"),
+    }
+}

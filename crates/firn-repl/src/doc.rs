@@ -73,10 +73,8 @@ pub fn of_value(vm: &mut Vm, value: Value) -> Result<Option<String>> {
         View::Set(set) => {
             let Some(functor) = set.get(firn_syntax::sym::FUNCTOR) else { return Ok(None) };
             // The functor's first argument is not the user's: what it returns is what is called.
-            let documented = vm.deeper(|vm| {
-                let function = vm.apply1(functor, value, PosId::NONE)?;
-                of_value(vm, function)
-            });
+            let function = vm.apply1(functor, value, PosId::NONE);
+            let documented = function.and_then(|f| vm.deeper(|vm| of_value(vm, f)));
             documented.map_err(|e| {
                 let why = "while partially calling '__functor' to retrieve documentation";
                 e.trace(PosId::NONE, why)

@@ -175,6 +175,12 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// A directory where another one is to be made.
+    #[error("path '{}' already exists", path.display())]
+    PathExists {
+        /// The directory.
+        path: PathBuf,
+    },
     /// A link that would replace something that is not ours.
     #[error("cannot create symlink {path:?}; already exists")]
     LinkExists {

@@ -117,6 +117,21 @@ impl Display {
         }
     }
 
+    /// As [`Display::start`], with all events also as lines of JSON at the end of a file (the setting
+    /// `json-log-path`), if there is one and it can be written to.
+    #[must_use]
+    pub fn start_with_log(options: DisplayOptions, json_log: &str) -> Self {
+        let mut display = Self::start(options);
+        if json_log.is_empty() {
+            return display;
+        }
+        match lines::JsonFile::open(json_log, options.verbosity, display.logger.clone()) {
+            Ok(sink) => display.logger = Logger::new(Arc::new(sink)),
+            Err(e) => display.logger.warn(format!("cannot write the log '{json_log}': {e}")),
+        }
+        display
+    }
+
     /// Where jobs report to.
     #[must_use]
     pub fn logger(&self) -> &Logger {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io::Write;
 
-use firn_event::{ActivityKind, Event, EventSink, Field, Level, Report};
+use firn_event::{ActivityKind, Event, EventSink, Field, Level, Logger, Report};
 use parking_lot::Mutex;
 
 use crate::error::format_error;
@@ -97,9 +97,50 @@ impl EventSink for Json {
     }
 }
 
+/// JSON lines in a file, beside what is shown.
+pub(crate) struct JsonFile {
+    file: Mutex<std::fs::File>,
+    verbosity: Level,
+    shown: Logger,
+}
+
+impl JsonFile {
+    /// Goes on with the file at `path`, or makes it.
+    pub fn open(path: &str, verbosity: Level, shown: Logger) -> std::io::Result<Self> {
+        let file = std::fs::OpenOptions::new().append(true).create(true).open(path)?;
+        Ok(Self { file: Mutex::new(file), verbosity, shown })
+    }
+}
+
+impl EventSink for JsonFile {
+    fn event(&self, event: Event) {
+        if !matches!(&event, Event::Message { level, .. } if *level > self.verbosity) {
+            let line = firn_event::json::encode(&event) + "\n";
+            // a log that cannot be written is no reason to stop
+            let _ = self.file.lock().write_all(line.as_bytes());
+        }
+        self.shown.event(event);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn events_are_kept_in_a_file_as_lines_of_json() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log.json");
+        let path = path.to_str().unwrap();
+        for text in ["one", "two"] {
+            let log = JsonFile::open(path, Level::Info, Logger::silent()).unwrap();
+            log.event(Event::Message { level: Level::Info, text: text.into() });
+            log.event(Event::Message { level: Level::Debug, text: "left out".into() });
+        }
+        let expected = "{\"action\":\"msg\",\"level\":3,\"msg\":\"one\"}\n\
+            {\"action\":\"msg\",\"level\":3,\"msg\":\"two\"}\n";
+        assert_eq!(std::fs::read_to_string(path).unwrap(), expected);
+    }
 
     #[test]
     fn builds_are_named_after_what_they_make() {

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use bzip2::Compression;
 use bzip2::write::BzEncoder;
-use firn_event::json::{Line, decode_line};
+use firn_event::json::{Line, complaint, decode_line};
 use firn_event::{Activity, Event, Level, Logger, Report};
 
 /// Where the bytes of the log are kept.
@@ -139,6 +139,12 @@ impl BuildLog {
             self.message(message);
             return;
         }
+        if let Some((level, complaint)) = complaint(&line, "the derivation builder") {
+            self.logger.message(level, complaint);
+            if level == Level::Warn {
+                return;
+            }
+        }
         self.activity.report(Report::BuildLogLine(line.clone()));
         if self.tail.len() >= self.tail_lines {
             self.tail.pop_front();
@@ -153,6 +159,9 @@ impl BuildLog {
     pub fn message(&mut self, line: Line) {
         match line {
             Line::Phase(phase) => self.activity.report(Report::SetPhase(phase)),
+            Line::Unclear(why) => self.logger.warn(format!(
+                "Unable to handle a JSON message from the derivation builder: {why}"
+            )),
             Line::Event(Event::Start { id, level, kind, text, fields, .. }) => {
                 if self.inner.len() < MOST_ACTIVITIES {
                     let activity = self.logger.start(kind, level, text, fields, self.activity.id());
@@ -215,7 +224,7 @@ mod tests {
         log.take(text.as_bytes());
         log.take(b"o\n10%\r20\n@nix {\"action\":\"setPhase\",\"phase\":\"p\"}\n");
         log.take(b"@nix {\"action\":\"start\",\"id\":1,\"type\":101,\"level\":4,\"text\":\"d\"}\n");
-        log.take(b"@nix {\"action\":\"stop\",\"id\":1}\n@nix broken\nend");
+        log.take(b"@nix {\"action\":\"stop\",\"id\":1}\n@nix {\"action\":1}\n@nix broken\nend");
         log.take(b"\n@nix {\"action\":\"msg\",\"level\":3,\"msg\":\"for all\"}\n");
         log.take(b"@nix {\"action\":\"msg\",\"level\":4,\"msg\":\"for the curious\"}\n");
         assert_eq!(log.finish(), ["@nix broken", "end"]);
@@ -229,6 +238,8 @@ mod tests {
             "FileTransfer",
             "BuildLogLine(\"for all\")",
             "Message { level: Talkative, text: \"for the curious\" }",
+            "level: Warn, text: \"Unable to handle a JSON message from the derivation builder: its action",
+            "level: Error, text: \"bad JSON log message from the derivation builder: ",
         ] {
             assert!(events.contains(part), "{part}: {events}");
         }

@@ -6,16 +6,18 @@
 mod checks;
 mod elsewhere;
 pub(crate) mod environment;
+mod external;
 mod hooks;
 mod log;
 mod outputs;
 mod prepare;
 mod sandboxed;
 mod structured;
+mod terminal;
 mod users;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::PermissionsExt;
@@ -35,6 +37,7 @@ use self::log::{BuildLog, LogFile};
 pub(crate) use self::outputs::sign_realisation;
 use self::outputs::{Registration, Wanted};
 use self::users::UserLock;
+use crate::derivations::Derivations;
 use crate::drv_options::DrvOptions;
 use crate::error::{Failure, FailureKind, io};
 use crate::hook::Slots;
@@ -178,7 +181,7 @@ impl Job<'_> {
     fn write_derivation(&self) -> Result<(), Failure> {
         let dir = self.store.store_dir();
         let new = self.drv.input_drvs.is_empty()
-            && !self.store.is_valid(self.drv_path)?
+            && !Derivations::new(self.store, self.options).is_valid(self.drv_path)?
             && self.drv.store_path(dir)? == *self.drv_path;
         if new {
             self.store.add_derivation(self.drv, Repair::No)?;
@@ -190,6 +193,9 @@ impl Job<'_> {
     fn check_fits(&self, drv_options: &DrvOptions) -> Result<(), Failure> {
         let options = self.options;
         let system = self.drv.system.to_string();
+        if options.external_builder(&system).is_some() {
+            return Ok(());
+        }
         let builtin = self.drv.builder.starts_with(b"builtin:");
         let mut reasons = String::new();
         if !builtin && system != options.system && !options.extra_platforms.contains(&system) {
@@ -239,7 +245,7 @@ impl Job<'_> {
         }
         match kind {
             Kind::Impure => Ok(static_paths),
-            _ => Ok(self.store.known_outputs(self.drv)?),
+            _ => Ok(Derivations::new(self.store, self.options).known_outputs(self.drv)?),
         }
     }
 
@@ -311,8 +317,9 @@ impl Job<'_> {
                 Field::Int(1),
                 Field::Int(1),
             ],
-            self.parent,
+            0,
         );
+        self.logger.message(Level::Chatty, format!("executing builder '{}'", self.drv.builder));
         let log_file = if options.keep_log {
             let path = self.store.layout().log_file(self.drv_path);
             LogFile::create(path.clone(), options.compress_log)
@@ -322,10 +329,13 @@ impl Job<'_> {
         };
         let mut log = BuildLog::new(activity, self.logger.clone(), log_file, options.log_lines);
 
-        let (reader, writer) = io::pipe().map_err(io("making a pipe for the log"))?;
+        let builder = String::from_utf8_lossy(&self.drv.builder);
+        self.logger.message(Level::Chatty, format!("executing builder '{builder}'"));
+        let owner = prepared.user.as_ref().map(|u| u.user.uid);
+        let (reader, writer) = terminal::open(owner).map_err(io("making a pipe for the log"))?;
         let mut running = options
             .launcher
-            .start(&prepared.spec, writer.into())
+            .start(&prepared.spec, writer)
             .map_err(io("starting the sandbox's guard process"))?;
         match running.started().map_err(io("waiting for the sandbox"))? {
             Started::Yes => {}
@@ -359,7 +369,9 @@ impl Job<'_> {
                 drv_options,
                 inputs: &prepared.inputs,
                 outputs: &prepared.outputs,
-                build_uid: prepared.user.as_ref().map(|u| u.user.uid),
+                user: prepared.user.as_ref().map(|u| (u.user.uid, u.user.gid)),
+                logger: self.logger,
+                build_dir: &prepared.build_dir,
             }
             .run(),
             exit => Err(self.builder_failed(exit, &tail, &prepared)),
@@ -379,7 +391,7 @@ impl Job<'_> {
     fn watch(
         &self,
         running: &Running,
-        mut reader: io::PipeReader,
+        mut reader: File,
         log: &mut BuildLog,
     ) -> Result<LogEnd, Failure> {
         let options = self.options;
@@ -403,6 +415,8 @@ impl Job<'_> {
                         self.check_log_size(size)?;
                     }
                     Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                    // the end of a terminal
+                    Err(e) if e.raw_os_error() == Some(libc::EIO) => return Ok(LogEnd::Closed),
                     Err(e) => return Err(io("reading the builder's log")(e)),
                 }
             } else if wait[1].revents != 0 {

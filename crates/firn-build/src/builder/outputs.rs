@@ -10,6 +10,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use firn_event::{Level, Logger};
 use firn_model::content_address::{ContentAddress, Method};
 use firn_model::derivation::{Derivation, Kind, Output};
 use firn_model::hash::{Hash, HashAlgo, Hasher};
@@ -17,6 +18,7 @@ use firn_model::path_info::PathInfo;
 use firn_model::realisation::Realisation;
 use firn_model::signature::SecretKey;
 use firn_model::store_path::{References, StorePath, output_path_name};
+use firn_store::fs::lock::PathLocks;
 use firn_store::fs::{
     Canonicalise, Restore, copy_path, delete_path, dump_path, hash_path, restore_path,
 };
@@ -25,6 +27,7 @@ use firn_store::rewrite::{HashModulo, Rewriter};
 use firn_store::{LocalStore, Store};
 
 use super::checks::check_outputs;
+use crate::derivations::Derivations;
 use crate::drv_options::DrvOptions;
 use crate::error::{Failure, FailureKind, io};
 use crate::options::{BuildOptions, Mode};
@@ -52,8 +55,11 @@ pub(super) struct Registration<'a> {
     /// The closure of the inputs.
     pub inputs: &'a BTreeSet<StorePath>,
     pub outputs: &'a BTreeMap<String, Wanted>,
-    /// The account that the builder had, if not this one.
-    pub build_uid: Option<u32>,
+    /// The account and group that the builder had, if not these.
+    pub user: Option<(u32, u32)>,
+    pub logger: &'a Logger,
+    /// Where the builder worked.
+    pub build_dir: &'a Path,
 }
 
 /// What a pass over an output gave.
@@ -71,7 +77,7 @@ impl Registration<'_> {
     /// Checks, registers and moves all outputs; gives their paths.
     pub fn run(&self) -> Result<BTreeMap<String, StorePath>, Failure> {
         let mut canonicalise = Canonicalise {
-            uid_range: self.build_uid.map(|uid| (uid, uid)),
+            uid_range: self.user.map(|(uid, _)| (uid, uid)),
             ..Canonicalise::default()
         };
         let mut finals = Finals::default();
@@ -125,7 +131,7 @@ impl Registration<'_> {
             self.sign(&mut info)?;
             if self.options.mode != Mode::Check && self.is_unforeseen(&name) {
                 // Nobody had a lock on it until now, so it is registered before another may want it.
-                self.keep_unforeseen(&wanted.actual, &info)?;
+                self.keep_unforeseen(wanted, &info)?;
             }
             infos.insert(name, info);
         }
@@ -140,7 +146,7 @@ impl Registration<'_> {
             if failure.kind == FailureKind::HashMismatch {
                 for (name, info) in &infos {
                     if info.ca.is_some() && info.references.is_empty() {
-                        self.keep_unforeseen(&self.outputs[name].actual, info)?;
+                        self.keep_unforeseen(&self.outputs[name], info)?;
                     }
                 }
             }
@@ -194,7 +200,7 @@ impl Registration<'_> {
         if !keeps || self.drv.kind()? == Kind::Impure {
             return Ok(());
         }
-        for (name, id) in self.store.output_ids(self.drv)? {
+        for (name, id) in Derivations::new(self.store, self.options).output_ids(self.drv)? {
             let Some(path) = finals.paths.get(&name) else { continue };
             let mut realisation = Realisation::new(id, path.clone());
             sign_realisation(&mut realisation, self.options)?;
@@ -221,7 +227,7 @@ impl Registration<'_> {
         };
         let mode = meta.mode();
         let writable = !meta.file_type().is_symlink() && mode & 0o022 != 0;
-        if writable || self.build_uid.is_some_and(|uid| uid != meta.uid()) {
+        if writable || self.user.is_some_and(|(uid, _)| uid != meta.uid()) {
             return Err(Self::rejected(format!(
                 "suspicious ownership or permission on \"{shown}\" for output '{name}'; rejecting this build output"
             )));
@@ -413,23 +419,28 @@ impl Registration<'_> {
     }
 
     /// Keeps an output under a path that nobody could know before, unless that is valid.
-    fn keep_unforeseen(&self, from: &Path, info: &PathInfo) -> Result<(), Failure> {
-        let target = self.store.real_path(&info.path);
-        if from == target && self.store.is_valid(&info.path)? {
-            return Ok(());
-        }
-        let mut lock = firn_store::fs::lock::PathLocks::lock([target.as_path()])?;
+    fn keep_unforeseen(&self, wanted: &Wanted, info: &PathInfo) -> Result<(), Failure> {
+        let (from, target) = (&wanted.actual, self.store.real_path(&info.path));
+        // What was known before the build is locked already, for as long as the build lasts.
+        let mut lock = match wanted.path.as_ref() == Some(&info.path) {
+            true => None,
+            false => Some(PathLocks::lock([target.as_path()])?),
+        };
         self.store.add_temp_root(&info.path)?;
         if self.store.is_valid(&info.path)? && self.options.mode != Mode::Repair {
-            delete_path(from)?;
+            if *from != target {
+                delete_path(from)?;
+            }
         } else {
-            if from != target {
+            if *from != target {
                 self.put_in_place(from, &target)?;
             }
             self.store.register_valid(std::slice::from_ref(info))?;
             self.store.optimise_new(&info.path)?;
         }
-        lock.set_removal(true);
+        if let Some(lock) = &mut lock {
+            lock.set_removal(true);
+        }
         Ok(())
     }
 
@@ -467,17 +478,50 @@ impl Registration<'_> {
                 self.print(self.drv_path),
                 real.display()
             );
-            if self.options.keep_failed {
-                let mut kept = real.into_os_string();
+            if self.options.keep_failed || self.options.diff_hook.is_some() {
+                let mut kept = real.clone().into_os_string();
                 kept.push(".check");
                 let kept = PathBuf::from(kept);
                 delete_path(&kept)?;
                 move_path(&wanted.actual, &kept)?;
+                if let Some(hook) = &self.options.diff_hook {
+                    self.show_difference(hook, before, &kept);
+                }
                 message.push_str(&format!(" from \"{}\"", kept.display()));
             }
             return Err(Failure::new(FailureKind::NotDeterministic, message));
         }
         Ok(finals.paths)
+    }
+
+    /// Runs the program that shows how what was built now differs from what is valid, as the builder's user.
+    fn show_difference(&self, hook: &Path, valid: &StorePath, built: &Path) {
+        use std::os::unix::process::CommandExt;
+        let mut command = std::process::Command::new(hook);
+        command
+            .args([Path::new(&self.print(valid)), built, Path::new(&self.print(self.drv_path))])
+            .arg(self.build_dir)
+            .current_dir("/")
+            .stdin(std::process::Stdio::null());
+        if let Some((uid, gid)) = self.user {
+            command.uid(uid).gid(gid);
+        }
+        let failed = match command.output() {
+            Ok(output) => {
+                let text = String::from_utf8_lossy(&output.stdout);
+                if !text.trim_end().is_empty() {
+                    self.logger.message(Level::Error, text.trim_end());
+                }
+                (!output.status.success()).then(|| output.status.to_string())
+            }
+            Err(error) => Some(firn_store::error::errno_text(&error)),
+        };
+        if let Some(why) = failed {
+            self.logger.message(
+                Level::Error,
+                format!("diff hook execution failed: program {hook:?}: {why}"),
+            );
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, DirBuilder};
 use std::io;
-use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, chown};
 use std::path::{Path, PathBuf};
 
@@ -21,6 +21,7 @@ use super::outputs::Wanted;
 use super::users::{self, Acquired, UserLock};
 use super::{Job, KnownOutputs, POLL, Prepared, Temporary};
 use crate::builtin::{BuiltinSpec, Context};
+use crate::derivations::Derivations;
 use crate::drv_options::DrvOptions;
 use crate::error::{Failure, FailureKind, io};
 use crate::options::SandboxMode;
@@ -33,7 +34,11 @@ impl Job<'_> {
         let mut activity = None;
         loop {
             let state = &self.store.layout().state_dir;
-            match users::acquire(state, &self.options.build_users_group)? {
+            let acquired = match &self.options.uid_pool {
+                Some(pool) => users::acquire_number(state, pool),
+                None => users::acquire(state, &self.options.build_users_group),
+            };
+            match acquired? {
                 Acquired::User(user) => return Ok(Some(user)),
                 Acquired::NotConfigured => return Ok(None),
                 Acquired::Busy => {}
@@ -56,7 +61,8 @@ impl Job<'_> {
     pub(super) fn input_closure(&self) -> Result<BTreeSet<StorePath>, Failure> {
         let mut start = self.drv.input_srcs.clone();
         for (input, wanted) in &self.drv.input_drvs {
-            let outputs = self.store.known_outputs(&self.store.read_derivation(input)?)?;
+            let derivations = Derivations::new(self.store, self.options);
+            let outputs = derivations.known_outputs(&derivations.read(input)?)?;
             for name in &wanted.outputs {
                 match outputs.get(name) {
                     Some(Some(path)) => {
@@ -123,7 +129,9 @@ impl Job<'_> {
         valid: &BTreeSet<String>,
     ) -> Result<Prepared, Failure> {
         let (store, options) = (self.store, self.options);
-        let sandboxed = self.wants_sandbox(drv_options)?;
+        let system = self.drv.system.to_string();
+        let external = options.external_builder(&system);
+        let sandboxed = external.is_none() && self.wants_sandbox(drv_options)?;
         let inputs = self.input_closure()?;
         let user = self.acquire_user()?;
         let owner = user.as_ref().map(|u| (u.user.uid, u.user.gid));
@@ -142,7 +150,7 @@ impl Job<'_> {
         }
         let top_dir = Temporary(private_directory(&parent)?);
         // In a sandbox, the builder's own directory is below one that nobody outside can enter.
-        let build_dir = if sandboxed {
+        let build_dir = if sandboxed || external.is_some() {
             let dir = top_dir.0.join("build");
             DirBuilder::new()
                 .mode(0o700)
@@ -156,7 +164,8 @@ impl Job<'_> {
             chown(&build_dir, Some(uid), Some(gid))
                 .map_err(io(format!("changing owner of '{}'", build_dir.display())))?;
         }
-        let seen_dir = if sandboxed { &options.sandbox_build_dir } else { &build_dir };
+        let seen_dir =
+            if sandboxed || external.is_some() { &options.sandbox_build_dir } else { &build_dir };
 
         let mut outputs = BTreeMap::new();
         let mut rewrites = Rewrites::default();
@@ -200,7 +209,17 @@ impl Job<'_> {
             let remote = [b"unix://", socket.as_os_str().as_bytes()].concat();
             variables.push(("NIX_REMOTE".into(), Bytes(remote)));
         }
-        let builder = self.builder(&outputs, &rewrites, drv_options)?;
+        let builder = match external {
+            None => self.builder(&outputs, &rewrites, drv_options)?,
+            Some(external) => {
+                let (top, vars) = (&top_dir.0, &env.variables);
+                if let Some((uid, gid)) = owner {
+                    chown(top, Some(uid), Some(gid))
+                        .map_err(io(format!("changing owner of '{}'", top.display())))?;
+                }
+                self.external(external, vars, &rewrites, &inputs, &outputs, top, &build_dir, owner)?
+            }
+        };
         let (root, namespaces) = if sandboxed {
             let (root, namespaces) =
                 self.sandbox(drv_options, &inputs, &mut outputs, &build_dir, user.as_ref())?;
@@ -215,13 +234,18 @@ impl Job<'_> {
         };
         let spec = Spec {
             builder,
-            env: variables,
-            cwd: seen_dir.clone(),
+            env: match external {
+                None => variables,
+                Some(_) => std::env::vars_os()
+                    .map(|(n, v)| (n.as_bytes().into(), v.as_bytes().into()))
+                    .collect(),
+            },
+            cwd: if external.is_some() { build_dir.clone() } else { seen_dir.clone() },
             namespaces,
             user: user.as_ref().map(|u| u.user.clone()),
             filter_syscalls: options.filter_syscalls,
             allow_new_privileges: options.allow_new_privileges,
-            system: self.drv.system.to_string(),
+            system,
             impersonate_linux_26: options.impersonate_linux_26,
         };
         let top_dir = Some(top_dir);

@@ -9,6 +9,7 @@ use firn_model::store_path::StorePath;
 use firn_store::{LocalStore, Store};
 
 use super::{Known, Obtain, Plan, Step};
+use crate::derivations::Derivations;
 use crate::derived_path::{DerivedPath, OutputsSpec};
 use crate::drv_options::DrvOptions;
 use crate::error::{Failure, FailureKind};
@@ -160,11 +161,12 @@ impl<'a> Planner<'a> {
         if self.plan.drvs.contains_key(path) || self.plan.bad.contains_key(path) {
             return Ok(true);
         }
-        if !self.is_valid(path)? {
+        let derivations = Derivations::new(self.store, self.options);
+        if !derivations.is_valid(path)? {
             self.missing_drvs.insert(path.clone());
             return Ok(false);
         }
-        match self.store.read_derivation(path) {
+        match derivations.read(path) {
             Ok(drv) => {
                 if let Some(substituter) = &self.options.substituter {
                     let dir = self.store.store_dir();
@@ -209,7 +211,7 @@ impl<'a> Planner<'a> {
                 return Ok(None);
             }
             if kind != Kind::Impure {
-                outputs = self.store.known_outputs(drv)?;
+                outputs = Derivations::new(self.store, self.options).known_outputs(drv)?;
             }
         }
         for (name, path) in self.known.get(drv_path).into_iter().flatten() {
@@ -233,7 +235,7 @@ impl<'a> Planner<'a> {
         if outputs.values().all(Option::is_some) {
             return Ok(());
         }
-        for (name, id) in self.store.output_ids(drv)? {
+        for (name, id) in Derivations::new(self.store, self.options).output_ids(drv)? {
             let Some(slot) = outputs.get_mut(&name).filter(|slot| slot.is_none()) else { continue };
             match substituter.query_realisation(&id) {
                 Ok(Some(found)) if !self.not_fetched.contains(&found.out_path) => {
@@ -381,9 +383,11 @@ impl<'a> Planner<'a> {
         match path {
             DerivedPath::Opaque(path) => self.path(path),
             DerivedPath::Built { drv, .. } => self.derivation(drv),
-            DerivedPath::Dynamic { drv, via, outputs } => {
-                self.obtain(Obtain { drv: drv.clone(), via: via.clone(), outputs: outputs.clone() })
-            }
+            DerivedPath::Dynamic { drv, via, outputs } => self.obtain(&Obtain {
+                drv: drv.clone(),
+                via: via.clone(),
+                outputs: outputs.clone(),
+            }),
         }
     }
 
@@ -425,12 +429,12 @@ impl<'a> Planner<'a> {
     }
 
     /// What has to be done for outputs of a derivation that is an output itself.
-    fn obtain(&mut self, obtain: Obtain) -> firn_store::Result<BTreeSet<Step>> {
+    fn obtain(&mut self, obtain: &Obtain) -> firn_store::Result<BTreeSet<Step>> {
         let step = Step::Obtain(obtain.clone());
         if self.plan.steps.contains_key(&step) {
             return Ok([step].into());
         }
-        match self.obtained(&obtain)? {
+        match self.obtained(obtain)? {
             (needs, true) => Ok(needs),
             (needs, false) => {
                 self.plan.steps.insert(step.clone(), needs);
@@ -495,7 +499,6 @@ impl<'a> Planner<'a> {
                 Some(drv) => (drv.input_drvs.clone(), drv.input_srcs.clone()),
                 None => Default::default(),
             };
-            self.refuse_impure_inputs(&drv_path);
             for (input, wanted) in &inputs {
                 needs.extend(results.get(input).cloned().unwrap_or_default());
                 self.dynamic(input, &mut Vec::new(), wanted, &mut needs)?;
@@ -543,7 +546,7 @@ impl<'a> Planner<'a> {
             if !inner.outputs.is_empty() {
                 let outputs = OutputsSpec::Names(inner.outputs.clone());
                 let obtain = Obtain { drv: drv.clone(), via: via.clone(), outputs };
-                needs.extend(self.obtain(obtain)?);
+                needs.extend(self.obtain(&obtain)?);
             }
             self.dynamic(drv, via, inner, needs)?;
             via.pop();
@@ -563,6 +566,10 @@ impl<'a> Planner<'a> {
         self.ask([source.clone()].into())?;
         if let Some(Some(_)) = self.substitutable.get(source) {
             return self.fetch(source);
+        }
+        if Derivations::new(self.store, self.options).copy_source(source, self.logger)? {
+            self.valid.clear();
+            return Ok(BTreeSet::new());
         }
         let dir = self.store.store_dir();
         let message = format!(
@@ -596,6 +603,11 @@ impl<'a> Planner<'a> {
             return Ok(Some(BTreeSet::new()));
         }
         if !self.is_substitutable(drv_path, &missing)? {
+            self.refuse_impure_inputs(drv_path);
+            if self.plan.bad.contains_key(drv_path) {
+                self.plan.steps.insert(step.clone(), BTreeSet::new());
+                return Ok(Some([step].into()));
+            }
             return Ok(None);
         }
         let mut needs = BTreeSet::new();

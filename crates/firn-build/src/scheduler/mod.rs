@@ -22,6 +22,7 @@ use parking_lot::{Condvar, Mutex};
 use self::perform::Outcome;
 use self::results::{Found, Record};
 use crate::builder::{StopFlag, show_outputs};
+use crate::derivations::Derivations;
 use crate::derived_path::DerivedPath;
 use crate::error::{BuildError, Failure, FailureKind};
 use crate::hook::Slots;
@@ -46,7 +47,8 @@ pub fn build_paths(
     let state = work(store, wanted, options, logger)?;
     results::finish(store, &state, logger, options)?;
     let mut results = BuildResults::default();
-    let found = Found { store, plan: &state.plan, known: &state.known };
+    let derivations = Derivations::new(store, options);
+    let found = Found { store, derivations, plan: &state.plan, known: &state.known };
     for path in wanted {
         results.outputs.push((path.clone(), found.derived(path)?));
     }
@@ -93,7 +95,7 @@ fn work(
     loop {
         let plan = plan_without(store, &wanted, options, logger, &not_fetched, &forced)?;
         if options.mode == Mode::Check {
-            refuse_to_check_what_is_not_there(store, &plan)?;
+            refuse_to_check_what_is_not_there(store, options, &plan)?;
         }
         let scheduler = Scheduler::new(store, options, logger, plan, &not_fetched);
         scheduler.run();
@@ -116,11 +118,15 @@ fn stopped(options: &BuildOptions) -> bool {
     options.cancel.load(Ordering::Relaxed)
 }
 
-fn refuse_to_check_what_is_not_there(store: &LocalStore, plan: &Plan) -> Result<(), BuildError> {
+fn refuse_to_check_what_is_not_there(
+    store: &LocalStore,
+    options: &BuildOptions,
+    plan: &Plan,
+) -> Result<(), BuildError> {
     for (root, _) in &plan.roots {
         let DerivedPath::Built { drv, outputs: wanted } = root else { continue };
         let Some(parsed) = plan.drvs.get(drv) else { continue };
-        for (name, path) in store.known_outputs(parsed)? {
+        for (name, path) in Derivations::new(store, options).known_outputs(parsed)? {
             if !wanted.contains(&name) {
                 continue;
             }
@@ -141,6 +147,8 @@ fn refuse_to_check_what_is_not_there(store: &LocalStore, plan: &Plan) -> Result<
 
 /// How many builds may be on other machines at a time.
 const BUILDS_ELSEWHERE: usize = 64;
+/// How often it is looked whether it is time to look how much space is left.
+const SPACE_CHECK: Duration = Duration::from_millis(500);
 
 /// A step that waits for nothing but a thread: what is behind it, and its name where that is equal.
 type Ready = (u64, Reverse<(String, Step)>);
@@ -375,7 +383,27 @@ impl<'a> Scheduler<'a> {
             for _ in 0..self.options.max_substitution_jobs.min(fetches) {
                 scope.spawn(|| self.work(false));
             }
+            if self.store.options().min_free > 0 {
+                scope.spawn(|| self.watch_space());
+            }
         });
+    }
+
+    /// Collects garbage while builds run, if too little space is left.
+    fn watch_space(&self) {
+        loop {
+            {
+                let mut state = self.state.lock();
+                if state.left == 0 || self.must_stop() {
+                    return;
+                }
+                self.changed.wait_for(&mut state, SPACE_CHECK);
+            }
+            if let Err(error) = self.store.collect_if_space_is_short() {
+                self.logger.warn(format!("collecting garbage since space is short: {error}"));
+                return;
+            }
+        }
     }
 
     /// What a thread does: takes a ready step, does it, until none is left.

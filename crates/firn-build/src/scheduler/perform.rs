@@ -12,6 +12,7 @@ use firn_store::Store;
 use super::Scheduler;
 use super::results::{Found, Record};
 use crate::builder::{Job, no_jobs, sign_realisation};
+use crate::derivations::Derivations;
 use crate::derived_path::{DerivedPath, OutputsSpec};
 use crate::error::{Failure, FailureKind};
 use crate::options::{BuildOptions, Mode};
@@ -79,7 +80,7 @@ impl Scheduler<'_> {
             (drv.clone(), wanted, state.plan.forced.contains(drv_path))
         };
         if drv.should_resolve(self.options.has_feature("ca-derivations"))? {
-            return self.resolve(drv_path, &drv, wanted, forced);
+            return self.resolve(drv_path, &drv, &wanted, forced);
         }
         if self.options.max_jobs == 0 && self.options.hook.is_none() {
             return Err(no_jobs());
@@ -96,7 +97,8 @@ impl Scheduler<'_> {
             store: self.store,
             options,
             logger: self.logger,
-            parent: self.builds.id(),
+            // programs that read these events expect builds to be part of nothing
+            parent: 0,
             drv_path,
             drv: &drv,
             stop: &self.stop,
@@ -115,7 +117,7 @@ impl Scheduler<'_> {
         &self,
         drv_path: &StorePath,
         drv: &Derivation,
-        wanted: OutputsSpec,
+        wanted: &OutputsSpec,
         forced: bool,
     ) -> Result<Outcome, Failure> {
         let dir = self.store.store_dir();
@@ -162,8 +164,9 @@ impl Scheduler<'_> {
         let needs = planner.derivation(&path)?;
         if needs.is_empty() {
             let plan = planner.plan;
-            let found = Found { store: self.store, plan: &plan, known: &known };
-            let outputs = found.outputs(&path, &wanted)?;
+            let derivations = self.derivations();
+            let found = Found { store: self.store, derivations, plan: &plan, known: &known };
+            let outputs = found.outputs(&path, wanted)?;
             return self.resolved(drv_path, drv, &path, &outputs);
         }
         Ok(Outcome::More(Box::new(planner.plan), needs))
@@ -178,7 +181,7 @@ impl Scheduler<'_> {
         outputs: &BTreeMap<String, StorePath>,
     ) -> Result<Outcome, Failure> {
         if drv.kind()? != Kind::Impure {
-            let ids = self.store.output_ids(drv)?;
+            let ids = self.derivations().output_ids(drv)?;
             for (name, path) in outputs {
                 let Some(id) = ids.get(name) else { continue };
                 let mut realisation = Realisation::new(id.clone(), path.clone());
@@ -216,6 +219,10 @@ impl Scheduler<'_> {
         Ok(Outcome::More(Box::new(planner.plan), needs))
     }
 
+    fn derivations(&self) -> Derivations<'_> {
+        Derivations::new(self.store, self.options)
+    }
+
     fn known(&self) -> Arc<Known> {
         self.state.lock().known.clone()
     }
@@ -240,9 +247,9 @@ impl Scheduler<'_> {
                     let read = self.state.lock().plan.drvs.get(&path).cloned();
                     let drv = match read {
                         Some(drv) => drv,
-                        None => self.store.read_derivation(&path)?,
+                        None => self.derivations().read(&path)?,
                     };
-                    match self.store.known_outputs(&drv)?.remove(name).flatten() {
+                    match self.derivations().known_outputs(&drv)?.remove(name).flatten() {
                         Some(found) => found,
                         None => return Ok(None),
                     }

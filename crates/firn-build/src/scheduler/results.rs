@@ -9,6 +9,7 @@ use firn_model::store_path::StorePath;
 use firn_store::{LocalStore, Store};
 
 use super::{State, stopped};
+use crate::derivations::Derivations;
 use crate::derived_path::{DerivedPath, OutputsSpec};
 use crate::error::{BuildError, ExitFlags, Failure, FailureKind};
 use crate::options::BuildOptions;
@@ -39,6 +40,7 @@ pub(super) struct Record {
 /// Where outputs are looked for after the work.
 pub(super) struct Found<'a> {
     pub store: &'a LocalStore,
+    pub derivations: Derivations<'a>,
     pub plan: &'a Plan,
     pub known: &'a Known,
 }
@@ -47,7 +49,7 @@ impl Found<'_> {
     fn derivation(&self, path: &StorePath) -> Result<Derivation, Failure> {
         match self.plan.drvs.get(path) {
             Some(drv) => Ok(drv.clone()),
-            None => Ok(self.store.read_derivation(path)?),
+            None => Ok(self.derivations.read(path)?),
         }
     }
 
@@ -66,7 +68,7 @@ impl Found<'_> {
             let of = |name: &String| made.get(name).map(|path| (name.clone(), path.clone()));
             return Ok(names.filter_map(of).collect());
         }
-        let known = self.store.known_outputs(&drv)?;
+        let known = self.derivations.known_outputs(&drv)?;
         Ok(known
             .into_iter()
             .filter(|(name, _)| wanted.contains(name))
@@ -132,7 +134,7 @@ pub(super) fn results(
             let failure = Failure::new(FailureKind::Interrupted, "interrupted by the user");
             return BuildResult::from(&failure);
         }
-        success(store, state, root).unwrap_or_else(|failure| BuildResult::from(&failure))
+        success(store, state, options, root).unwrap_or_else(|failure| BuildResult::from(&failure))
     };
     state.plan.roots.iter().map(|root| (root.0.clone(), result(root))).collect()
 }
@@ -140,9 +142,11 @@ pub(super) fn results(
 fn success(
     store: &LocalStore,
     state: &State,
+    options: &BuildOptions,
     (root, _): &(DerivedPath, BTreeSet<Step>),
 ) -> Result<BuildResult, Failure> {
-    let found = Found { store, plan: &state.plan, known: &state.known };
+    let derivations = Derivations::new(store, options);
+    let found = Found { store, derivations, plan: &state.plan, known: &state.known };
     let drv_path = match root {
         DerivedPath::Opaque(path) => {
             let fetched = state.fetched.contains(path);
@@ -167,7 +171,7 @@ fn success(
         }
         None => BuildResult::new(BuildStatus::AlreadyValid),
     };
-    let ids = store.output_ids(&found.derivation(&drv_path)?)?;
+    let ids = found.derivations.output_ids(&found.derivation(&drv_path)?)?;
     for (name, path) in outputs {
         if let Some(id) = ids.get(&name) {
             let id: DrvOutput = id.clone();
@@ -210,6 +214,10 @@ pub(super) fn finish(
     }
     // Without keep-going, what was stopped because of another failure has not failed by itself.
     tops.retain(|(_, failure)| failure.kind != FailureKind::Interrupted);
+    if !options.keep_going && tops.iter().any(|(_, f)| f.kind != FailureKind::DependencyFailed) {
+        // The failed dependency is among what was asked for, and says more.
+        tops.retain(|(_, failure)| failure.kind != FailureKind::DependencyFailed);
+    }
     if tops.is_empty() {
         return Ok(());
     }

@@ -11,6 +11,7 @@ use firn_build::{
 };
 use firn_event::{Event, EventSink, Level, Logger, Report};
 use firn_model::content_address::{ContentAddress, Method};
+use firn_model::derivation::placeholder::placeholder;
 use firn_model::derivation::{Derivation, DerivedOutputs, DrvHashModulo, Output, hash_modulo};
 use firn_model::hash::{Hash, HashAlgo};
 use firn_model::store_path::{StoreDir, StorePath};
@@ -60,6 +61,22 @@ impl World {
         options.sandbox_paths = vec![shell];
         let kept = Arc::new(Kept::default());
         Some(Self { dir, store, options, logger: Logger::new(kept.clone()), kept })
+    }
+
+    /// With content-addressed, impure and dynamic derivations.
+    pub fn content_addressed() -> Option<Self> {
+        let mut world = Self::new()?;
+        world.open_with_features();
+        Some(world)
+    }
+
+    /// Opens the store again with content-addressed, impure and dynamic derivations.
+    pub fn open_with_features(&mut self) {
+        let options = StoreOptions { ca_derivations: true, ..StoreOptions::default() };
+        self.store = LocalStore::open(self.store.layout().clone(), options).unwrap();
+        for feature in ["ca-derivations", "impure-derivations", "dynamic-derivations"] {
+            self.options.features.insert(feature.into());
+        }
     }
 
     /// A store whose contents are where its paths say, and no sandbox unless the test wants one.
@@ -137,6 +154,41 @@ pub struct Drv<'a> {
 }
 
 impl Drv<'_> {
+    /// Makes all outputs content-addressed.
+    pub fn floating(mut self) -> Self {
+        for (name, output) in &mut self.drv.outputs {
+            *output = Output::Floating { method: Method::Nar, algo: HashAlgo::Sha256 };
+            self.drv.env.insert(name.as_str().into(), placeholder(name).into());
+        }
+        self
+    }
+
+    /// As [`Drv::floating`], with another way to hash.
+    pub fn hashed_as(mut self, method: Method) -> Self {
+        self = self.floating();
+        for output in self.drv.outputs.values_mut() {
+            *output = Output::Floating { method, algo: HashAlgo::Sha256 };
+        }
+        self
+    }
+
+    /// Makes all outputs impure.
+    pub fn impure(mut self) -> Self {
+        self = self.floating();
+        for output in self.drv.outputs.values_mut() {
+            *output = Output::Impure { method: Method::Nar, algo: HashAlgo::Sha256 };
+        }
+        self
+    }
+
+    /// Needs an output of the derivation that the output `out` of `drv` is.
+    pub fn dynamic_input(mut self, drv: &StorePath, output: &str) -> Self {
+        let inner = DerivedOutputs { outputs: [output.to_owned()].into(), ..Default::default() };
+        let input = self.drv.input_drvs.entry(drv.clone()).or_default();
+        input.dynamic.insert("out".to_owned(), inner);
+        self
+    }
+
     pub fn output(mut self, name: &str) -> Self {
         self.drv.outputs.insert(name.into(), Output::Deferred);
         self.drv.env.insert(name.into(), "".into());

@@ -294,14 +294,32 @@ fn evaluate(
         match in_store {
             Some((path, outputs)) if path.is_derivation() => {
                 let drv = bench.store.read_derivation(&path).map_err(|e| e.to_string())?;
-                match outputs {
-                    Some(names) if names != "*" => wanted.extend(
-                        names.split(',').map(|n| Wanted::Output(path.clone(), n.to_owned())),
-                    ),
-                    _ => wanted.extend(
-                        drv.outputs.keys().map(|n| Wanted::Output(path.clone(), n.clone())),
-                    ),
+                if outputs.as_deref() == Some("*") {
+                    let all = drv.outputs.keys();
+                    wanted.extend(all.map(|n| Wanted::Output(path.clone(), n.clone())));
+                    continue;
                 }
+                let output = match outputs {
+                    Some(names) if names.contains(',') => {
+                        return Err(format!(
+                            "building more than one derivation output is not supported, in '{source}'"
+                        )
+                        .into());
+                    }
+                    Some(name) => name,
+                    None => drv.env.get("outputName".as_bytes()).map_or_else(
+                        || "out".to_owned(),
+                        |name| String::from_utf8_lossy(name).into_owned(),
+                    ),
+                };
+                if !drv.outputs.contains_key(&output) {
+                    return Err(format!(
+                        "derivation '{}' does not have output '{output}'",
+                        dir.print(&path)
+                    )
+                    .into());
+                }
+                wanted.push(Wanted::Output(path, output));
             }
             Some((path, _)) if !real_nix_file(bench, &path, source, &dir) => {
                 wanted.push(Wanted::Path(path));

@@ -172,7 +172,7 @@ fn instantiate(session: &Session, options: &Options) -> Result<(), Failure> {
         // The store that holds nothing.
         None => Arc::new(DryIo::default()),
         Some(Ok(opened)) => {
-            store = Some(opened.store.clone());
+            store = Some(opened.for_evaluation().clone());
             let io = opened.io().with_writer();
             bench = Some(opened);
             Arc::new(io)

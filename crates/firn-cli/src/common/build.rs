@@ -48,6 +48,8 @@ pub fn display_options(args: &EvalArgs, logs: Option<bool>) -> Result<DisplayOpt
 pub struct Workbench {
     /// The store.
     pub store: AnyStore,
+    /// The store that evaluation reads and writes, if it is another.
+    pub eval_store: Option<AnyStore>,
     /// How to build.
     pub options: BuildOptions,
     /// What shows it.
@@ -63,7 +65,8 @@ pub struct Workbench {
 impl Workbench {
     /// Opens the store that the environment selects, and begins to show what happens.
     pub fn open(session: &Session, show: DisplayOptions) -> Result<Self, String> {
-        let display = Arc::new(Display::start(show));
+        let display =
+            Arc::new(Display::start_with_log(show, session.settings.text("json-log-path")));
         let scratch = OnceLock::new();
         let opener = Opener {
             env: &session.environment,
@@ -73,11 +76,18 @@ impl Workbench {
             scratch: &scratch,
         };
         let store = opener.open(None).map_err(super::legacy::Failure::text)?;
+        let eval_store = match &session.args.eval_store {
+            Some(uri) => {
+                Some(opener.open_for_evaluation(uri).map_err(super::legacy::Failure::text)?)
+            }
+            None => None,
+        };
         let mut options = BuildOptions::from_settings(&session.settings);
         options.hook = super::remote::build_hook(&session.settings, show.verbosity);
         options.recursive = super::remote::recursive(&session.settings);
         options.verbose_logs = show.shows_logs();
         options.cancel = super::interrupt::flag();
+        options.eval_store = eval_store.as_ref().map(AnyStore::shared);
         let substituters =
             Substituters::new(&session.environment, &session.settings, display.logger().clone());
         options.substituter = substituters.map(|s| s as Arc<dyn Substituter>);
@@ -87,6 +97,7 @@ impl Workbench {
         let (env, settings) = (session.environment.clone(), session.settings.clone());
         Ok(Self {
             store,
+            eval_store,
             options,
             display,
             git,
@@ -112,6 +123,7 @@ impl Workbench {
         let (env, settings) = (Environment::current(), settings.clone());
         Self {
             store,
+            eval_store: None,
             options,
             display,
             git,
@@ -123,6 +135,18 @@ impl Workbench {
         }
     }
 
+    /// Evaluates on another store than it builds in.
+    pub fn with_eval_store(mut self, store: Option<AnyStore>) -> Self {
+        self.options.eval_store = store.as_ref().map(AnyStore::shared);
+        self.eval_store = store;
+        self
+    }
+
+    /// The store that evaluation reads and writes.
+    pub fn for_evaluation(&self) -> &AnyStore {
+        self.eval_store.as_ref().unwrap_or(&self.store)
+    }
+
     /// Where messages go.
     pub fn logger(&self) -> &Logger {
         self.display.logger()
@@ -131,7 +155,7 @@ impl Workbench {
     /// What downloads files and trees into this store.
     pub fn fetching(&self) -> Fetching {
         Fetching {
-            store: self.store.shared(),
+            store: self.for_evaluation().shared(),
             settings: self.options.fetch.clone(),
             logger: self.logger().clone(),
             git: self.git.clone(),
@@ -159,13 +183,13 @@ impl Workbench {
         let fetching = self.fetching();
         let trees = fetching.clone();
         let closures = Closures {
-            store: self.store.clone(),
+            store: self.for_evaluation().clone(),
             options: BuildOptions { mode: Mode::Normal, ..self.options.clone() },
             env: self.env.clone(),
             settings: self.settings.clone(),
             logger: self.logger().clone(),
         };
-        StoreIo::new(&self.store)
+        StoreIo::new(self.for_evaluation())
             .with_realiser(Box::new(realise))
             .with_closures(closures)
             .with_fetcher(Box::new(move |what: &Fetch<'_>| fetching.file(what)))

@@ -207,6 +207,9 @@ impl Common {
                 };
             }
         }
+        if let Some((_, feature)) = common.settings.without_feature().first() {
+            return fail(disabled(feature));
+        }
         if common.settings.words("experimental-features").iter().any(|f| f == "no-url-literals") {
             stderr_logger(common.verbosity).warn(
                 "experimental feature 'no-url-literals' has been stabilized and renamed; use 'lint-url-literals = fatal' setting instead".to_owned(),
@@ -314,11 +317,12 @@ impl Common {
     /// What shows messages and progress.
     pub fn display(&self) -> Arc<Display> {
         let start = || {
-            Arc::new(Display::start(DisplayOptions {
+            let options = DisplayOptions {
                 format: Some(self.log_format.unwrap_or(LogFormat::Raw)),
                 verbosity: self.verbosity,
                 print_build_logs: (!self.build_output).then_some(false),
-            }))
+            };
+            Arc::new(Display::start_with_log(options, self.settings.text("json-log-path")))
         };
         Arc::clone(self.display.get_or_init(start))
     }
@@ -373,16 +377,24 @@ impl Common {
         self.open_store_at(self.store.as_deref())
     }
 
+    /// Opens the store that evaluation shall read and write.
+    pub fn open_eval_store(&self, uri: &str) -> Outcome<AnyStore> {
+        self.opener().open_for_evaluation(uri)
+    }
+
     /// Opens the store at `uri`, or the one that settings and the environment select.
     pub fn open_store_at(&self, uri: Option<&str>) -> Outcome<AnyStore> {
-        let opener = Opener {
+        self.opener().open(uri)
+    }
+
+    fn opener(&self) -> Opener<'_> {
+        Opener {
             env: &self.env,
             settings: &self.settings,
             logger: self.logger(),
             verbosity: self.verbosity,
             scratch: &self.scratch,
-        };
-        opener.open(uri)
+        }
     }
 
     /// What opens stores that other processes look after.
@@ -394,6 +406,13 @@ impl Common {
             verbosity: self.verbosity,
         }
     }
+}
+
+/// Says that an experimental feature would be needed.
+pub fn disabled(feature: &str) -> String {
+    format!(
+        "experimental Nix feature '{feature}' is disabled; add '--extra-experimental-features {feature}' to enable it"
+    )
 }
 
 /// What `--version` prints.

@@ -219,10 +219,13 @@ impl Opener<'_> {
             Location::Local { layout, read_only } => {
                 let mut options = StoreOptions::from_settings(self.settings, self.logger.clone());
                 options.read_only = read_only;
+                options.free_space_file =
+                    self.env.nonempty("_NIX_TEST_FREE_SPACE_FILE").map(PathBuf::from);
                 Ok(LocalStore::open(layout, options)?.into())
             }
             Location::Other(reference) if reference.scheme == "dummy" => {
-                self.dummy(reference.params.get("store").map(String::as_str))
+                let read_only = reference.params.get("read-only").is_some_and(|v| v == "true");
+                self.dummy(reference.params.get("store").map(String::as_str), read_only)
             }
             Location::Daemon { socket, layout, params } => {
                 AnyStore::remote(self.remote().daemon(socket, layout, &params)?, self.env)
@@ -255,7 +258,7 @@ impl Opener<'_> {
 
     /// A store in which there is nothing, for evaluation that needs none: `dummy://`, with the store's folder
     /// after `?store=`.
-    fn dummy(&self, folder: Option<&str>) -> Outcome<AnyStore> {
+    fn dummy(&self, folder: Option<&str>, read_only: bool) -> Outcome<AnyStore> {
         let root = match self.scratch.get() {
             Some(dir) => dir.path(),
             None => {
@@ -276,7 +279,23 @@ impl Opener<'_> {
             log_dir: root.join("log"),
         };
         let options = StoreOptions::from_settings(self.settings, self.logger.clone());
-        Ok(LocalStore::open(layout, options)?.into())
+        let store = LocalStore::open(layout.clone(), options.clone())?;
+        if !read_only {
+            return Ok(store.into());
+        }
+        // its tables must be there before nothing is written any more
+        drop(store);
+        Ok(LocalStore::open(layout, StoreOptions { read_only, ..options })?.into())
+    }
+
+    /// Opens the store that evaluation shall read and write. One that holds nothing takes nothing there, unless its
+    /// address says otherwise.
+    pub fn open_for_evaluation(&self, uri: &str) -> Outcome<AnyStore> {
+        if uri.starts_with("dummy://") && !uri.contains("read-only=") {
+            let joint = if uri.contains('?') { '&' } else { '?' };
+            return self.open(Some(&format!("{uri}{joint}read-only=true")));
+        }
+        self.open(Some(uri))
     }
 }
 

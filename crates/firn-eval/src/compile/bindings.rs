@@ -152,7 +152,7 @@ impl Compiler<'_> {
         let names: Vec<Symbol> = order.iter().map(|i| bindings[*i].name).collect();
         let shape = shape::intern(&names);
         let positions: Vec<PosId> = order.iter().map(|i| self.at(bindings[*i].pos)).collect();
-        let provenance = Provenance::literal(self.heap, &positions);
+        let provenance = Provenance::literal(self.heap, &positions, pos);
 
         let mut values = vec![Node::Const(crate::value::Value::NULL); bindings.len()];
         let mut slots = None;

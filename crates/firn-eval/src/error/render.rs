@@ -69,6 +69,11 @@ pub fn render_as(word: &str, error: &Error, options: &Options) -> String {
         }
         out.push_str(format!("{pad}{line}").trim_end());
     }
+    // C++ Nix colours what other programs' parts say to the end, so that their last line feed stays.
+    if details.message.ends_with('\n') && details.suggestions.is_empty() && !details.pos.is_some() {
+        out.push('\n');
+        out.push_str(&indent);
+    }
     out
 }
 

@@ -20,6 +20,10 @@ const MAX_MATCHES: u32 = 64;
 impl Vm {
     pub(crate) fn call_node(&mut self, call: &'static Call, env: Env) -> Result<Value> {
         let f = self.eval(&call.function, env)?;
+        if self.watch.is_some() {
+            // There calls are seen as they are written.
+            return self.call_general(f, call, env);
+        }
         if let Some(function) = f.as_function() {
             let lambda = function.lambda();
             if lambda.params.len() == call.args.len() {
@@ -77,14 +81,9 @@ impl Vm {
     fn run_body(&mut self, lambda: &'static Lambda, frame: Env, pos: PosId) -> Result<Value> {
         self.stats.calls += 1;
         if self.watch.is_some() {
-            let param = &lambda.params[0];
-            self.watch_function(pos, param.pos, lambda.name);
+            self.count_function(lambda.params[0].pos, lambda.name);
         }
-        let result = self.eval(&lambda.body, frame);
-        if self.watch.is_some() {
-            self.unwatch();
-        }
-        match result {
+        match self.eval(&lambda.body, frame) {
             Ok(v) => Ok(v),
             Err(e) if self.show_trace => Err(call_trace(e, lambda, pos)),
             Err(e) => Err(e),
@@ -103,7 +102,7 @@ impl Vm {
         let mut result = Ok(());
         for (i, node) in call.args.iter().enumerate() {
             // An argument that the builtin forces first thing needs no thunk.
-            if i == 0 && builtin.strict_first && self.watch.is_none() {
+            if i == 0 && builtin.strict_first {
                 match self.eval(node, env) {
                     Ok(v) => args[0] = v,
                     Err(e) => {
@@ -120,12 +119,6 @@ impl Vm {
         }
         self.stats.builtin_calls += 1;
         let result = match result {
-            Ok(()) if self.watch.is_some() => {
-                self.watch_builtin(call.pos, builtin, &args);
-                let result = (builtin.run)(self, &args[..call.args.len()], PosId::NONE);
-                self.unwatch();
-                result
-            }
             Ok(()) => (builtin.run)(self, &args[..call.args.len()], PosId::NONE),
             Err(e) => Err(e),
         };
@@ -154,8 +147,19 @@ impl Vm {
     /// The value of `f args…`.
     pub fn apply(&mut self, f: Value, args: &[Value], pos: PosId) -> Result<Value> {
         self.enter(pos)?;
-        let result = self.apply_entered(f, args, pos);
+        let result = match self.watch {
+            None => self.apply_entered(f, args, pos),
+            Some(_) => self.apply_watched(f, args, pos),
+        };
         self.leave();
+        result
+    }
+
+    #[cold]
+    fn apply_watched(&mut self, f: Value, args: &[Value], pos: PosId) -> Result<Value> {
+        self.watch_call(super::looked_at(f), args, pos);
+        let result = self.apply_entered(f, args, pos);
+        self.unwatch(pos);
         result
     }
 
@@ -240,12 +244,9 @@ impl Vm {
     ) -> Result<Value> {
         self.stats.builtin_calls += 1;
         if self.watch.is_some() {
-            self.watch_builtin(pos, builtin, args);
+            self.count_builtin(builtin.short_name());
         }
         let result = (builtin.run)(self, args, PosId::NONE);
-        if self.watch.is_some() {
-            self.unwatch();
-        }
         result.map_err(|e| self.builtin_trace(e, builtin, pos))
     }
 

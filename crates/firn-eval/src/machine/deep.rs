@@ -66,10 +66,11 @@ impl Vm {
     }
 }
 
-/// Where a function, or the function that a thunk is to call, is written.
+/// Where a function, a set, or the function that a thunk is to call, is written.
 pub(crate) fn position_of(v: Value) -> PosId {
     match v.view() {
         View::Function(f) => f.lambda().params[0].pos,
+        View::Set(set) => set.written(),
         View::Partial(p) => p.function().lambda().params[p.args().len()].pos,
         View::Thunk(t) => match t.state() {
             State::Apply(n) => position_of(t.application(n).0),

@@ -49,7 +49,7 @@ impl Vm {
         };
         self.watch_operator(a.operands.pos, name);
         let result = self.arith_unwatched(a, env);
-        self.unwatch();
+        self.unwatch(a.operands.pos);
         result
     }
 

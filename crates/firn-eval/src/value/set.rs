@@ -35,7 +35,7 @@ const LAYER_SHARE: usize = 4;
 
 /// Where a set's attributes were written: nothing, or a kind and an address in one word.
 ///
-/// * `LITERAL`: the positions, one for each slot.
+/// * `LITERAL`: the positions, one for each slot, and that of the whole.
 /// * `UPDATED`: `[how, left's provenance, right's provenance]`
 /// * `REDUCED`: `[how, provenance]`
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -49,13 +49,14 @@ impl Provenance {
     /// Nobody wrote the attributes.
     pub const NONE: Provenance = Provenance(0);
 
-    /// The positions of a literal, one for each slot.
-    pub(crate) fn literal(heap: &mut Heap, positions: &[PosId]) -> Provenance {
+    /// The positions of a literal, one for each slot, and where it begins.
+    pub(crate) fn literal(heap: &mut Heap, positions: &[PosId], whole: PosId) -> Provenance {
         const { assert!(size_of::<PosId>() == 4 && align_of::<PosId>() <= 8) };
-        let at = heap.words(positions.len().div_ceil(2));
+        let at = heap.words((positions.len() + 1).div_ceil(2));
         // SAFETY: freshly allocated with room for two positions a word.
         unsafe {
             std::ptr::copy_nonoverlapping(positions.as_ptr(), at.cast(), positions.len());
+            at.cast::<PosId>().add(positions.len()).write(whole);
         }
         Provenance(at as u64 | LITERAL)
     }
@@ -85,6 +86,15 @@ impl Provenance {
             *at.add(1) = from.0;
         }
         Provenance(at as u64 | REDUCED)
+    }
+
+    /// Where a literal with this many slots begins.
+    fn whole(self, slots: usize) -> PosId {
+        if self.0 & TAG_MASK != LITERAL {
+            return PosId::NONE;
+        }
+        // SAFETY: the position of the whole is behind those of the slots.
+        unsafe { *((self.0 & !TAG_MASK) as *const PosId).add(slots) }
     }
 
     /// Where the attribute of this slot was written. The slot must be one of the set's.
@@ -222,6 +232,14 @@ impl Set {
     /// Whether there is such an attribute.
     pub fn has(self, name: Symbol) -> bool {
         self.get(name).is_some()
+    }
+
+    /// Where the set was written, if it is as it was written.
+    pub fn written(self) -> PosId {
+        match self.shape() {
+            Some(_) => Provenance(self.word(1)).whole(self.len()),
+            None => PosId::NONE,
+        }
     }
 
     /// Where an attribute was written.
@@ -414,7 +432,7 @@ impl SetBuilder {
         let names: Vec<Symbol> = self.attrs.iter().map(|(name, ..)| *name).collect();
         let provenance = if self.attrs.iter().any(|(.., pos)| pos.is_some()) {
             let positions: Vec<PosId> = self.attrs.iter().map(|(.., pos)| *pos).collect();
-            Provenance::literal(heap, &positions)
+            Provenance::literal(heap, &positions, PosId::NONE)
         } else {
             Provenance::NONE
         };

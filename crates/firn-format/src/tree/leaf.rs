@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::directive::Directive;
+
 /// A comment or a blank line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Trivium<'s> {
@@ -17,6 +19,8 @@ pub(crate) enum Trivium<'s> {
     },
     /// `/* name */` before a string: names the language that the string is in.
     Language(Cow<'s, str>),
+    /// A line from which on the text stays as it is, or is formatted again.
+    Directive(Directive),
 }
 
 /// What surrounds a token.

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::leaf::Trivium;
+use crate::directive;
 
 /// What is found between two tokens.
 #[derive(Debug)]
@@ -18,12 +19,18 @@ enum Found<'s> {
         lines: Vec<Cow<'s, str>>,
     },
     Language(&'s str),
+    /// A directive, and where it and its line end.
+    Directive {
+        disable: bool,
+        start: usize,
+        end: usize,
+    },
 }
 
 impl Found<'_> {
     fn can_trail(&self) -> bool {
         match self {
-            Found::Line { .. } => true,
+            Found::Line { .. } | Found::Directive { .. } => true,
             Found::Block { doc: false, lines } => lines.len() < 2,
             _ => false,
         }
@@ -45,17 +52,17 @@ pub(super) fn between(text: &str, start: usize, end: usize) -> Parted<'_> {
             Some(_) => None,
         };
         if below == Some(*column) {
-            return (None, leading(found));
+            return (None, leading(text, found));
         }
     }
     let mut found = found;
     let rest = found.split_off(trailing);
-    (trail(&found), leading(rest))
+    (trail(&found), leading(text, rest))
 }
 
 /// What stands before the first token of a text or of an interpolation.
 pub(super) fn before_first(text: &str, start: usize, end: usize) -> Vec<Trivium<'_>> {
-    leading(find(text, start, end))
+    leading(text, find(text, start, end))
 }
 
 fn trail<'s>(found: &[Found<'s>]) -> Option<Cow<'s, str>> {
@@ -63,6 +70,7 @@ fn trail<'s>(found: &[Found<'s>]) -> Option<Cow<'s, str>> {
     for one in found {
         let text: Cow<'s, str> = match one {
             Found::Line { text, .. } => text.trim().into(),
+            Found::Directive { disable, .. } => directive::words(*disable).into(),
             Found::Block { lines, .. } => match lines.first() {
                 Some(Cow::Borrowed(line)) => line.trim().into(),
                 Some(Cow::Owned(line)) => line.trim().to_owned().into(),
@@ -80,13 +88,19 @@ fn trail<'s>(found: &[Found<'s>]) -> Option<Cow<'s, str>> {
     all
 }
 
-fn leading(found: Vec<Found<'_>>) -> Vec<Trivium<'_>> {
+fn leading<'s>(text: &'s str, found: Vec<Found<'s>>) -> Vec<Trivium<'s>> {
     let mut all = Vec::new();
     for one in found {
         match one {
             Found::Newlines(1) => {}
             Found::Newlines(_) => all.push(Trivium::Blank),
             Found::Line { text, .. } => all.push(Trivium::Line(text.into())),
+            Found::Directive { disable, start, end } => {
+                all.push(match directive::alone(text, disable, start, end) {
+                    Some(directive) => Trivium::Directive(directive),
+                    None => Trivium::Line(format!(" {}", directive::words(disable)).into()),
+                });
+            }
             Found::Language(name) => all.push(Trivium::Language(name.into())),
             Found::Block { doc, lines } => match &lines[..] {
                 [] => {}
@@ -119,6 +133,11 @@ fn find(text: &str, start: usize, end: usize) -> Vec<Found<'_>> {
                 at += len;
             }
             b'/' if bytes[at..end].starts_with(b"/*") => {
+                if let Some((disable, line)) = directive::at(&text[..end], at) {
+                    found.push(Found::Directive { disable, start: at, end: line });
+                    at = line;
+                    continue;
+                }
                 let inside = at + 2;
                 let len = memchr::memmem::find(&bytes[inside..end], b"*/").unwrap_or(end - inside);
                 let after = (inside + len + 2).min(end);

@@ -124,6 +124,10 @@ impl<'t> Writer<'t> {
                 self.doc.comment(format!("#{text}"));
                 self.hard_line();
             }
+            Trivium::Directive(directive) => {
+                self.doc.comment(directive.mark());
+                self.hard_line();
+            }
             Trivium::Language(name) => {
                 self.doc.comment(format!("/* {name} */"));
                 self.space();

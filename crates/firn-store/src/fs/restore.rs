@@ -214,8 +214,13 @@ impl Restorer {
     fn make_directory(&mut self) -> Result<()> {
         let (dir, name) = self.place()?;
         let mode = if self.how == Restore::Canonical { 0o700 } else { 0o777 };
-        rustix::fs::mkdirat(dir, name, Mode::from_raw_mode(mode))
-            .map_err(Error::os("creating directory", &self.path))?;
+        rustix::fs::mkdirat(dir, name, Mode::from_raw_mode(mode)).map_err(|error| {
+            if error == rustix::io::Errno::EXIST && self.path.is_dir() {
+                Error::PathExists { path: self.path.clone() }
+            } else {
+                Error::os("creating directory", &self.path)(error)
+            }
+        })?;
         let fd = dir::open_at(dir, name).map_err(Error::os("opening directory", &self.path))?;
         self.open.push(fd);
         Ok(())

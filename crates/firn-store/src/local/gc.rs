@@ -80,9 +80,7 @@ impl LocalStore {
         if checked.is_some_and(|at| at.elapsed() < options.min_free_check_interval) {
             return Ok(());
         }
-        let dir = &self.layout.real_store_dir;
-        let stat = rustix::fs::statvfs(dir).map_err(Error::os("getting info about", dir))?;
-        let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+        let free = self.free_space()?;
         *checked = Some(Instant::now());
         if free >= options.min_free || free >= options.max_free {
             return Ok(());
@@ -94,6 +92,17 @@ impl LocalStore {
         // the time that it took does not count
         *checked = Some(Instant::now());
         result.map(drop)
+    }
+
+    /// How many bytes are free for everybody where the store is.
+    fn free_space(&self) -> Result<u64> {
+        if let Some(file) = &self.options.free_space_file {
+            let text = std::fs::read_to_string(file).map_err(Error::io("reading", file))?;
+            return text.trim().parse().map_err(|_| Error::CorruptFile { path: file.clone() });
+        }
+        let dir = &self.layout.real_store_dir;
+        let stat = rustix::fs::statvfs(dir).map_err(Error::os("getting info about", dir))?;
+        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
     }
 
     /// As [`LocalStore::collect_garbage`]; `results` also tells what was done before an error.

@@ -69,6 +69,8 @@ pub struct StoreOptions {
     pub max_free: u64,
     /// How often to look at how many are free.
     pub min_free_check_interval: Duration,
+    /// A file that says how many bytes are free, in place of the file system: for tests.
+    pub free_space_file: Option<std::path::PathBuf>,
     /// Bytes to set aside for the time when the disk is full.
     pub reserved_space: u64,
     /// Up to how many bytes a source is kept in memory instead of being read twice.
@@ -107,6 +109,7 @@ impl StoreOptions {
             min_free_check_interval: Duration::from_secs(
                 settings.number("min-free-check-interval"),
             ),
+            free_space_file: None,
             reserved_space: settings.number("gc-reserved-space"),
             nar_buffer_size: settings.number("nar-buffer-size"),
             ca_derivations: settings.has_feature("ca-derivations"),

@@ -197,3 +197,16 @@ pub fn find(name: &str) -> Option<&'static Setting> {
         .map(|at| &SETTINGS[at])
         .or_else(|| SETTINGS.iter().find(|s| s.aliases.contains(&name)))
 }
+
+/// The experimental feature that a setting is part of.
+#[must_use]
+pub fn feature_of(name: &str) -> Option<&'static str> {
+    match name {
+        "accept-flake-config"
+        | "commit-lock-file-summary"
+        | "flake-registry"
+        | "trust-tarballs-from-git-forges"
+        | "use-registries" => Some("flakes"),
+        _ => None,
+    }
+}

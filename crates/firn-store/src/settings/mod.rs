@@ -12,7 +12,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-pub use known::{Kind, SETTINGS, Setting, find};
+pub use known::{Kind, SETTINGS, Setting, feature_of, find};
 pub use nix_path::parse_nix_path;
 
 use crate::error::{Error, Result};
@@ -25,6 +25,8 @@ pub struct Settings {
     values: BTreeMap<&'static str, String>,
     /// Those that the user set, rather than the system's file.
     overridden: BTreeSet<&'static str>,
+    /// Whether somebody said which experimental features there are, rather than adding some.
+    chose_features: bool,
 }
 
 impl Settings {
@@ -77,6 +79,13 @@ impl Settings {
             unknown.iter().map(|name| format!("unknown setting '{name}'")).collect();
         warnings.sort();
         warnings.dedup();
+        for (name, feature) in settings.without_feature() {
+            settings.values.remove(name);
+            settings.overridden.remove(name);
+            warnings.push(format!(
+                "Ignoring setting '{name}' because experimental feature '{feature}' is not enabled"
+            ));
+        }
         Ok((settings, warnings))
     }
 
@@ -130,7 +139,12 @@ impl Settings {
             (true, old) if !old.is_empty() => format!("{old} {value}").trim_end().to_owned(),
             _ => value,
         };
-        let value = if setting.name == "experimental-features" { features(&value) } else { value };
+        let value = if setting.name == "experimental-features" {
+            self.chose_features |= !append;
+            features(&value)
+        } else {
+            value
+        };
         self.values.insert(setting.name, value);
         self.overridden.insert(setting.name);
         Ok(true)
@@ -180,6 +194,26 @@ impl Settings {
     #[must_use]
     pub fn has_feature(&self, feature: &str) -> bool {
         self.text("experimental-features").split_ascii_whitespace().any(|f| f == feature)
+    }
+
+    /// The feature that is missing for a setting to have an effect. Features that this program has need not be
+    /// enabled; but who chooses some of them goes without the others.
+    #[must_use]
+    pub fn missing_feature(&self, name: &str) -> Option<&'static str> {
+        let feature = feature_of(name)?;
+        (self.chooses_features() && !self.has_feature(feature)).then_some(feature)
+    }
+
+    /// Settings that somebody set in vain, with the features that they would need.
+    #[must_use]
+    pub fn without_feature(&self) -> Vec<(&'static str, &'static str)> {
+        self.values.keys().filter_map(|name| Some((*name, self.missing_feature(name)?))).collect()
+    }
+
+    /// Whether somebody said which experimental features there are, rather than adding some.
+    #[must_use]
+    pub fn chooses_features(&self) -> bool {
+        self.chose_features
     }
 
     /// The system that builds are for: `x86_64-linux`.

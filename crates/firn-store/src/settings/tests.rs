@@ -99,3 +99,20 @@ fn nix_path_in_the_environment_wins() {
     );
     assert_eq!(Settings::load(&env).unwrap().0.text("nix-path"), "");
 }
+
+#[test]
+fn settings_of_features_that_were_not_chosen_are_ignored() {
+    let text = "accept-flake-config = true\nexperimental-features = nix-command\n";
+    let (settings, warnings) = load(text).unwrap();
+    let warning = "Ignoring setting 'accept-flake-config' because experimental feature 'flakes' is not enabled";
+    assert_eq!(warnings, [warning]);
+    assert!(!settings.bool("accept-flake-config"));
+    assert_eq!(settings.missing_feature("flake-registry"), Some("flakes"));
+
+    let all = "accept-flake-config = true\nexperimental-features = nix-command flakes\n";
+    let added = "accept-flake-config = true\nextra-experimental-features = pipe-operators\n";
+    for text in ["accept-flake-config = true\n", all, added] {
+        let (settings, warnings) = load(text).unwrap();
+        assert!(warnings.is_empty() && settings.bool("accept-flake-config"));
+    }
+}

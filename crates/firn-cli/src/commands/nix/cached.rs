@@ -22,7 +22,8 @@ use crate::common::legacy::{Failure, Outcome, fail};
 use crate::common::store::AnyStore;
 
 /// Flags whose values come from elsewhere, or that ask for fresh answers.
-const UNCACHED: [&str; 5] = ["debugger", "refresh", "repair", "arg-from-file", "arg-from-stdin"];
+const UNCACHED: [&str; 6] =
+    ["debugger", "refresh", "repair", "arg-from-file", "arg-from-stdin", "inputs-from"];
 
 /// Settings that evaluation does not depend on but may differ from call to call.
 const IRRELEVANT: [&str; 4] = ["cores", "max-jobs", "show-trace", "bash-prompt"];
@@ -89,6 +90,7 @@ impl Call<'_> {
     fn eval_cache(&self, session: &Session) -> Option<EvalCache> {
         let measured = session.environment.nonempty("NIX_SHOW_STATS").is_some()
             || session.environment.nonempty("NIX_COUNT_CALLS").is_some()
+            || session.settings.bool("trace-function-calls")
             || !matches!(session.settings.text("eval-profiler"), "" | "disabled");
         let refused = !session.settings.bool("eval-cache")
             || measured
@@ -125,9 +127,10 @@ impl Call<'_> {
         // a string takes everything
         let _ = write!(
             text,
-            "{flags:?}\n{relevant:?}\n{:?}\n{:?}\n{} {} {} {:?} {:?}\n{:?} {:?} {:?}",
+            "{flags:?}\n{relevant:?}\n{:?}\n{:?}\n{:?}\n{} {} {} {:?} {:?}\n{:?} {:?} {:?}",
             settings.search_path,
             settings.features,
+            settings.lints,
             settings.pure,
             settings.read_only,
             settings.abort_on_warn,

@@ -33,6 +33,8 @@ pub struct Call<'a> {
     /// Whether there were such settings.
     pub took_settings: bool,
     store: Option<AnyStore>,
+    /// The store of evaluation, if it is another.
+    eval_store: Option<AnyStore>,
 }
 
 impl<'a> Call<'a> {
@@ -65,6 +67,7 @@ impl<'a> Call<'a> {
             wanted: Wanted::default(),
             took_settings: false,
             store: None,
+            eval_store: None,
         })
     }
 
@@ -92,7 +95,14 @@ impl<'a> Call<'a> {
     pub fn bench(&mut self) -> Outcome<Workbench> {
         let store = self.store()?;
         let options = self.common.build_options();
-        Ok(Workbench::with(store, options, self.common.display(), &self.common.settings))
+        let eval_store = match (&self.eval_store, self.given.value("eval-store")) {
+            (Some(store), _) => Some(store.clone()),
+            (None, Some(uri)) => Some(self.common.open_eval_store(uri)?),
+            (None, None) => None,
+        };
+        self.eval_store.clone_from(&eval_store);
+        let bench = Workbench::with(store, options, self.common.display(), &self.common.settings);
+        Ok(bench.with_eval_store(eval_store))
     }
 
     /// Fails unless an experimental feature is on.

@@ -15,6 +15,9 @@ pub fn show(call: &mut Call<'_>) -> Outcome {
         let Some(setting) = find(name) else {
             return fail(format!("could not find setting '{name}'"));
         };
+        if call.common.settings.missing_feature(setting.name).is_some() {
+            return fail(format!("could not find setting '{name}'"));
+        }
         let text = call.common.settings.text(setting.name).to_owned();
         return Ok(writeln!(call.out, "{text}")?);
     }
@@ -30,7 +33,7 @@ pub fn show(call: &mut Call<'_>) -> Outcome {
                     "defaultValue": typed(setting.kind, default),
                     "description": "",
                     "documentDefault": true,
-                    "experimentalFeature": Value::Null,
+                    "experimentalFeature": firn_store::settings::feature_of(setting.name),
                     "value": typed(setting.kind, text),
                 }),
             );
@@ -38,6 +41,9 @@ pub fn show(call: &mut Call<'_>) -> Outcome {
         return call.print_json(&Value::Object(all));
     }
     for (setting, text) in call.common.settings.iter() {
+        if call.common.settings.missing_feature(setting.name).is_some() {
+            continue;
+        }
         writeln!(call.out, "{} = {text}", setting.name)?;
     }
     Ok(())

@@ -10,6 +10,7 @@ use firn_store::{ClosureOptions, Trust};
 
 use super::call::Call;
 use super::flags::{Flag, flag, option};
+use super::installables::outputs;
 use super::realise::link_results;
 use crate::common::interrupt;
 use crate::common::legacy::{Outcome, absolute, fail, usage};
@@ -62,7 +63,9 @@ pub fn run(call: &mut Call<'_>) -> Outcome {
     let mut options = CopyOptions::new(trust, call.common.logger());
     options.cancel = interrupt::flag();
     copy_paths(&*source, &*target, &paths, &options)?;
-    copy_realisations(&source, &target, &named, &options.trust)?;
+    let mut realisations = realisations(&source, &named)?;
+    realisations.extend(named_realisations(call, &source)?);
+    copy_realisations(&realisations, &target, &options.trust)?;
     keep(call, target, &named)
 }
 
@@ -87,22 +90,39 @@ fn substitute(call: &Call<'_>, target: &AnyStore, paths: &BTreeSet<StorePath>) -
 }
 
 /// Copies what is known of outputs whose paths follow from their contents, where the destination can have it.
-fn copy_realisations(
-    source: &AnyStore,
-    target: &AnyStore,
-    paths: &BTreeSet<StorePath>,
-    trust: &Trust,
-) -> Outcome {
-    for realisation in realisations(source, paths)? {
-        if !trust.accepts_realisation(&realisation) {
+fn copy_realisations(realisations: &[Realisation], target: &AnyStore, trust: &Trust) -> Outcome {
+    for realisation in realisations {
+        if !trust.accepts_realisation(realisation) {
             continue;
         }
-        match target.register_realisation(&realisation) {
+        match target.register_realisation(realisation) {
             Ok(()) | Err(firn_store::Error::Unsupported { .. }) => {}
             Err(e) => return Err(e.into()),
         }
     }
     Ok(())
+}
+
+/// What the derivations that were named came to be. They need not be the derivers: those are what they were
+/// resolved to.
+fn named_realisations(call: &mut Call<'_>, source: &AnyStore) -> Outcome<Vec<Realisation>> {
+    let given = &call.given;
+    let no_outputs = given.has("all") || given.has("derivation") || given.has("stdin");
+    if no_outputs || !call.common.settings.has_feature("ca-derivations") {
+        return Ok(Vec::new());
+    }
+    let items = call.installables()?;
+    let mut found = Vec::new();
+    for wanted in call.derived_paths(&items)?.into_iter().flatten() {
+        let DerivedPath::Built { drv, .. } = &wanted else { continue };
+        let ids = source.output_ids(&source.read_derivation(drv)?)?;
+        for (name, path) in outputs(source, &wanted)? {
+            let Some(id) = ids.get(&name) else { continue };
+            let known = source.query_realisation(id)?;
+            found.push(known.unwrap_or_else(|| Realisation::new(id.clone(), path)));
+        }
+    }
+    Ok(found)
 }
 
 /// What is known of these paths as outputs of their derivers.

@@ -120,6 +120,16 @@ impl Call<'_> {
                 registries.flags.entries.push(entry);
             }
         }
+        let sources: Vec<FlakeRef> = self
+            .given
+            .all("inputs-from")
+            .flatten()
+            .map(|text| Ok(firn_flake::reference::parse(text, &cwd).map_err(message)?.0))
+            .collect::<Outcome<_>>()?;
+        for reference in sources {
+            let entries = self.inputs_of(session, &registries, &reference)?;
+            registries.flags.entries.extend(entries);
+        }
         let mut flags = LockFlags {
             recreate: self.given.has("recreate-lock-file"),
             no_registries: self.given.has("no-registries")
@@ -157,6 +167,29 @@ impl Call<'_> {
             accept_settings: self.common.settings.bool("accept-flake-config"),
             wanted: self.wanted.clone(),
             logger: stderr_logger(self.common.verbosity),
+        })
+    }
+}
+
+impl Call<'_> {
+    /// The inputs of a flake as names for what they are locked to (`--inputs-from`).
+    fn inputs_of(
+        &mut self,
+        session: &Session,
+        registries: &Registries,
+        reference: &FlakeRef,
+    ) -> Outcome<Vec<Entry>> {
+        let base = self.given.base();
+        self.evaluate(session, true, |vm, _| {
+            let locks = lock_flake(vm, registries, reference, &LockFlags::default())?.locks;
+            let mut entries = Vec::new();
+            for name in locks.nodes[0].inputs.keys() {
+                let Some(at) = locks.find(std::slice::from_ref(name))? else { continue };
+                let Some(lock) = &locks.nodes[at].lock else { continue };
+                let (from, _) = firn_flake::reference::parse(&format!("flake:{name}"), &base)?;
+                entries.push(Entry { from, to: lock.locked.clone(), exact: false });
+            }
+            Ok(entries)
         })
     }
 }

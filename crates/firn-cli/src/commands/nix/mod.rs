@@ -254,6 +254,12 @@ pub fn run(name: &str, mut args: Vec<OsString>) -> ExitCode {
             }
             Ok(Taken::Yes)
         })?;
+        // these came with a feature of C++ Nix, and who leaves that out does not expect them
+        let newer = ["print-build-logs", "offline", "refresh"].iter().any(|flag| given.has(flag));
+        let settings = &common.settings;
+        if newer && settings.chooses_features() && !settings.has_feature("nix-command") {
+            return legacy::fail(legacy::disabled("nix-command"));
+        }
         if given.has("version") {
             return Ok(write!(out, "{}", common.version()?)?);
         }

@@ -103,12 +103,13 @@ impl Item {
     /// Its outputs, with their paths if `paths`; only those that are installed by default if `chosen`.
     pub fn outputs(&self, vm: &mut Vm, paths: bool, chosen: bool) -> Result<Outputs, Stop> {
         let mut all = Outputs::new();
-        let Some(package) = self.package.filter(|p| p.attrs.has(sym::OUTPUTS)) else {
+        let listed = self.package.filter(|p| p.attrs.has(sym::OUTPUTS));
+        if listed.is_none() {
             let path = if paths { Some(self.out_path(vm)?) } else { None };
             all.insert("out".to_owned(), path);
-            return Ok(all);
-        };
-        for name in package.outputs(vm)? {
+        }
+        let Some(package) = self.package else { return Ok(all) };
+        for name in if listed.is_some() { package.outputs(vm)? } else { Vec::new() } {
             if !paths {
                 all.insert(name, None);
                 continue;

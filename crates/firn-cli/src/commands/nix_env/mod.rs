@@ -319,6 +319,7 @@ fn packages(
             store: &store,
             substituter: bench.options.substituter.clone(),
             warn: &|text| logger.warn(text),
+            tell: &|text| logger.message(firn_event::Level::Notice, text),
         };
         let args = &options.arguments;
         if operation == Operation::Query {

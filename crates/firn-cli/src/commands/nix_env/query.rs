@@ -323,7 +323,7 @@ fn as_json(
             let value = match item.meta(vm, &name)? {
                 Some(value) => meta_json(vm, value)?,
                 None => {
-                    (sources.warn)(format!(
+                    (sources.tell)(format!(
                         "derivation '{}' has invalid meta attribute '{name}'",
                         item.name
                     ));
@@ -363,7 +363,7 @@ fn xml_item(
     if columns.meta {
         for name in item.meta_names(vm)? {
             let Some(value) = item.meta(vm, &name)? else {
-                (sources.warn)(format!(
+                (sources.tell)(format!(
                     "derivation '{}' has invalid meta attribute '{name}'",
                     item.name
                 ));

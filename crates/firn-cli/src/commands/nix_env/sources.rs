@@ -50,6 +50,8 @@ pub struct Sources<'a> {
     pub substituter: Option<Arc<dyn Substituter>>,
     /// Tells warnings.
     pub warn: &'a dyn Fn(String),
+    /// Tells what is wrong with a package, without a word before it.
+    pub tell: &'a dyn Fn(String),
 }
 
 /// An argument that selects packages by name.

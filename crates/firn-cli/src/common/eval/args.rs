@@ -32,6 +32,8 @@ pub struct EvalArgs {
     pub impure: bool,
     /// `--repair`
     pub repair: bool,
+    /// `--eval-store`
+    pub eval_store: Option<String>,
     /// What relative paths in expressions start from, if it is not the present folder.
     pub base: Option<PathBuf>,
 }
@@ -81,6 +83,7 @@ impl EvalArgs {
                 self.settings.push(("pure-eval".into(), "false".into()));
             }
             "--repair" => self.repair = true,
+            "--eval-store" => self.eval_store = Some(value("an argument")?),
             "-j" => self.settings.push(("max-jobs".into(), value("an argument")?)),
             "-K" | "--keep-failed" => {
                 self.settings.push(("keep-failed".into(), "true".into()));

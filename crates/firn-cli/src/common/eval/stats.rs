@@ -17,6 +17,7 @@ pub struct Report {
     stats: bool,
     stats_path: Option<PathBuf>,
     count_calls: bool,
+    tell_calls: bool,
     profile: Option<(PathBuf, Duration)>,
 }
 
@@ -36,6 +37,7 @@ impl Report {
             stats: is_on(environment, "NIX_SHOW_STATS"),
             stats_path: stats_path.map(PathBuf::from),
             count_calls: is_on(environment, "NIX_COUNT_CALLS"),
+            tell_calls: settings.bool("trace-function-calls"),
             profile,
         }
     }
@@ -45,8 +47,10 @@ impl Report {
         let watching = Watching {
             count_calls: self.count_calls && self.stats,
             sample_every: self.profile.as_ref().map(|(_, every)| *every),
+            tell_calls: self.tell_calls,
         };
-        (watching.count_calls || watching.sample_every.is_some()).then_some(watching)
+        (watching.count_calls || watching.sample_every.is_some() || watching.tell_calls)
+            .then_some(watching)
     }
 
     /// Writes what is to be told.

@@ -51,9 +51,10 @@ pub fn info(call: &mut Call<'_>) -> Outcome {
     call.no_arguments()?;
     let store = call.store()?;
     let uri = store.uri();
-    let (version, trusted) = match store.is_local() {
-        true => (Some(crate::common::NIX_VERSION.to_owned()), Some(true)),
-        false => (store.program_version(), store.trusts_client()),
+    let (version, trusted) = match store.managed() {
+        Some(managed) => (managed.version()?, managed.trusts_us()?),
+        None if store.is_local() => (Some(crate::common::NIX_VERSION.to_owned()), Some(true)),
+        None => (store.program_version(), store.trusts_client()),
     };
     if call.given.has("json") {
         let mut shown = Map::new();
