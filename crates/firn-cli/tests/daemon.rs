@@ -1,6 +1,7 @@
 //! The daemon, stores by `ssh` and remote builders, as users call them.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::print_stderr, reason = "a test says that it was skipped")]
 
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
