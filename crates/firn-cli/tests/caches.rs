@@ -88,7 +88,7 @@ impl Case {
     fn top(&self, between: impl FnOnce(&str)) -> String {
         let top = self.ok("nix-build --no-out-link -A top");
         between(&top);
-        self.ok("nix-collect-garbage -q");
+        self.ok("nix-collect-garbage");
         assert!(!std::path::Path::new(&top).exists());
         top
     }
@@ -155,7 +155,7 @@ fn builds_use_what_trusted_keys_signed() {
     let drv = case.ok("nix-instantiate -A top");
     assert_eq!(case.ok(&format!("nix log {drv} --substituters {cache}")), "top log");
     // without the key it is built
-    case.ok("nix-collect-garbage -q");
+    case.ok("nix-collect-garbage");
     let ran = case.run(&format!("nix-build --no-out-link -A top --substituters {cache}"));
     assert_eq!(ran.status, 0, "{}", ran.err);
     assert!(ran.err.contains("as it's not signed by any of the keys"), "{}", ran.err);
