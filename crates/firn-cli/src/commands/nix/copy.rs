@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use firn_build::{BuildResults, DerivedPath};
 use firn_model::StorePath;
-use firn_model::realisation::Realisation;
 use firn_store::copy::{CopyOptions, copy_paths};
 use firn_store::{ClosureOptions, Trust};
 
@@ -46,7 +45,8 @@ pub fn run(call: &mut Call<'_>) -> Outcome {
         Some(target) => target,
         None => call.common.open_store()?,
     };
-    let mut paths: BTreeSet<StorePath> = call.store_paths(build)?.into_iter().collect();
+    let (paths, wanted) = call.store_paths_and_wanted(build)?;
+    let mut paths: BTreeSet<StorePath> = paths.into_iter().collect();
     let named = paths.clone();
     if !call.given.has("no-recursive") {
         paths = source.compute_closure(&paths, ClosureOptions::default())?;
@@ -59,48 +59,40 @@ pub fn run(call: &mut Call<'_>) -> Outcome {
     let mut options = CopyOptions::new(trust, call.common.logger());
     options.cancel = interrupt::flag();
     copy_paths(&*source, &*target, &paths, &options)?;
-    copy_realisations(&source, &target, &named, &options.trust)?;
+    if call.common.settings.has_feature("ca-derivations") {
+        copy_realisations(&source, &target, &wanted, &options.trust)?;
+    }
     keep(call, target, &named)
 }
 
-/// Copies what is known of outputs whose paths follow from their contents, where the destination can have it.
+/// Copies what is known of outputs as outputs of their derivations, where the destination can have it.
 fn copy_realisations(
     source: &AnyStore,
     target: &AnyStore,
-    paths: &BTreeSet<StorePath>,
+    wanted: &[DerivedPath],
     trust: &Trust,
 ) -> Outcome {
-    for realisation in realisations(source, paths)? {
-        if !trust.accepts_realisation(&realisation) {
-            continue;
-        }
-        match target.register_realisation(&realisation) {
-            Ok(()) | Err(firn_store::Error::Unsupported { .. }) => {}
-            Err(e) => return Err(e.into()),
-        }
-    }
-    Ok(())
-}
-
-/// What is known of these paths as outputs of their derivers.
-fn realisations(source: &AnyStore, paths: &BTreeSet<StorePath>) -> Outcome<Vec<Realisation>> {
-    let mut found = Vec::new();
-    for path in paths {
-        let Some(info) = source.query_path_info(path)? else { continue };
-        let Some(drv) = info.deriver.as_ref().filter(|_| info.ca.is_some()) else { continue };
+    for want in wanted {
+        let DerivedPath::Built { drv, outputs } = want else { continue };
         if !source.is_valid(drv)? {
             continue;
         }
         let drv = source.read_derivation(drv)?;
-        for (_, id) in source.output_ids(&drv)? {
-            if let Some(realisation) = source.query_realisation(&id)?
-                && realisation.out_path == *path
-            {
-                found.push(realisation);
+        for (name, id) in source.output_ids(&drv)? {
+            if !outputs.contains(&name) {
+                continue;
+            }
+            let Some(realisation) = source.query_realisation(&id)? else { continue };
+            if !trust.accepts_realisation(&realisation) {
+                continue;
+            }
+            match target.register_realisation(&realisation) {
+                Ok(()) | Err(firn_store::Error::Unsupported { .. }) => {}
+                Err(e) => return Err(e.into()),
             }
         }
     }
-    Ok(found)
+    Ok(())
 }
 
 /// Makes the links that `--out-link` and `--profile` ask for, in the destination.
