@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use firn_build::{BuildResults, DerivedPath};
 use firn_model::StorePath;
+use firn_model::realisation::Realisation;
 use firn_store::copy::{CopyOptions, copy_paths};
 use firn_store::{ClosureOptions, Trust};
 
@@ -78,11 +79,19 @@ fn copy_realisations(
             continue;
         }
         let drv = source.read_derivation(drv)?;
+        let known = source.known_outputs(&drv)?;
         for (name, id) in source.output_ids(&drv)? {
             if !outputs.contains(&name) {
                 continue;
             }
-            let Some(realisation) = source.query_realisation(&id)? else { continue };
+            // outputs whose paths follow from the derivation need not have been noted
+            let realisation = match (source.query_realisation(&id)?, known.get(&name)) {
+                (Some(realisation), _) => realisation,
+                (None, Some(Some(path))) if source.is_valid(path)? => {
+                    Realisation::new(id, path.clone())
+                }
+                _ => continue,
+            };
             if !trust.accepts_realisation(&realisation) {
                 continue;
             }
