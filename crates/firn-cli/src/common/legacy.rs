@@ -365,8 +365,9 @@ impl Common {
     pub fn build_options(&self) -> BuildOptions {
         let mut options = BuildOptions::from_settings(&self.settings);
         options.cancel = super::interrupt::flag();
-        options.substituter = self.substituters().map(|s| s as Arc<dyn Substituter>);
         options.hook = super::remote::build_hook(&self.settings, self.verbosity);
+        options.recursive = super::remote::recursive(&self.settings);
+        options.substituter = self.substituters().map(|s| s as Arc<dyn Substituter>);
         options.verbose_logs = self.build_output && self.log_format != Some(LogFormat::Bar);
         options
     }

@@ -171,6 +171,7 @@ const ALIASES: &[(&str, &str)] = &[
     ("cat-nar", "nar cat"),
     ("cat-store", "store cat"),
     ("copy-sigs", "store copy-sigs"),
+    ("doctor", "config check"),
     ("dump-path", "store dump-path"),
     ("hash-file", "hash file"),
     ("hash-path", "hash path"),
