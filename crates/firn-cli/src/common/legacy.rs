@@ -99,6 +99,8 @@ pub struct Common {
     pub build_output: bool,
     /// `--log-format`.
     pub log_format: Option<LogFormat>,
+    /// Settings of experimental features that flags set.
+    flagged: Vec<String>,
     /// What shows messages and progress, once something has asked for it.
     display: OnceCell<Arc<Display>>,
     /// The folder of a store that goes away with this process.
@@ -174,6 +176,7 @@ impl Common {
             gc_warning: true,
             build_output: true,
             log_format: None,
+            flagged: Vec::new(),
             display: OnceCell::new(),
             scratch: OnceLock::new(),
         };
@@ -205,7 +208,9 @@ impl Common {
                 };
             }
         }
-        if let Some((_, feature)) = common.settings.without_feature().first() {
+        if let Some(feature) =
+            common.flagged.iter().find_map(|name| common.settings.missing_feature(name))
+        {
             return fail(disabled(feature));
         }
         if common.settings.words("experimental-features").iter().any(|f| f == "no-url-literals") {
@@ -304,6 +309,9 @@ impl Common {
 
     fn set(&mut self, name: &str, value: &str) -> Outcome {
         self.settings.set(name, value)?;
+        if settings::feature_of(name).is_some() {
+            self.flagged.push(name.to_owned());
+        }
         Ok(())
     }
 

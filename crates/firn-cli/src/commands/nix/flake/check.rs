@@ -30,7 +30,7 @@ pub fn run(call: &mut Call<'_>) -> Outcome {
         omitted: BTreeSet::new(),
         errors: Vec::new(),
     };
-    let checker = with_flake(call, &wanted, !build, |vm, locked| {
+    let checker = with_flake(call, &wanted, !build, true, |vm, locked| {
         let value = outputs(vm, locked)?;
         for (name, value, pos) in members(vm, value, PosId::NONE)? {
             checker.output(vm, &name, value, pos)?;

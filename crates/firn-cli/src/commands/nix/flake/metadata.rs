@@ -26,7 +26,7 @@ struct Metadata {
 /// `nix flake metadata`.
 pub fn run(call: &mut Call<'_>) -> Outcome {
     let wanted = reference(call)?;
-    let found = with_flake(call, &wanted, true, |vm, locked| {
+    let found = with_flake(call, &wanted, true, false, |vm, locked| {
         Ok(Metadata {
             original: locked.flake.original.clone(),
             resolved: locked.flake.resolved.clone(),
