@@ -1,6 +1,7 @@
 //! What can be asked to be built: outputs of a derivation, or a store path as it is.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use firn_model::store_path::{StoreDir, StorePath};
 
@@ -13,7 +14,28 @@ pub enum OutputsSpec {
     Names(BTreeSet<String>),
 }
 
+impl fmt::Display for OutputsSpec {
+    /// `*`, or the names with commas between.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All => f.write_str("*"),
+            Self::Names(names) => {
+                f.write_str(&names.iter().map(String::as_str).collect::<Vec<_>>().join(","))
+            }
+        }
+    }
+}
+
 impl OutputsSpec {
+    /// Reads `*`, or names with commas between.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        match text {
+            "*" => Self::All,
+            names => Self::Names(names.split(',').map(str::to_owned).collect()),
+        }
+    }
+
     /// Whether the output `name` is meant.
     #[must_use]
     pub fn contains(&self, name: &str) -> bool {
@@ -45,6 +67,15 @@ pub enum DerivedPath {
         /// Which outputs.
         outputs: OutputsSpec,
     },
+    /// Outputs of a derivation that is an output itself (experimental feature `dynamic-derivations`).
+    Dynamic {
+        /// The derivation that is there.
+        drv: StorePath,
+        /// The output of it that is a derivation, and the output of that one that is one, and so on.
+        via: Vec<String>,
+        /// Which outputs of the last.
+        outputs: OutputsSpec,
+    },
 }
 
 impl DerivedPath {
@@ -60,21 +91,40 @@ impl DerivedPath {
         Self::Built { drv, outputs: OutputsSpec::Names([output.to_owned()].into()) }
     }
 
-    /// Parses `PATH`, `DRV!out,dev`, `DRV^out,dev` or `DRV^*`. A derivation without outputs is taken
-    /// as such, not as what it builds.
+    /// Outputs of `drv`, or if `via` names outputs, of the derivation that they lead to.
+    #[must_use]
+    pub fn outputs_via(drv: StorePath, via: Vec<String>, outputs: OutputsSpec) -> Self {
+        match via.is_empty() {
+            true => Self::Built { drv, outputs },
+            false => Self::Dynamic { drv, via, outputs },
+        }
+    }
+
+    /// Parses `PATH`, `DRV!out,dev`, `DRV^out,dev` or `DRV^*`, and `DRV^out^dev` where an output is a derivation
+    /// itself. A derivation without outputs is taken as such, not as what it builds.
     ///
     /// # Errors
     /// If it is not a store path.
     pub fn parse(text: &str, dir: &StoreDir) -> Result<Self, firn_model::store_path::Error> {
-        let Some((path, outputs)) = text.rsplit_once(['!', '^']) else {
-            return Ok(Self::Opaque(dir.parse(text)?));
-        };
-        let outputs = if outputs == "*" {
-            OutputsSpec::All
-        } else {
-            OutputsSpec::Names(outputs.split(',').map(str::to_owned).collect())
-        };
-        Ok(Self::Built { drv: dir.parse(path)?, outputs })
+        let mut parts = text.split(['!', '^']);
+        let path = dir.parse(parts.next().unwrap_or_default())?;
+        let mut via: Vec<String> = parts.map(str::to_owned).collect();
+        Ok(match via.pop() {
+            None => Self::Opaque(path),
+            Some(outputs) => Self::outputs_via(path, via, OutputsSpec::parse(&outputs)),
+        })
+    }
+
+    /// The text that [`DerivedPath::parse`] reads, with `^`.
+    #[must_use]
+    pub fn print(&self, dir: &StoreDir) -> String {
+        match self {
+            Self::Opaque(path) => dir.print(path),
+            Self::Built { drv, outputs } => format!("{}^{outputs}", dir.print(drv)),
+            Self::Dynamic { drv, via, outputs } => {
+                format!("{}^{}^{outputs}", dir.print(drv), via.join("^"))
+            }
+        }
     }
 
     /// The derivation or the path.
@@ -82,7 +132,7 @@ impl DerivedPath {
     pub fn store_path(&self) -> &StorePath {
         match self {
             Self::Opaque(path) => path,
-            Self::Built { drv, .. } => drv,
+            Self::Built { drv, .. } | Self::Dynamic { drv, .. } => drv,
         }
     }
 }
@@ -103,8 +153,15 @@ mod tests {
         );
         assert_eq!(
             DerivedPath::parse(&format!("{drv}^*"), &dir).unwrap(),
-            DerivedPath::all_outputs(path)
+            DerivedPath::all_outputs(path.clone())
         );
+        let dynamic = DerivedPath::Dynamic {
+            drv: path,
+            via: vec!["out".into(), "x".into()],
+            outputs: OutputsSpec::parse("a,b"),
+        };
+        assert_eq!(DerivedPath::parse(&format!("{drv}!out^x!b,a"), &dir).unwrap(), dynamic);
+        assert_eq!(dynamic.print(&dir), format!("{drv}^out^x^a,b"));
         assert!(DerivedPath::parse("/tmp/x", &dir).is_err());
     }
 }

@@ -23,6 +23,8 @@ pub enum FailureKind {
     NotDeterministic,
     /// A fixed output is not what it was said to be.
     HashMismatch,
+    /// A substituter no longer has what it said to have.
+    SubstituteGone,
     /// The user stopped it.
     Interrupted,
     /// Anything else, such as a full disk.
@@ -51,7 +53,10 @@ impl Failure {
 
 impl From<firn_store::Error> for Failure {
     fn from(error: firn_store::Error) -> Self {
-        Self::misc(error)
+        match error {
+            firn_store::Error::Gone(message) => Self::new(FailureKind::SubstituteGone, message),
+            other => Self::misc(other),
+        }
     }
 }
 

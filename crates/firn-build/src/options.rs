@@ -7,8 +7,10 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use firn_fetch::FetchSettings;
+use firn_model::derivation::Kind;
 use firn_store::Settings;
 
+use crate::error::Failure;
 use crate::sandbox::Launcher;
 use crate::substitute::Substituter;
 
@@ -30,6 +32,8 @@ pub enum Mode {
     Normal,
     /// To see whether valid outputs come out the same again (`--check`).
     Check,
+    /// To replace outputs whose contents are not what they were (`--repair`).
+    Repair,
 }
 
 /// A path of the host that every sandbox has (`sandbox-paths`).
@@ -104,6 +108,8 @@ pub struct BuildOptions {
     pub system_features: BTreeSet<String>,
     /// Host paths that a derivation may ask for (`allowed-impure-host-deps`).
     pub allowed_host_paths: Vec<PathBuf>,
+    /// Experimental features that are on.
+    pub features: BTreeSet<String>,
     /// `impure-env`
     pub impure_env: Vec<(String, String)>,
     /// A program to run after each build.
@@ -202,6 +208,7 @@ impl BuildOptions {
                 .into_iter()
                 .map(PathBuf::from)
                 .collect(),
+            features: settings.words("experimental-features").into_iter().collect(),
             impure_env: settings
                 .words("impure-env")
                 .iter()
@@ -220,6 +227,24 @@ impl BuildOptions {
             hashed_mirrors: settings.words("hashed-mirrors"),
             launcher: Launcher::default(),
             cancel: Arc::default(),
+        }
+    }
+
+    /// Whether an experimental feature is on.
+    #[must_use]
+    pub fn has_feature(&self, name: &str) -> bool {
+        self.features.contains(name)
+    }
+
+    /// Whether derivations with outputs of this kind, whose paths are not known, can be built.
+    pub(crate) fn need_features(&self, kind: Kind) -> Result<(), Failure> {
+        let needed = match kind {
+            Kind::Impure => &["ca-derivations", "impure-derivations"][..],
+            _ => &["ca-derivations"][..],
+        };
+        match needed.iter().find(|name| !self.has_feature(name)) {
+            None => Ok(()),
+            Some(name) => Err(Failure::misc(firn_store::Error::FeatureOff(name))),
         }
     }
 

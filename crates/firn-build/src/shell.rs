@@ -5,6 +5,7 @@ use std::path::Path;
 
 use bstr::BString;
 use firn_model::derivation::Derivation;
+use firn_model::derivation::placeholder::placeholder;
 use firn_store::{ClosureOptions, Store};
 
 use crate::builder::environment::{self, Rewrites};
@@ -27,6 +28,35 @@ pub struct ShellFiles {
     pub cores: usize,
 }
 
+/// A derivation with the outputs of its inputs put in, as far as these are known.
+///
+/// # Errors
+/// If a derivation cannot be read or its outputs are of kinds that cannot be together.
+pub fn resolved(store: &dyn Store, drv: Derivation) -> Result<Derivation, Failure> {
+    if !drv.should_resolve(false)? {
+        return Ok(drv);
+    }
+    let mut failed = None;
+    let resolved = drv.resolve(store.store_dir(), &mut |input, chain| {
+        let mut path = input.clone();
+        for name in chain {
+            let known = store.read_derivation(&path).and_then(|drv| store.known_outputs(&drv));
+            match known {
+                Ok(mut outputs) => path = outputs.remove(name).flatten()?,
+                Err(error) => {
+                    failed = Some(error);
+                    return None;
+                }
+            }
+        }
+        Some(path)
+    })?;
+    match failed {
+        Some(error) => Err(error.into()),
+        None => Ok(resolved.unwrap_or(drv)),
+    }
+}
+
 /// The environment of a derivation whose inputs are valid.
 ///
 /// # Errors
@@ -38,10 +68,10 @@ pub fn shell_files(
 ) -> Result<ShellFiles, Failure> {
     let drv_options = DrvOptions::parse(drv, store.store_dir())?;
     let mut rewrites = Rewrites::default();
-    for (name, path) in drv.output_paths(store.store_dir())? {
+    for (name, path) in store.known_outputs(drv)? {
         if let Some(path) = path {
             let path = store.store_dir().print(&path);
-            rewrites.0.push((environment::placeholder(&name).into(), path.into()));
+            rewrites.0.push((placeholder(&name).into(), path.into()));
         }
     }
     let inputs = inputs(store, drv)?;
@@ -92,7 +122,7 @@ fn inputs(
         }
     }
     for (input, wanted) in &drv.input_drvs {
-        let outputs = store.read_derivation(input)?.output_paths(store.store_dir())?;
+        let outputs = store.known_outputs(&store.read_derivation(input)?)?;
         for name in &wanted.outputs {
             if let Some(Some(path)) = outputs.get(name)
                 && store.is_valid(path)?

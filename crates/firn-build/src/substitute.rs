@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use firn_event::Logger;
+use firn_model::realisation::{DrvOutput, Realisation};
 use firn_model::store_path::StorePath;
-use firn_store::LocalStore;
+use firn_store::{LocalStore, Store as _};
 
 /// What a substituter says about a path before it is fetched.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -28,6 +29,14 @@ pub trait Substituter: Send + Sync {
         paths: &BTreeSet<StorePath>,
     ) -> firn_store::Result<BTreeMap<StorePath, Substitutable>>;
 
+    /// What an output of a derivation came to be, with its signatures checked.
+    ///
+    /// # Errors
+    /// When it cannot be asked.
+    fn query_realisation(&self, _id: &DrvOutput) -> firn_store::Result<Option<Realisation>> {
+        Ok(None)
+    }
+
     /// Puts a path into `store`, whose references are valid there, with its signatures checked.
     ///
     /// # Errors
@@ -39,4 +48,21 @@ pub trait Substituter: Send + Sync {
         logger: &Logger,
         parent: u64,
     ) -> firn_store::Result<()>;
+
+    /// As [`Substituter::fetch`], for a path that is valid but damaged: puts the right contents in place.
+    ///
+    /// # Errors
+    /// As there, and where this cannot be done.
+    fn repair(
+        &self,
+        path: &StorePath,
+        store: &LocalStore,
+        _logger: &Logger,
+        _parent: u64,
+    ) -> firn_store::Result<()> {
+        Err(firn_store::Error::Usage(format!(
+            "path '{}' cannot be fetched again",
+            store.store_dir().print(path)
+        )))
+    }
 }

@@ -23,6 +23,12 @@ struct World {
     _turn: MutexGuard<'static, ()>,
 }
 
+fn cargo_home() -> PathBuf {
+    std::env::var_os("CARGO_HOME").map(PathBuf::from).unwrap_or_else(|| {
+        PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cargo")
+    })
+}
+
 impl World {
     /// None, with a word why, where the test cannot run.
     fn new() -> Option<Self> {
@@ -48,6 +54,8 @@ impl World {
                 .current_dir(folder)
                 .env("PATH", std::env::join_paths(path).unwrap())
                 .env("HOME", self.dir.path().join("home"))
+                // which registry Cargo uses here
+                .env("CARGO_HOME", cargo_home())
                 .env("NIX_REMOTE", format!("local?root={}", store.display()))
                 .env_remove("NIX_PATH")
                 .env_remove("XDG_CONFIG_HOME")

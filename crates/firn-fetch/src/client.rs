@@ -27,8 +27,8 @@ pub(crate) fn agent(settings: &FetchSettings) -> Result<Agent, FetchError> {
         .timeout_recv_response(settings.stalled_timeout)
         .timeout_per_read(settings.stalled_timeout)
         .timeout_per_write(settings.stalled_timeout)
-        .max_idle_connections(32)
-        .max_idle_connections_per_host(16)
+        .max_idle_connections(64)
+        .max_idle_connections_per_host(32)
         .accept_encoding("identity")
         .build();
     Ok(Agent::new_with_config(config))

@@ -125,21 +125,7 @@ impl Downloader {
                 }
                 Err(error) => error,
             };
-            let FetchError::Transfer { kind: FailureKind::Transient, retry_after, .. } = &error
-            else {
-                return Err(error);
-            };
-            if attempt >= self.settings.attempts.max(1) {
-                return Err(error);
-            }
-            let pause = self.pause(attempt, *retry_after);
-            let from = if state.written > 0 {
-                format!(" from offset {}", state.written)
-            } else {
-                String::new()
-            };
-            self.logger.warn(format!("{error}; retrying{from} in {} ms", pause.as_millis()));
-            self.sleep(request, pause)?;
+            self.wait_for_another(error, attempt, state.written, request.cancel.as_ref())?;
             attempt += 1;
         }
     }
@@ -193,6 +179,34 @@ impl Downloader {
         }
     }
 
+    /// Waits before attempt `attempt + 1`; fails with `error` if another one cannot help or was the last. `written`
+    /// bytes need not come again.
+    pub(crate) fn wait_for_another(
+        &self,
+        error: FetchError,
+        attempt: u32,
+        written: u64,
+        cancel: Option<&Arc<AtomicBool>>,
+    ) -> Result<(), FetchError> {
+        let FetchError::Transfer { kind: FailureKind::Transient, retry_after, url, .. } = &error
+        else {
+            return Err(error);
+        };
+        if attempt >= self.settings.attempts.max(1) {
+            return Err(error);
+        }
+        let pause = self.pause(attempt, *retry_after);
+        let from = if written > 0 { format!(" from offset {written}") } else { String::new() };
+        self.logger.warn(format!("{error}; retrying{from} in {} ms", pause.as_millis()));
+        self.sleep(url, cancel, pause)
+    }
+
+    /// Where it reports to.
+    #[must_use]
+    pub fn logger(&self) -> &Logger {
+        &self.logger
+    }
+
     fn pause(&self, attempt: u32, asked: Option<Duration>) -> Duration {
         let base = self.settings.retry_pause.saturating_mul(1 << (attempt - 1).min(10));
         // A little spread, so that many clients do not come back at the same moment.
@@ -203,10 +217,15 @@ impl Downloader {
         pause.max(asked.unwrap_or_default()).min(self.settings.longest_pause)
     }
 
-    fn sleep(&self, request: &Request, pause: Duration) -> Result<(), FetchError> {
+    fn sleep(
+        &self,
+        url: &str,
+        cancel: Option<&Arc<AtomicBool>>,
+        pause: Duration,
+    ) -> Result<(), FetchError> {
         let until = Instant::now() + pause;
         loop {
-            check_cancelled(request)?;
+            check_flag(url, cancel)?;
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Ok(());
@@ -313,9 +332,37 @@ impl Downloader {
         request: &Request,
         state: &State,
     ) -> Result<ureq::http::Response<ureq::Body>, FetchError> {
-        let shown = redact(&request.url);
+        self.send_from(request, state.written, state.etag.as_deref())
+    }
+
+    /// Sends a request for what follows the first `from` bytes; `etag` is the validator of what they belong to.
+    pub(crate) fn send_from(
+        &self,
+        request: &Request,
+        from: u64,
+        etag: Option<&str>,
+    ) -> Result<ureq::http::Response<ureq::Body>, FetchError> {
+        let (target, mut headers) = self.target(&request.url)?;
+        headers.extend(request.headers.iter().cloned());
+        if from > 0 {
+            headers.push(("range".into(), format!("bytes={from}-")));
+            if let Some(etag) = etag {
+                headers.push(("if-range".into(), etag.to_owned()));
+            }
+        } else if let Some(etag) = &request.expected_etag {
+            headers.push(("if-none-match".into(), etag.clone()));
+        }
+        self.run("GET", &request.url, &target, &headers, ureq::SendBody::none())
+    }
+
+    /// What is really asked for, without credentials, and the header fields that stand for them.
+    pub(crate) fn target(
+        &self,
+        given: &str,
+    ) -> Result<(String, Vec<(String, String)>), FetchError> {
+        let shown = redact(given);
         let bad = |reason: String| FetchError::BadUrl { url: shown.clone(), reason };
-        let mut url = url::Url::parse(&request.url).map_err(|e| bad(e.to_string()))?;
+        let mut url = url::Url::parse(given).map_err(|e| bad(e.to_string()))?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err(bad(format!("the scheme '{}' is not supported", url.scheme())));
         }
@@ -329,28 +376,37 @@ impl Downloader {
         };
         // The server must see the URL as it was given, not as this parser would write it.
         let target = if url.username().is_empty() && url.password().is_none() {
-            request.url.clone()
+            given.to_owned()
         } else {
             let _ = url.set_username("");
             let _ = url.set_password(None);
             url.to_string()
         };
-        let mut builder = self.agent.get(target.split('#').next().unwrap_or_default());
-        if let Some((user, password)) = credentials {
-            builder = builder.header("authorization", basic(&user, &password));
-        }
-        for (name, value) in &request.headers {
+        let headers = credentials
+            .map(|(user, password)| ("authorization".to_owned(), basic(&user, &password)))
+            .into_iter()
+            .collect();
+        Ok((target.split('#').next().unwrap_or_default().to_owned(), headers))
+    }
+
+    /// One request. `given` is for messages.
+    pub(crate) fn run(
+        &self,
+        method: &str,
+        given: &str,
+        target: &str,
+        headers: &[(String, String)],
+        body: impl ureq::AsSendBody,
+    ) -> Result<ureq::http::Response<ureq::Body>, FetchError> {
+        let shown = redact(given);
+        let mut builder = ureq::http::Request::builder().method(method).uri(target);
+        for (name, value) in headers {
             builder = builder.header(name, value);
         }
-        if state.written > 0 {
-            builder = builder.header("range", format!("bytes={}-", state.written));
-            if let Some(etag) = &state.etag {
-                builder = builder.header("if-range", etag);
-            }
-        } else if let Some(etag) = &request.expected_etag {
-            builder = builder.header("if-none-match", etag);
-        }
-        builder.call().map_err(|error| {
+        let built = builder
+            .body(body)
+            .map_err(|e| FetchError::BadUrl { url: shown.clone(), reason: e.to_string() })?;
+        self.agent.run(built).map_err(|error| {
             let kind = match &error {
                 ureq::Error::BadUri(_)
                 | ureq::Error::Http(_)
@@ -424,10 +480,14 @@ fn restart(sink: &mut dyn Sink, state: &mut State, shown: &str) -> Result<bool, 
     Ok(done)
 }
 
-fn check_cancelled(request: &Request) -> Result<(), FetchError> {
-    match &request.cancel {
+pub(crate) fn check_cancelled(request: &Request) -> Result<(), FetchError> {
+    check_flag(&request.url, request.cancel.as_ref())
+}
+
+fn check_flag(url: &str, cancel: Option<&Arc<AtomicBool>>) -> Result<(), FetchError> {
+    match cancel {
         Some(flag) if flag.load(Ordering::Relaxed) => Err(FetchError::Transfer {
-            url: redact(&request.url),
+            url: redact(url),
             reason: "the download was interrupted".into(),
             kind: FailureKind::Interrupted,
             retry_after: None,
@@ -436,7 +496,7 @@ fn check_cancelled(request: &Request) -> Result<(), FetchError> {
     }
 }
 
-fn status_error(response: ureq::http::Response<ureq::Body>, shown: &str) -> FetchError {
+pub(crate) fn status_error(response: ureq::http::Response<ureq::Body>, shown: &str) -> FetchError {
     let status = response.status().as_u16();
     let kind = match status {
         404 | 410 => FailureKind::NotFound,
@@ -492,12 +552,12 @@ fn is_certificate_error(error: &std::io::Error) -> bool {
     error.kind() == ErrorKind::InvalidData && error.to_string().contains("certificate")
 }
 
-fn stream_error(error: &std::io::Error) -> String {
+pub(crate) fn stream_error(error: &std::io::Error) -> String {
     format!("the transfer was cut: {error}")
 }
 
 /// The first byte of `bytes 100-199/200`.
-fn range_start(value: &str) -> Option<u64> {
+pub(crate) fn range_start(value: &str) -> Option<u64> {
     value.trim().strip_prefix("bytes")?.trim_start().split('-').next()?.parse().ok()
 }
 
@@ -529,7 +589,7 @@ fn basic(user: &str, password: &str) -> String {
     text
 }
 
-fn percent_decode(text: &str) -> String {
+pub(crate) fn percent_decode(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;

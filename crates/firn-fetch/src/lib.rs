@@ -14,6 +14,7 @@
 mod client;
 mod download;
 mod error;
+mod exchange;
 pub mod git;
 pub mod hosted;
 mod mirror;
@@ -22,13 +23,16 @@ mod settings;
 mod sink;
 #[cfg(test)]
 mod tests;
+mod transfer;
 
 pub use download::{Downloaded, Downloader, Request};
 pub use error::{FailureKind, FetchError};
+pub use exchange::{Answer, Exchange, Payload};
 pub use mirror::Mirrors;
 pub use netrc::Netrc;
 pub use settings::FetchSettings;
 pub use sink::{FileSink, MemorySink, Sink, WriteSink};
+pub use transfer::Transfer;
 
 /// `url` without user name and password, for messages.
 #[must_use]

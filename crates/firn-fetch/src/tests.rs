@@ -330,3 +330,64 @@ fn messages_name_no_passwords() {
     assert_eq!(redact("https://h/x"), "https://h/x");
     assert_eq!(redact("plain"), "plain");
 }
+
+#[test]
+fn a_transfer_to_read_goes_on_where_it_was_cut() {
+    let body = "0123456789".repeat(1000);
+    let first = answer("200 OK", "etag: \"a\"\r\n", &body[..4000], body.len());
+    let rest = answer(
+        "206 Partial Content",
+        "etag: \"a\"\r\ncontent-range: bytes 4000-9999/10000\r\n",
+        &body[4000..],
+        6000,
+    );
+    let server = Server::new(vec![first, rest]);
+    let downloader = Downloader::new(settings(), Logger::silent()).unwrap();
+    let mut transfer = downloader.open(Request::new(server.url()), 0).unwrap();
+    assert_eq!(transfer.size(), Some(10000));
+    let mut got = String::new();
+    std::io::Read::read_to_string(&mut transfer, &mut got).unwrap();
+    assert_eq!(got, body);
+    let requests = server.requests();
+    assert!(requests[1].contains("range: bytes=4000-"), "{requests:?}");
+    assert!(requests[1].contains("if-range: \"a\""), "{requests:?}");
+}
+
+#[test]
+fn a_transfer_begun_anew_must_be_of_the_same_file() {
+    let body = "x".repeat(5000);
+    let cut = answer("200 OK", "etag: \"a\"\r\n", &body[..100], body.len());
+    let whole = answer("200 OK", "etag: \"a\"\r\n", &body, body.len());
+    let other = answer("200 OK", "etag: \"b\"\r\n", &body, body.len());
+    let read = |second: Vec<u8>| {
+        let server = Server::new(vec![cut.clone(), second]);
+        let downloader = Downloader::new(settings(), Logger::silent()).unwrap();
+        let mut transfer = downloader.open(Request::new(server.url()), 0).unwrap();
+        let mut got = String::new();
+        std::io::Read::read_to_string(&mut transfer, &mut got).map(|_| got)
+    };
+    assert_eq!(read(whole).unwrap(), body);
+    let error = read(other).unwrap_err();
+    let inner = error.get_ref().and_then(|e| e.downcast_ref::<FetchError>());
+    assert_eq!(inner.map(FetchError::kind), Some(FailureKind::Permanent), "{error}");
+}
+
+#[test]
+fn uploads_are_tried_again_when_the_server_is_busy() {
+    let busy = answer("503 Service Unavailable", "retry-after: 0\r\n", "busy", 4);
+    let done = answer("201 Created", "etag: \"e\"\r\n", "", 0);
+    let server = Server::new(vec![busy, done]);
+    let downloader = Downloader::new(settings(), Logger::silent()).unwrap();
+    let url = server.url();
+    let exchange = Exchange {
+        method: "PUT",
+        url: &url,
+        headers: vec![("content-type".into(), "text/plain".into())],
+        payload: Payload::Bytes(b"hello"),
+    };
+    let answer = downloader.exchange(&exchange, 0).unwrap();
+    assert_eq!(answer.header("etag"), Some("\"e\""));
+    let requests = server.requests();
+    assert_eq!(requests.len(), 2);
+    assert!(requests[1].starts_with("put /file") && requests[1].contains("content-length: 5"));
+}

@@ -7,8 +7,11 @@ use firn_model::store_path::StorePath;
 use crate::error::{Error, Result};
 use crate::store::{ClosureOptions, Store};
 
-/// The paths reachable from `start`, which includes it.
-pub(crate) fn compute_closure<S: Store + ?Sized>(
+/// The paths reachable from `start`, which includes it; what [`Store::compute_closure`] does unless a store does better.
+///
+/// # Errors
+/// [`Error::InvalidPath`] if a path on the way is not valid (only where references are followed).
+pub fn compute_closure<S: Store + ?Sized>(
     store: &S,
     start: &BTreeSet<StorePath>,
     options: ClosureOptions,

@@ -137,6 +137,24 @@ pub enum Error {
         /// The printed store path.
         path: String,
     },
+    /// An output of a derivation is said to be another path than is known of it.
+    #[error(
+        "Trying to register a realisation of '{id}', but we already have another one locally.\n\
+         Local:  {known}\nRemote: {new}"
+    )]
+    OtherRealisation {
+        /// The output, by its derivation's hash.
+        id: String,
+        /// The printed store path that is known.
+        known: String,
+        /// The printed store path that was to be registered.
+        new: String,
+    },
+    /// Something that is only done if an experimental feature is on.
+    #[error(
+        "experimental Nix feature '{0}' is disabled; add '--extra-experimental-features {0}' to enable it"
+    )]
+    FeatureOff(&'static str),
     /// References that form a cycle.
     #[error("cycle detected in the references of '{path}' from '{parent}'")]
     Cycle {
@@ -202,9 +220,24 @@ pub enum Error {
     /// A profile operation that makes no sense.
     #[error("{0}")]
     Profile(String),
+    /// A path that nobody trusted vouches for.
+    #[error("cannot add path '{path}' because it lacks a signature by a trusted key")]
+    Untrusted {
+        /// The printed store path.
+        path: String,
+    },
     /// A wrong setting or store address.
     #[error("{0}")]
     Usage(String),
+    /// What a store says to have is not there: a binary cache lost an archive, say.
+    #[error("{0}")]
+    Gone(String),
+    /// A substituter that failed a short while ago and is left alone for now.
+    #[error("substituter '{0}' is disabled")]
+    Disabled(String),
+    /// A store of another crate failed.
+    #[error(transparent)]
+    Remote(BoxError),
     /// A callback of the caller failed.
     #[error(transparent)]
     Callback(BoxError),
@@ -237,6 +270,11 @@ impl Error {
     /// Wraps an error of `firn-model`.
     pub fn model(source: impl Into<BoxError>) -> Self {
         Self::Model(source.into())
+    }
+
+    /// Wraps the error of a store of another crate.
+    pub fn remote(source: impl Into<BoxError>) -> Self {
+        Self::Remote(source.into())
     }
 
     /// The operating system's kind, if this is an I/O error.

@@ -17,7 +17,9 @@
 //! # }
 //! ```
 
-mod closure;
+pub mod closure;
+pub mod content_addressed;
+pub mod copy;
 pub mod db;
 pub mod error;
 pub mod export;
@@ -31,9 +33,12 @@ pub mod registration;
 pub mod rewrite;
 pub mod settings;
 pub mod store;
+pub mod stream;
+pub mod trust;
 
 pub use error::{Error, Result};
 pub use layout::StoreLayout;
 pub use local::{LocalStore, StoreOptions};
 pub use settings::Settings;
-pub use store::{ClosureOptions, FileKind, Repair, SourceFilter, Store};
+pub use store::{ClosureOptions, FileKind, Repair, SourceFilter, Store, SubstituterRole};
+pub use trust::Trust;

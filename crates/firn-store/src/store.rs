@@ -5,13 +5,15 @@
 //! on this machine has (its database, locks, folders) is on [`LocalStore`].
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{Read, Write};
+use std::fs::File;
+use std::io::{BufWriter, Read, Seek as _, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use firn_model::content_address::Method;
 use firn_model::derivation::Derivation;
 use firn_model::hash::{Hash, HashAlgo, Hasher};
+use firn_model::narinfo::NarInfo;
 use firn_model::path_info::PathInfo;
 use firn_model::realisation::{DrvOutput, Realisation};
 use firn_model::signature::Signature;
@@ -76,6 +78,17 @@ pub struct ClosureOptions {
     pub include_derivers: bool,
 }
 
+/// How a store is used as a substituter, as its address or the store itself says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SubstituterRole {
+    /// Lower numbers are asked first.
+    pub priority: i64,
+    /// Whether many paths may be asked for just to know whether they are there.
+    pub want_mass_query: bool,
+    /// Whether its paths need no signature.
+    pub trusted: bool,
+}
+
 /// A store: valid paths, what they refer to, and their contents.
 ///
 /// All methods may block on disk or network. Implementations are usable from many threads.
@@ -94,6 +107,11 @@ pub trait Store: Send + Sync {
     /// That it cannot do something, whose name is that of C++ Nix's method.
     fn unsupported(&self, operation: &'static str) -> Error {
         Error::Unsupported { operation, store: self.uri() }
+    }
+
+    /// How it is used as a substituter.
+    fn substituter_role(&self) -> SubstituterRole {
+        SubstituterRole::default()
     }
 
     /// What is known of a path; `None` if it is not valid.
@@ -116,6 +134,26 @@ pub trait Store: Send + Sync {
     fn path_info(&self, path: &StorePath) -> Result<Arc<PathInfo>> {
         self.query_path_info(path)?
             .ok_or_else(|| Error::InvalidPath { path: self.store_dir().print(path) })
+    }
+
+    /// What is known of those of `paths` that are valid. Stores far away ask for many at a time.
+    fn query_path_infos(
+        &self,
+        paths: &BTreeSet<StorePath>,
+    ) -> Result<BTreeMap<StorePath, Arc<PathInfo>>> {
+        let mut known = BTreeMap::new();
+        for path in paths {
+            if let Some(info) = self.query_path_info(path)? {
+                known.insert(path.clone(), info);
+            }
+        }
+        Ok(known)
+    }
+
+    /// What a binary cache knows of a path besides what every store does: where its archive is and how large that
+    /// is compressed. `None` if the path is not valid or the store is no binary cache.
+    fn query_nar_info(&self, _path: &StorePath) -> Result<Option<Arc<NarInfo>>> {
+        Ok(None)
     }
 
     /// Those of `paths` that are valid.
@@ -224,6 +262,23 @@ pub trait Store: Send + Sync {
     /// Writes the contents of a valid path as a NAR.
     fn nar_from_path(&self, path: &StorePath, sink: &mut dyn Write) -> Result<()>;
 
+    /// The contents of a valid path as a NAR to read, where the store can give it so without a thread of its own.
+    fn nar_reader(&self, _path: &StorePath) -> Result<Option<Box<dyn Read + Send + '_>>> {
+        Ok(None)
+    }
+
+    /// The contents of a valid path as a NAR in a file, to be read at any place. The file has no name, or is the
+    /// store's own copy, which must not be written.
+    fn nar_file(&self, path: &StorePath) -> Result<File> {
+        let mut file = tempfile::tempfile().map_err(Error::stream("making a temporary file"))?;
+        let mut out = BufWriter::with_capacity(256 * 1024, &mut file);
+        self.nar_from_path(path, &mut out)?;
+        out.flush().map_err(Error::stream("writing a temporary file"))?;
+        drop(out);
+        file.rewind().map_err(Error::stream("reading a temporary file"))?;
+        Ok(file)
+    }
+
     /// Registers paths whose contents are in place, all or none.
     fn register_valid(&self, infos: &[PathInfo]) -> Result<()>;
 
@@ -247,6 +302,31 @@ pub trait Store: Send + Sync {
 
     /// Where the contents of a path are on this machine; where the path says, if they are elsewhere.
     fn real_path(&self, path: &StorePath) -> PathBuf;
+
+    /// What names each output of a derivation in realisations.
+    ///
+    /// # Errors
+    /// If an input cannot be read, or the outputs are of kinds that cannot be together.
+    fn output_ids(&self, drv: &Derivation) -> Result<BTreeMap<String, DrvOutput>> {
+        crate::modulo::Modulos::default().output_ids(self, drv)
+    }
+
+    /// The outputs of a derivation with their paths: those that follow from the derivation, and else what
+    /// realisations say.
+    fn known_outputs(&self, drv: &Derivation) -> Result<BTreeMap<String, Option<StorePath>>> {
+        let mut outputs = drv.output_paths(self.store_dir()).map_err(Error::model)?;
+        if outputs.values().all(Option::is_some) {
+            return Ok(outputs);
+        }
+        for (name, id) in self.output_ids(drv)? {
+            if let Some(slot) = outputs.get_mut(&name)
+                && slot.is_none()
+            {
+                *slot = self.query_realisation(&id)?.map(|r| r.out_path);
+            }
+        }
+        Ok(outputs)
+    }
 
     /// What an output of a derivation came to be, if that is known here.
     fn query_realisation(&self, _id: &DrvOutput) -> Result<Option<Realisation>> {
@@ -277,28 +357,7 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// If `root` is in the store, or something is there that is no link into the store.
     fn add_perm_root(&self, path: &StorePath, root: &Path) -> Result<PathBuf> {
-        let root = std::path::absolute(root).map_err(Error::io("finding", root))?;
-        let root = canonical(root.as_os_str());
-        if self.is_in_store(&root) {
-            return Err(Error::RootInStore { path: root });
-        }
-        self.add_temp_root(path)?;
-        let there = root.symlink_metadata().is_ok();
-        let target = read_link(&root)?;
-        let ours = target.as_ref().is_some_and(|target| self.is_in_store(target));
-        if there && !ours {
-            return Err(Error::LinkExists { path: root });
-        }
-        if let Some(parent) = root.parent() {
-            create_dirs(parent)?;
-        }
-        let wanted = PathBuf::from(self.store_dir().print(path));
-        // A link that is right stays: its folder may be a source that others look at.
-        if target.as_ref() != Some(&wanted) {
-            replace_symlink(&wanted, &root)?;
-        }
-        self.add_indirect_root(&root)?;
-        Ok(root)
+        add_perm_root(self, path, root)
     }
 
     /// All roots: links, running processes, temporary roots.
@@ -337,4 +396,38 @@ pub trait Store: Send + Sync {
         let hash = hasher.finish();
         Ok((hash != info.nar_hash).then_some(hash))
     }
+}
+
+/// Makes the link `root`, by this process, and has the store register it: what [`Store::add_perm_root`] does in most
+/// stores.
+///
+/// # Errors
+/// As there.
+pub fn add_perm_root<S: Store + ?Sized>(
+    store: &S,
+    path: &StorePath,
+    root: &Path,
+) -> Result<PathBuf> {
+    let root = std::path::absolute(root).map_err(Error::io("finding", root))?;
+    let root = canonical(root.as_os_str());
+    if store.is_in_store(&root) {
+        return Err(Error::RootInStore { path: root });
+    }
+    store.add_temp_root(path)?;
+    let there = root.symlink_metadata().is_ok();
+    let target = read_link(&root)?;
+    let ours = target.as_ref().is_some_and(|target| store.is_in_store(target));
+    if there && !ours {
+        return Err(Error::LinkExists { path: root });
+    }
+    if let Some(parent) = root.parent() {
+        create_dirs(parent)?;
+    }
+    let wanted = PathBuf::from(store.store_dir().print(path));
+    // A link that is right stays: its folder may be a source that others look at.
+    if target.as_ref() != Some(&wanted) {
+        replace_symlink(&wanted, &root)?;
+    }
+    store.add_indirect_root(&root)?;
+    Ok(root)
 }

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use bstr::{BStr, BString, ByteSlice};
 use firn_model::base32;
+use firn_model::derivation::placeholder::placeholder;
 use firn_model::derivation::{Derivation, Kind};
 use firn_model::hash::{Hash, HashAlgo};
 use firn_model::store_path::StorePath;
@@ -26,12 +27,6 @@ pub(crate) struct Environment {
     pub variables: BTreeMap<BString, BString>,
     /// Files in its working directory.
     pub files: BTreeMap<String, Vec<u8>>,
-}
-
-/// What stands for the path of `output` in attributes, as `builtins.placeholder` makes it.
-pub(crate) fn placeholder(output: &str) -> String {
-    let hash = Hash::digest(HashAlgo::Sha256, format!("nix-output:{output}").as_bytes());
-    format!("/{}", base32::encode(hash.as_bytes()))
 }
 
 /// Text replacements: placeholders and hash parts.
@@ -200,7 +195,7 @@ fn export_references(
     let mut outputs = BTreeSet::new();
     for drv in drvs {
         let drv = store.read_derivation(&drv)?;
-        outputs.extend(drv.output_paths(store.store_dir())?.into_values().flatten());
+        outputs.extend(store.known_outputs(&drv)?.into_values().flatten());
     }
     if !outputs.is_empty() {
         closure.extend(store.compute_closure(&outputs, ClosureOptions::default())?);
@@ -251,11 +246,6 @@ pub(super) fn world_writable(dir: &Path) -> Option<&Path> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn placeholders_are_those_of_the_language() {
-        assert_eq!(placeholder("out"), "/1rz4g4znpzjwh1xymhjpm42vipw92pr73vdgl6xs1hycac8kf2n9");
-    }
 
     #[test]
     fn a_planted_link_is_not_written_through() {

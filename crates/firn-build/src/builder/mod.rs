@@ -1,49 +1,51 @@
 //! One build, from a derivation whose inputs are valid to registered outputs.
 //!
-//! In order: locks on the outputs, a last look whether somebody else was faster, an account, a
-//! private build directory, the environment, the sandbox's root, the builder itself with its log
-//! and time limits, then [`outputs`].
+//! In order: locks on the outputs, a last look whether somebody else was faster, [`prepare`], the builder itself
+//! with its log and time limits, [`outputs`], then [`hooks`].
 
 mod checks;
 pub(crate) mod environment;
+mod hooks;
 mod log;
 mod outputs;
+mod prepare;
 mod sandboxed;
 mod structured;
 mod users;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, DirBuilder};
+use std::fs;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt, chown};
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use firn_event::{ActivityKind, Field, Level, Logger};
-use firn_model::derivation::{Derivation, Kind, Output};
-use firn_model::hash::{Hash, HashAlgo};
+use firn_model::derivation::{Derivation, Kind};
 use firn_model::store_path::StorePath;
 use firn_store::fs::delete_path;
 use firn_store::fs::lock::PathLocks;
-use firn_store::{ClosureOptions, LocalStore, Store};
+use firn_store::{LocalStore, Repair, Store};
 
-use self::environment::{Rewrites, environment, placeholder, write_file};
 use self::log::{BuildLog, LogFile};
+pub(crate) use self::outputs::sign_realisation;
 use self::outputs::{Registration, Wanted};
-use self::users::{Acquired, UserLock};
-use crate::builtin::{BuiltinSpec, Context};
+use self::users::UserLock;
 use crate::drv_options::DrvOptions;
 use crate::error::{Failure, FailureKind, io};
-use crate::options::{BuildOptions, Mode, SandboxMode};
-use crate::sandbox::spec::{Builder, Spec};
-use crate::sandbox::{Exit, Running, Started, support};
+use crate::options::{BuildOptions, Mode};
+use crate::repair::is_good;
+use crate::sandbox::spec::Spec;
+use crate::sandbox::{Exit, Running, Started};
 
 /// How often waiting builds look around.
 const POLL: Duration = Duration::from_millis(100);
+
+/// The outputs of a derivation with their paths, where these are known.
+type KnownOutputs = BTreeMap<String, Option<StorePath>>;
 
 /// What a build gave.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +54,9 @@ pub(crate) struct Built {
     pub built: bool,
     /// All outputs.
     pub outputs: BTreeMap<String, StorePath>,
+    /// When the builder was started and had ended, in seconds since 1970; 0 if it was not.
+    pub start: i64,
+    pub stop: i64,
 }
 
 /// One build.
@@ -121,26 +126,47 @@ impl Job<'_> {
             Failure::new(f.kind, message)
         })?;
         self.check_fits(&drv_options)?;
-        let paths = self.output_paths()?;
-        for path in paths.values() {
+        let known = self.known_outputs()?;
+        for path in known.values().flatten() {
             self.store.add_temp_root(path)?;
         }
-        let mut locks = self.lock(&paths)?;
-        let valid = self.valid_outputs(&paths)?;
-        if self.options.mode == Mode::Normal && valid.len() == paths.len() {
+        let mut locks = self.lock(&known)?;
+        // Another process may have been faster.
+        let known = self.known_outputs()?;
+        let valid = self.valid_outputs(&known)?;
+        if self.options.mode != Mode::Check && valid.len() == known.len() {
             locks.set_removal(true);
-            return Ok(Built { built: false, outputs: paths });
+            let outputs = known.into_iter().filter_map(|(name, path)| Some((name, path?)));
+            return Ok(Built { built: false, outputs: outputs.collect(), start: 0, stop: 0 });
         }
-        for (name, path) in &paths {
-            if !valid.contains(name) {
+        for (name, path) in &known {
+            if let (Some(path), false) = (path, valid.contains(name))
+                && !self.store.is_valid(path)?
+            {
                 delete_path(&self.store.real_path(path))?;
             }
         }
-        let prepared = self.prepare(&drv_options, &paths, &valid)?;
+        self.write_derivation()?;
+        let prepared = self.prepare(&drv_options, &known, &valid)?;
+        let start = now();
         let outputs = self.build(prepared, &drv_options)?;
+        let stop = now();
         self.post_build_hook(&outputs);
         locks.set_removal(true);
-        Ok(Built { built: true, outputs })
+        Ok(Built { built: true, outputs, start, stop })
+    }
+
+    /// A derivation that came of resolving another is written once it is really built, so that outputs have a
+    /// deriver and logs a name.
+    fn write_derivation(&self) -> Result<(), Failure> {
+        let dir = self.store.store_dir();
+        let new = self.drv.input_drvs.is_empty()
+            && !self.store.is_valid(self.drv_path)?
+            && self.drv.store_path(dir)? == *self.drv_path;
+        if new {
+            self.store.add_derivation(self.drv, Repair::No)?;
+        }
+        Ok(())
     }
 
     /// Whether this machine can build it.
@@ -178,30 +204,36 @@ impl Job<'_> {
         ))
     }
 
-    fn output_paths(&self) -> Result<BTreeMap<String, StorePath>, Failure> {
-        let known = self.drv.output_paths(self.store.store_dir())?;
-        known
-            .into_iter()
-            .map(|(name, path)| match path {
-                Some(path) => Ok((name, path)),
-                None => Err(Failure::new(
-                    FailureKind::InputRejected,
-                    format!(
-                        "the path of output '{name}' of derivation '{}' is not known before the build; such derivations cannot be built by this version",
-                        self.print(self.drv_path)
-                    ),
-                )),
-            })
-            .collect()
+    fn known_outputs(&self) -> Result<KnownOutputs, Failure> {
+        let kind = self.drv.kind()?;
+        let static_paths = self.drv.output_paths(self.store.store_dir())?;
+        if static_paths.values().all(Option::is_some) {
+            return Ok(static_paths);
+        }
+        self.options.need_features(kind)?;
+        if matches!(kind, Kind::InputAddressed { .. }) || !self.drv.input_drvs.is_empty() {
+            return Err(Failure::new(
+                FailureKind::InputRejected,
+                format!(
+                    "derivation '{}' cannot be built before the outputs that it needs are put into it",
+                    self.print(self.drv_path)
+                ),
+            ));
+        }
+        match kind {
+            Kind::Impure => Ok(static_paths),
+            _ => Ok(self.store.known_outputs(self.drv)?),
+        }
     }
 
-    fn valid_outputs(
-        &self,
-        paths: &BTreeMap<String, StorePath>,
-    ) -> Result<BTreeSet<String>, Failure> {
+    /// The outputs that are valid, and when repairing, whole.
+    fn valid_outputs(&self, known: &KnownOutputs) -> Result<BTreeSet<String>, Failure> {
         let mut valid = BTreeSet::new();
-        for (name, path) in paths {
-            if self.store.is_valid(path)? {
+        for (name, path) in known {
+            if let Some(path) = path
+                && self.store.is_valid(path)?
+                && (self.options.mode != Mode::Repair || is_good(self.store, path)?)
+            {
                 valid.insert(name.clone());
             }
         }
@@ -209,8 +241,16 @@ impl Job<'_> {
     }
 
     /// Takes the locks of all outputs, waiting for other processes that build the same.
-    fn lock(&self, paths: &BTreeMap<String, StorePath>) -> Result<PathLocks, Failure> {
-        let files: Vec<PathBuf> = paths.values().map(|p| self.store.real_path(p)).collect();
+    fn lock(&self, known: &KnownOutputs) -> Result<PathLocks, Failure> {
+        let file = |(name, path): (&String, &Option<StorePath>)| match path {
+            Some(path) => self.store.real_path(path),
+            None => {
+                let mut file = self.store.real_path(self.drv_path).into_os_string();
+                file.push(format!(".{name}"));
+                file.into()
+            }
+        };
+        let files: Vec<PathBuf> = known.iter().map(file).collect();
         let mut activity = None;
         loop {
             if let Some(locks) = PathLocks::try_lock(files.iter().map(PathBuf::as_path))? {
@@ -232,234 +272,6 @@ impl Job<'_> {
         }
     }
 
-    fn acquire_user(&self) -> Result<Option<UserLock>, Failure> {
-        let mut activity = None;
-        loop {
-            let state = &self.store.layout().state_dir;
-            match users::acquire(state, &self.options.build_users_group)? {
-                Acquired::User(user) => return Ok(Some(user)),
-                Acquired::NotConfigured => return Ok(None),
-                Acquired::Busy => {}
-            }
-            if activity.is_none() {
-                activity = Some(self.logger.start(
-                    ActivityKind::BuildWaiting,
-                    Level::Warn,
-                    format!("waiting for a free build user ID for '{}'", self.print(self.drv_path)),
-                    vec![],
-                    self.parent,
-                ));
-            }
-            self.check_stop()?;
-            std::thread::sleep(POLL);
-        }
-    }
-
-    /// The closure of the inputs, which the builder may see.
-    fn input_closure(&self) -> Result<BTreeSet<StorePath>, Failure> {
-        let mut start = self.drv.input_srcs.clone();
-        for (input, wanted) in &self.drv.input_drvs {
-            let outputs =
-                self.store.read_derivation(input)?.output_paths(self.store.store_dir())?;
-            for name in &wanted.outputs {
-                match outputs.get(name) {
-                    Some(Some(path)) => {
-                        start.insert(path.clone());
-                    }
-                    _ => {
-                        return Err(Failure::misc(format!(
-                            "derivation '{}' requires non-existent output '{name}' from input derivation '{}'",
-                            self.print(self.drv_path),
-                            self.print(input)
-                        )));
-                    }
-                }
-            }
-        }
-        Ok(self.store.compute_closure(&start, ClosureOptions::default())?)
-    }
-
-    /// Whether this build is sandboxed. Fails where it must be and cannot.
-    fn wants_sandbox(&self, drv_options: &DrvOptions) -> Result<bool, Failure> {
-        let options = self.options;
-        let pure = !matches!(self.drv.kind()?, Kind::Fixed | Kind::Impure);
-        let chroot_store = self.store.layout().is_chroot();
-        let wants = match options.sandbox {
-            SandboxMode::On if drv_options.no_sandbox => {
-                return Err(Failure::misc(format!(
-                    "derivation '{}' has '__noChroot' set, but that's not allowed when 'sandbox' is 'true'",
-                    self.print(self.drv_path)
-                )));
-            }
-            SandboxMode::On => true,
-            SandboxMode::Off => false,
-            SandboxMode::Relaxed => pure && !drv_options.no_sandbox,
-        };
-        if !wants && !chroot_store {
-            return Ok(false);
-        }
-        if support(&options.launcher).namespaces {
-            return Ok(true);
-        }
-        if chroot_store {
-            return Err(Failure::misc(format!(
-                "builds in a store whose contents are elsewhere ('{}' holds '{}') need kernel namespaces, which this system does not grant; check /proc/sys/user/max_user_namespaces",
-                self.store.layout().real_store_dir.display(),
-                self.store.store_dir().as_str()
-            )));
-        }
-        if options.sandbox_fallback {
-            self.logger.message(
-                Level::Debug,
-                "auto-disabling sandboxing because the prerequisite namespaces are not available",
-            );
-            return Ok(false);
-        }
-        Err(Failure::misc(
-            "this system does not support the kernel namespaces that are required for sandboxing; use '--no-sandbox' to disable sandboxing",
-        ))
-    }
-
-    fn prepare(
-        &self,
-        drv_options: &DrvOptions,
-        paths: &BTreeMap<String, StorePath>,
-        valid: &BTreeSet<String>,
-    ) -> Result<Prepared, Failure> {
-        let (store, options) = (self.store, self.options);
-        let sandboxed = self.wants_sandbox(drv_options)?;
-        let inputs = self.input_closure()?;
-        let user = self.acquire_user()?;
-        let owner = user.as_ref().map(|u| (u.user.uid, u.user.gid));
-
-        let parent = match &options.build_dir {
-            Some(dir) => dir.clone(),
-            None => store.layout().state_dir.join("builds"),
-        };
-        fs::create_dir_all(&parent)
-            .map_err(io(format!("creating directory '{}'", parent.display())))?;
-        if let (Some(_), Some(open)) = (&user, environment::world_writable(&parent)) {
-            return Err(Failure::misc(format!(
-                "Path \"{}\" is world-writable or a symlink. That's not allowed for security.",
-                open.display()
-            )));
-        }
-        let top_dir = Temporary(private_directory(&parent)?);
-        // In a sandbox, the builder's own directory is below one that nobody outside can enter.
-        let build_dir = if sandboxed {
-            let dir = top_dir.0.join("build");
-            DirBuilder::new()
-                .mode(0o700)
-                .create(&dir)
-                .map_err(io(format!("creating directory '{}'", dir.display())))?;
-            dir
-        } else {
-            top_dir.0.clone()
-        };
-        if let Some((uid, gid)) = owner {
-            chown(&build_dir, Some(uid), Some(gid))
-                .map_err(io(format!("changing owner of '{}'", build_dir.display())))?;
-        }
-        let seen_dir = if sandboxed { &options.sandbox_build_dir } else { &build_dir };
-
-        let mut outputs = BTreeMap::new();
-        let mut rewrites = Rewrites::default();
-        for (name, path) in paths {
-            let taken = valid.contains(name) && !sandboxed;
-            let scratch = if taken { self.scratch_path(path)? } else { path.clone() };
-            let real = store.real_path(&scratch);
-            if taken {
-                delete_path(&real)?;
-                let pair = (path.hash_part().into(), scratch.hash_part().into());
-                rewrites.0.push(pair);
-            }
-            rewrites.0.push((placeholder(name).into(), self.print(&scratch).into()));
-            outputs.insert(
-                name.clone(),
-                Wanted { path: path.clone(), scratch, actual: real, valid: valid.contains(name) },
-            );
-        }
-        let env = environment(store, self.drv, drv_options, &inputs, options, seen_dir, &rewrites)?;
-        for (name, contents) in &env.files {
-            write_file(&build_dir, name, contents, owner)?;
-        }
-        let builder = self.builder(&outputs, &rewrites, drv_options)?;
-        let (root, namespaces) = if sandboxed {
-            let (root, namespaces) =
-                self.sandbox(drv_options, &inputs, &mut outputs, &build_dir, user.as_ref())?;
-            (Some(root), Some(namespaces))
-        } else {
-            if Path::new("/homeless-shelter").symlink_metadata().is_ok() {
-                return Err(Failure::misc(
-                    "home directory '/homeless-shelter' exists; please remove it to assure purity of builds without sandboxing",
-                ));
-            }
-            (None, None)
-        };
-        let spec = Spec {
-            builder,
-            env: env.variables.iter().map(|(n, v)| ((&**n).into(), (&**v).into())).collect(),
-            cwd: seen_dir.clone(),
-            namespaces,
-            user: user.as_ref().map(|u| u.user.clone()),
-            filter_syscalls: options.filter_syscalls,
-            allow_new_privileges: options.allow_new_privileges,
-            system: self.drv.system.to_string(),
-            impersonate_linux_26: options.impersonate_linux_26,
-        };
-        Ok(Prepared { spec, outputs, inputs, build_dir, top_dir: Some(top_dir), root, user })
-    }
-
-    /// A path that stands for `path` while that is taken by valid contents.
-    fn scratch_path(&self, path: &StorePath) -> Result<StorePath, Failure> {
-        let kind = format!("rewrite:{}:{}", self.drv_path.base_name(), path.base_name());
-        let zero = Hash::from_bytes(HashAlgo::Sha256, &[0; 32]).map_err(Failure::misc)?;
-        Ok(self.store.store_dir().make_path(&kind, &zero, path.name())?)
-    }
-
-    fn builder(
-        &self,
-        outputs: &BTreeMap<String, Wanted>,
-        rewrites: &Rewrites,
-        drv_options: &DrvOptions,
-    ) -> Result<Builder, Failure> {
-        if !self.drv.builder.starts_with(b"builtin:") {
-            let name = environment::program_name(self.drv.builder.as_ref());
-            let args = self.drv.args.iter().map(|arg| (&rewrites.apply(arg)).into());
-            return Ok(Builder::Program {
-                path: (&**self.drv.builder).into(),
-                args: std::iter::once(name.into()).chain(args).collect(),
-            });
-        }
-        let places = outputs.iter().map(|(n, w)| (n.clone(), self.print(&w.scratch))).collect();
-        let fixed = self.drv.outputs.get("out").and_then(|output| match output {
-            Output::Fixed(ca) => {
-                Some((ca.hash, ca.method == firn_model::content_address::Method::Flat))
-            }
-            _ => None,
-        });
-        let env = match &drv_options.structured {
-            Some(attrs) => plain_env(attrs),
-            None => self.drv.env.clone(),
-        };
-        let context = Context {
-            env: &env,
-            outputs: &places,
-            fixed,
-            store_dir: self.store.store_dir().as_str(),
-            cores: self.options.effective_cores(),
-            fetch: &self.options.fetch,
-            hashed_mirrors: &self.options.hashed_mirrors,
-        };
-        let spec = BuiltinSpec::prepare(&self.drv.builder, &context).map_err(|e| {
-            Failure::new(
-                FailureKind::Permanent,
-                format!("Cannot build '{}'.\nReason: {e}.", self.print(self.drv_path)),
-            )
-        })?;
-        Ok(Builder::Builtin(Box::new(spec)))
-    }
-
     fn build(
         &self,
         mut prepared: Prepared,
@@ -469,6 +281,7 @@ impl Job<'_> {
         let shown = self.print(self.drv_path);
         let verb = match options.mode {
             Mode::Normal => "building",
+            Mode::Repair => "repairing outputs of",
             Mode::Check => "checking outputs of",
         };
         let activity = self.logger.start(
@@ -520,7 +333,6 @@ impl Job<'_> {
         let result = watched.and(exit).and_then(|exit| match exit {
             Exit::Code(0) => Registration {
                 store: self.store,
-                logger: self.logger,
                 options,
                 drv_path: self.drv_path,
                 drv: self.drv,
@@ -535,7 +347,7 @@ impl Job<'_> {
         if result.is_err() {
             self.keep_failed(&mut prepared);
         }
-        for wanted in prepared.outputs.values().filter(|w| w.scratch != w.path) {
+        for wanted in prepared.outputs.values().filter(|w| w.path.as_ref() != Some(&w.scratch)) {
             delete_path(&self.store.real_path(&wanted.scratch))?;
         }
         drop(prepared.root);
@@ -648,71 +460,14 @@ impl Job<'_> {
         std::mem::forget(top);
         if self.options.mode == Mode::Normal {
             for wanted in prepared.outputs.values().filter(|w| !w.valid) {
-                let real = self.store.real_path(&wanted.path);
+                let Some(path) = &wanted.path else { continue };
+                let real = self.store.real_path(path);
                 if wanted.actual != real && wanted.actual.symlink_metadata().is_ok() {
                     let _ = outputs::move_path(&wanted.actual, &real);
                 }
             }
         }
     }
-
-    fn post_build_hook(&self, outputs: &BTreeMap<String, StorePath>) {
-        let Some(hook) = &self.options.post_build_hook else { return };
-        let activity = self.logger.start(
-            ActivityKind::PostBuildHook,
-            Level::Talkative,
-            format!("running post-build-hook '{}'", hook.display()),
-            vec![Field::Text(self.print(self.drv_path))],
-            self.parent,
-        );
-        let paths: Vec<String> = outputs.values().map(|p| self.print(p)).collect();
-        let output = Command::new(hook)
-            .env("DRV_PATH", self.print(self.drv_path))
-            .env("OUT_PATHS", paths.join(" "))
-            .stdin(std::process::Stdio::null())
-            .output();
-        match output {
-            Ok(output) => {
-                let text = [output.stdout, output.stderr].concat();
-                for line in String::from_utf8_lossy(&text).lines() {
-                    activity.report(firn_event::Report::BuildLogLine(line.to_owned()));
-                }
-                if !output.status.success() {
-                    self.logger.warn(format!(
-                        "the post-build-hook '{}' failed: {}",
-                        hook.display(),
-                        output.status
-                    ));
-                }
-            }
-            Err(e) => self
-                .logger
-                .warn(format!("the post-build-hook '{}' cannot be run: {e}", hook.display())),
-        }
-    }
-}
-
-/// Structured attributes for a built-in builder, which reads plain ones.
-fn plain_env(
-    attrs: &serde_json::Map<String, serde_json::Value>,
-) -> BTreeMap<bstr::BString, bstr::BString> {
-    use serde_json::Value;
-    fn plain(value: &Value) -> Option<String> {
-        match value {
-            Value::String(text) => Some(text.clone()),
-            Value::Bool(true) => Some("1".into()),
-            Value::Bool(false) | Value::Null => Some(String::new()),
-            Value::Number(number) => Some(number.to_string()),
-            Value::Array(items) => {
-                items.iter().map(plain).collect::<Option<Vec<_>>>().map(|words| words.join(" "))
-            }
-            Value::Object(_) => None,
-        }
-    }
-    attrs
-        .iter()
-        .filter_map(|(name, value)| Some((name.as_str().into(), plain(value)?.into())))
-        .collect()
 }
 
 /// `\nOutput paths:\n  …` as errors about a derivation end.
@@ -730,21 +485,10 @@ pub(crate) fn show_outputs(store: &LocalStore, drv: &Derivation) -> String {
     text
 }
 
-/// Makes a directory that only this account can enter, under a name that nobody could foresee.
-fn private_directory(parent: &Path) -> Result<PathBuf, Failure> {
-    for _ in 0..1000 {
-        let mut random = [0; 8];
-        rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty())
-            .map_err(|e| io("getting random bytes")(e.into()))?;
-        let name = format!("nix-{}-{}", std::process::id(), u64::from_le_bytes(random));
-        let dir = parent.join(name);
-        match DirBuilder::new().mode(0o700).create(&dir) {
-            Ok(()) => return Ok(dir),
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(e) => return Err(io(format!("creating directory '{}'", dir.display()))(e)),
-        }
-    }
-    Err(Failure::misc(format!("cannot make a new directory in '{}'", parent.display())))
+/// Seconds since 1970.
+fn now() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |time| i64::try_from(time.as_secs()).unwrap_or(i64::MAX))
 }
 
 /// What several threads share to stop all builds.

@@ -10,14 +10,16 @@ use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use firn_event::Logger;
 use firn_model::content_address::{ContentAddress, Method};
-use firn_model::derivation::{Derivation, Output};
+use firn_model::derivation::{Derivation, Kind, Output};
 use firn_model::hash::{Hash, HashAlgo, Hasher};
 use firn_model::path_info::PathInfo;
+use firn_model::realisation::Realisation;
 use firn_model::signature::SecretKey;
 use firn_model::store_path::{References, StorePath, output_path_name};
-use firn_store::fs::{Canonicalise, Restore, copy_path, delete_path, dump_path, restore_path};
+use firn_store::fs::{
+    Canonicalise, Restore, copy_path, delete_path, dump_path, hash_path, restore_path,
+};
 use firn_store::references::{ReferenceScanner, Tee};
 use firn_store::rewrite::{HashModulo, Rewriter};
 use firn_store::{LocalStore, Store};
@@ -30,9 +32,9 @@ use crate::options::{BuildOptions, Mode};
 /// An output of a derivation in work.
 #[derive(Debug, Clone)]
 pub(super) struct Wanted {
-    /// Its path when done.
-    pub path: StorePath,
-    /// The path that the builder was told; differs where the real one is taken.
+    /// Its path when done, if that is known.
+    pub path: Option<StorePath>,
+    /// The path that the builder was told; differs where the real one is taken or not known.
     pub scratch: StorePath,
     /// Where the builder's result is.
     pub actual: PathBuf,
@@ -43,7 +45,6 @@ pub(super) struct Wanted {
 /// Everything that registering needs.
 pub(super) struct Registration<'a> {
     pub store: &'a LocalStore,
-    pub logger: &'a Logger,
     pub options: &'a BuildOptions,
     pub drv_path: &'a StorePath,
     pub drv: &'a Derivation,
@@ -73,10 +74,14 @@ impl Registration<'_> {
             uid_range: self.build_uid.map(|uid| (uid, uid)),
             ..Canonicalise::default()
         };
+        let mut finals = Finals::default();
         let mut scanned = BTreeMap::new();
         let mut kinds = BTreeMap::new();
         for (name, wanted) in self.outputs {
-            if wanted.valid && self.options.mode == Mode::Normal {
+            if let (Some(path), true, Mode::Normal | Mode::Repair) =
+                (&wanted.path, wanted.valid, self.options.mode)
+            {
+                finals.add(name, wanted, path.clone());
                 continue;
             }
             kinds.insert(name, self.check_file(name, wanted)?);
@@ -86,34 +91,47 @@ impl Registration<'_> {
         let order = self.order(&scanned)?;
 
         let mut infos: BTreeMap<String, PathInfo> = BTreeMap::new();
-        // The place of each output now: hash mismatches lead elsewhere than was planned.
-        let mut places: BTreeMap<String, PathBuf> = BTreeMap::new();
         for name in order {
             let Some(wanted) = self.outputs.get(&name) else { continue };
             let Some(found) = scanned.remove(&name) else { continue };
             let file = kinds.get(&name);
             let mut info = match self.drv.outputs.get(&name) {
-                Some(Output::InputAddressed(_)) => self.input_addressed(wanted, found)?,
-                Some(Output::Fixed(ca)) => self.fixed(&name, wanted, ca, found, file)?,
-                _ => {
+                Some(Output::InputAddressed(path)) => {
+                    finals.add(&name, wanted, path.clone());
+                    self.input_addressed(wanted, path, found, &finals)?
+                }
+                Some(Output::Fixed(ca)) => {
+                    let how = (ca.method, ca.hash.algo());
+                    self.renew(wanted)?;
+                    self.content_addressed(&name, wanted, how, found, file, &finals)?
+                }
+                Some(Output::Floating { method, algo } | Output::Impure { method, algo }) => {
+                    let how = (*method, *algo);
+                    self.content_addressed(&name, wanted, how, found, file, &finals)?
+                }
+                Some(Output::Deferred) | None => {
                     return Err(Failure::new(
                         FailureKind::InputRejected,
                         format!(
-                            "derivation '{}' has outputs whose paths are not known before the build, which this version cannot build",
+                            "derivation '{}' cannot be built before the outputs that it needs are put into it",
                             self.print(self.drv_path)
                         ),
                     ));
                 }
             };
+            finals.add(&name, wanted, info.path.clone());
             info.deriver = Some(self.drv_path.clone());
             info.ultimate = true;
             self.sign(&mut info)?;
-            places.insert(name.clone(), wanted.actual.clone());
+            if self.options.mode != Mode::Check && self.is_unforeseen(&name) {
+                // Nobody had a lock on it until now, so it is registered before another may want it.
+                self.keep_unforeseen(&wanted.actual, &info)?;
+            }
             infos.insert(name, info);
         }
 
         if self.options.mode == Mode::Check {
-            return self.compare(&infos, &places);
+            return self.compare(&infos, finals);
         }
         let outcome = check_outputs(self.store, self.drv_path, self.drv, self.drv_options, &infos);
         if let Err(failure) = &outcome {
@@ -122,27 +140,67 @@ impl Registration<'_> {
             if failure.kind == FailureKind::HashMismatch {
                 for (name, info) in &infos {
                     if info.ca.is_some() && info.references.is_empty() {
-                        self.keep_stray(&places[name], info)?;
+                        self.keep_unforeseen(&self.outputs[name].actual, info)?;
                     }
                 }
             }
         }
         outcome?;
-        for (name, info) in &infos {
-            let target = self.store.real_path(&info.path);
-            // Without a sandbox the builder has made it in its final place.
-            if places[name] != target {
-                delete_path(&target)?;
-                move_path(&places[name], &target)?;
-                self.canonical_again(&target)?;
+        let mut new = Vec::new();
+        for (name, info) in infos {
+            let (target, actual) = (self.store.real_path(&info.path), &self.outputs[&name].actual);
+            if self.is_unforeseen(&name) {
+                continue;
             }
+            // Without a sandbox the builder has made it in its final place.
+            if *actual != target {
+                self.put_in_place(actual, &target)?;
+            }
+            new.push(info);
         }
-        let all: Vec<PathInfo> = infos.into_values().collect();
-        self.store.register_valid(&all)?;
-        for info in &all {
+        self.store.register_valid(&new)?;
+        for info in &new {
             self.store.optimise_new(&info.path)?;
         }
-        Ok(self.outputs.iter().map(|(name, w)| (name.clone(), w.path.clone())).collect())
+        self.register_realisations(&finals)?;
+        Ok(finals.paths)
+    }
+
+    /// Whether the path of an output was not known before the build.
+    fn is_unforeseen(&self, name: &str) -> bool {
+        !matches!(self.drv.outputs.get(name), Some(Output::InputAddressed(_) | Output::Fixed(_)))
+    }
+
+    fn put_in_place(&self, actual: &Path, target: &Path) -> Result<(), Failure> {
+        if self.options.mode == Mode::Repair && target.symlink_metadata().is_ok() {
+            // The old contents go only once the new ones are there.
+            let old = beside(target, "old");
+            move_path(target, &old)?;
+            if let Err(failure) = move_path(actual, target) {
+                move_path(&old, target)?;
+                return Err(failure);
+            }
+            delete_path(&old)?;
+        } else {
+            delete_path(target)?;
+            move_path(actual, target)?;
+        }
+        self.canonical_again(target)
+    }
+
+    /// Notes what outputs came to be, where the store keeps that.
+    fn register_realisations(&self, finals: &Finals) -> Result<(), Failure> {
+        let keeps = self.store.options().ca_derivations;
+        if !keeps || self.drv.kind()? == Kind::Impure {
+            return Ok(());
+        }
+        for (name, id) in self.store.output_ids(self.drv)? {
+            let Some(path) = finals.paths.get(&name) else { continue };
+            let mut realisation = Realisation::new(id, path.clone());
+            sign_realisation(&mut realisation, self.options)?;
+            self.store.register_realisation(&realisation)?;
+        }
+        Ok(())
     }
 
     fn print(&self, path: &StorePath) -> String {
@@ -220,34 +278,23 @@ impl Registration<'_> {
         Ok(done)
     }
 
-    /// Hash parts that the builder was told instead of the real ones.
-    fn rewrites(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
-        self.outputs
-            .values()
-            .filter(|w| w.scratch != w.path)
-            .map(|w| (w.scratch.hash_part().into(), w.path.hash_part().into()))
-            .collect()
-    }
-
-    fn final_references(&self, found: BTreeSet<StorePath>) -> BTreeSet<StorePath> {
-        let real = |path: StorePath| match self.outputs.values().find(|w| w.scratch == path) {
-            Some(wanted) => wanted.path.clone(),
-            None => path,
-        };
-        found.into_iter().map(real).collect()
-    }
-
-    fn input_addressed(&self, wanted: &Wanted, mut found: Scanned) -> Result<PathInfo, Failure> {
-        let rewrites = self.rewrites();
-        if !rewrites.is_empty() {
-            self.rewrite(&wanted.actual, rewrites)?;
-            let mut hasher = Hasher::new(HashAlgo::Sha256);
-            dump_path(&wanted.actual, &mut hasher)?;
-            found.nar_size = hasher.len();
-            found.nar_hash = hasher.finish();
+    fn input_addressed(
+        &self,
+        wanted: &Wanted,
+        path: &StorePath,
+        mut found: Scanned,
+        finals: &Finals,
+    ) -> Result<PathInfo, Failure> {
+        if !finals.rewrites.is_empty() {
+            self.rewrite(&wanted.actual, finals.rewrites.clone())?;
+            (found.nar_hash, found.nar_size) = hash_path(&wanted.actual, HashAlgo::Sha256)?;
         }
-        let mut info = PathInfo::new(wanted.path.clone(), found.nar_hash, found.nar_size);
-        info.references = self.final_references(found.references);
+        let mut info = PathInfo::new(path.clone(), found.nar_hash, found.nar_size);
+        let references = finals.references(found.references, &wanted.scratch);
+        info.references = references.paths;
+        if references.self_reference {
+            info.references.insert(path.clone());
+        }
         Ok(info)
     }
 
@@ -271,15 +318,26 @@ impl Registration<'_> {
         move_path(&temporary, path)
     }
 
-    fn fixed(
+    /// Puts a fresh copy in an output's place: a fixed output's builder shared the network with the host, so a
+    /// process outside may hold one of its files open for writing.
+    fn renew(&self, wanted: &Wanted) -> Result<(), Failure> {
+        let copy = beside(&wanted.actual, "copy");
+        copy_path(&wanted.actual, &copy, Restore::Canonical, None)?;
+        delete_path(&wanted.actual)?;
+        move_path(&copy, &wanted.actual)
+    }
+
+    /// Finds the path that follows from the contents, which may refer to it, and puts it into them.
+    fn content_addressed(
         &self,
         name: &str,
         wanted: &Wanted,
-        ca: &ContentAddress,
+        (method, algo): (Method, HashAlgo),
         found: Scanned,
         file: Option<&Metadata>,
+        finals: &Finals,
     ) -> Result<PathInfo, Failure> {
-        if matches!(ca.method, Method::Flat | Method::Text) {
+        if matches!(method, Method::Flat | Method::Text) {
             let plain = file.is_some_and(|m| m.is_file() && m.permissions().mode() & 0o100 == 0);
             if !plain {
                 return Err(Self::rejected(format!(
@@ -288,88 +346,89 @@ impl Registration<'_> {
                 )));
             }
         }
-        // A fixed output's builder shared the network with the host, so a process outside may hold
-        // one of its files open for writing: what is hashed and kept is a fresh copy.
-        let copy = beside(&wanted.actual, "copy");
-        copy_path(&wanted.actual, &copy, Restore::Canonical, None)?;
-        delete_path(&wanted.actual)?;
-        move_path(&copy, &wanted.actual)?;
-
-        let mut nar = Hasher::new(HashAlgo::Sha256);
-        dump_path(&wanted.actual, &mut nar)?;
-        let nar_size = nar.len();
-        let nar_hash = nar.finish();
-        let hash = match ca.method {
-            Method::Flat | Method::Text => {
-                let mut hasher = Hasher::new(ca.hash.algo());
-                let mut file = fs::File::open(&wanted.actual)
-                    .map_err(io(format!("opening '{}'", wanted.actual.display())))?;
-                io::copy(&mut file, &mut hasher)
-                    .map_err(io(format!("reading '{}'", wanted.actual.display())))?;
-                hasher.finish()
-            }
-            Method::Nar if ca.hash.algo() == HashAlgo::Sha256 => {
-                // The same bytes as the NAR's own hash, unless it contains its own path.
-                if found.references.contains(&wanted.scratch) {
-                    self.hash_modulo(wanted, HashAlgo::Sha256)?
-                } else {
-                    nar_hash
-                }
-            }
-            Method::Nar => self.hash_modulo(wanted, ca.hash.algo())?,
-            Method::Git => {
-                return Err(Failure::new(
-                    FailureKind::InputRejected,
-                    "outputs that are hashed as Git does are not supported",
-                ));
-            }
-        };
-        let got = ContentAddress { method: ca.method, hash };
+        let fixed = matches!(self.drv.outputs.get(name), Some(Output::Fixed(_)));
+        let mut changed = fixed;
+        if !finals.rewrites.is_empty() {
+            self.rewrite(&wanted.actual, finals.rewrites.clone())?;
+            changed = true;
+        }
+        let references = finals.references(found.references, &wanted.scratch);
+        let hash = self.content_hash(wanted, method, algo)?;
+        let ca = ContentAddress { method, hash };
+        // A fixed output must not have any, which is told later and better.
+        let none = References::default();
         let path = self.store.store_dir().make_fixed_output_path(
             &output_path_name(&self.drv.name, name),
-            &got,
-            &References::default(),
+            &ca,
+            if fixed { &none } else { &references },
         )?;
-        let mut info = PathInfo::new(path, nar_hash, nar_size);
-        info.references = self.final_references(found.references);
-        info.ca = Some(got);
+        // Where references are not looked for there may still be some.
+        let itself =
+            references.self_reference || self.drv_options.discard_references.contains(name);
+        if itself && path != wanted.scratch {
+            let own = (wanted.scratch.hash_part().into(), path.hash_part().into());
+            self.rewrite(&wanted.actual, vec![own])?;
+            changed = true;
+        }
+        let (nar_hash, nar_size) = match changed {
+            true => hash_path(&wanted.actual, HashAlgo::Sha256)?,
+            false => (found.nar_hash, found.nar_size),
+        };
+        let mut info = PathInfo::new(path.clone(), nar_hash, nar_size);
+        info.references = references.paths;
+        if references.self_reference {
+            info.references.insert(path);
+        }
+        info.ca = Some(ca);
         Ok(info)
     }
 
-    fn hash_modulo(&self, wanted: &Wanted, algo: HashAlgo) -> Result<Hash, Failure> {
+    /// The hash that addresses contents, in which the scratch path counts as zeros.
+    fn content_hash(
+        &self,
+        wanted: &Wanted,
+        method: Method,
+        algo: HashAlgo,
+    ) -> Result<Hash, Failure> {
         let mut sink = HashModulo::new(algo, wanted.scratch.hash_part());
-        dump_path(&wanted.actual, &mut sink)?;
+        match method {
+            Method::Flat | Method::Text => {
+                let mut file = fs::File::open(&wanted.actual)
+                    .map_err(io(format!("opening '{}'", wanted.actual.display())))?;
+                io::copy(&mut file, &mut sink)
+                    .map_err(io(format!("reading '{}'", wanted.actual.display())))?;
+            }
+            Method::Nar => dump_path(&wanted.actual, &mut sink)?,
+            Method::Git => return Ok(firn_store::fs::git_hash(&wanted.actual, algo, None)?),
+        }
         Ok(sink.finish().0)
     }
 
     fn sign(&self, info: &mut PathInfo) -> Result<(), Failure> {
-        for file in &self.options.secret_key_files {
-            let text = fs::read_to_string(file)
-                .map_err(io(format!("reading the secret key in '{}'", file.display())))?;
-            let key: SecretKey = text
-                .trim()
-                .parse()
-                .map_err(|e| Failure::misc(format!("in '{}': {e}", file.display())))?;
+        for key in secret_keys(self.options)? {
             let signature = key.sign(info.fingerprint(self.store.store_dir()).as_bytes());
             info.signatures.insert(signature);
         }
         Ok(())
     }
 
-    fn keep_stray(&self, from: &Path, info: &PathInfo) -> Result<(), Failure> {
-        if self.store.is_valid(&info.path)? {
-            return Ok(());
-        }
+    /// Keeps an output under a path that nobody could know before, unless that is valid.
+    fn keep_unforeseen(&self, from: &Path, info: &PathInfo) -> Result<(), Failure> {
         let target = self.store.real_path(&info.path);
-        if from == target {
+        if from == target && self.store.is_valid(&info.path)? {
             return Ok(());
         }
         let mut lock = firn_store::fs::lock::PathLocks::lock([target.as_path()])?;
         self.store.add_temp_root(&info.path)?;
-        delete_path(&target)?;
-        move_path(from, &target)?;
-        self.canonical_again(&target)?;
-        self.store.register_valid(std::slice::from_ref(info))?;
+        if self.store.is_valid(&info.path)? && self.options.mode != Mode::Repair {
+            delete_path(from)?;
+        } else {
+            if from != target {
+                self.put_in_place(from, &target)?;
+            }
+            self.store.register_valid(std::slice::from_ref(info))?;
+            self.store.optimise_new(&info.path)?;
+        }
         lock.set_removal(true);
         Ok(())
     }
@@ -391,15 +450,18 @@ impl Registration<'_> {
     fn compare(
         &self,
         infos: &BTreeMap<String, PathInfo>,
-        places: &BTreeMap<String, PathBuf>,
+        finals: Finals,
     ) -> Result<BTreeMap<String, StorePath>, Failure> {
         check_outputs(self.store, self.drv_path, self.drv, self.drv_options, infos)?;
         for (name, info) in infos {
-            let Some(old) = self.store.query_path_info(&info.path)? else { continue };
+            let wanted = &self.outputs[name];
+            // Of contents that address themselves, others are elsewhere.
+            let before = wanted.path.as_ref().unwrap_or(&info.path);
+            let Some(old) = self.store.query_path_info(before)? else { continue };
             if old.nar_hash == info.nar_hash {
                 continue;
             }
-            let real = self.store.real_path(&info.path);
+            let real = self.store.real_path(before);
             let mut message = format!(
                 "derivation '{}' may not be deterministic: output \"{}\" differs",
                 self.print(self.drv_path),
@@ -410,14 +472,72 @@ impl Registration<'_> {
                 kept.push(".check");
                 let kept = PathBuf::from(kept);
                 delete_path(&kept)?;
-                move_path(&places[name], &kept)?;
+                move_path(&wanted.actual, &kept)?;
                 message.push_str(&format!(" from \"{}\"", kept.display()));
             }
             return Err(Failure::new(FailureKind::NotDeterministic, message));
         }
-        let _ = self.logger;
-        Ok(self.outputs.iter().map(|(name, w)| (name.clone(), w.path.clone())).collect())
+        Ok(finals.paths)
     }
+}
+
+/// The paths that outputs have in the end.
+#[derive(Default)]
+struct Finals {
+    paths: BTreeMap<String, StorePath>,
+    /// Hash parts that the builder was told, and the real ones.
+    rewrites: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Scratch paths, and what they became.
+    scratch: BTreeMap<StorePath, StorePath>,
+}
+
+impl Finals {
+    fn add(&mut self, name: &str, wanted: &Wanted, path: StorePath) {
+        if wanted.scratch != path {
+            let pair = (wanted.scratch.hash_part().into(), path.hash_part().into());
+            if !self.rewrites.contains(&pair) {
+                self.rewrites.push(pair);
+            }
+            self.scratch.insert(wanted.scratch.clone(), path.clone());
+        }
+        self.paths.insert(name.to_owned(), path);
+    }
+
+    /// What an output with this scratch path refers to in the end.
+    fn references(&self, found: BTreeSet<StorePath>, scratch: &StorePath) -> References {
+        let mut references = References::default();
+        for path in found {
+            if path == *scratch {
+                references.self_reference = true;
+            } else {
+                references.paths.insert(self.scratch.get(&path).cloned().unwrap_or(path));
+            }
+        }
+        references
+    }
+}
+
+/// The keys to sign what is built with.
+fn secret_keys(options: &BuildOptions) -> Result<Vec<SecretKey>, Failure> {
+    let read = |file: &PathBuf| {
+        let text = fs::read_to_string(file)
+            .map_err(io(format!("reading the secret key in '{}'", file.display())))?;
+        text.trim()
+            .parse::<SecretKey>()
+            .map_err(|e| Failure::misc(format!("in '{}': {e}", file.display())))
+    };
+    options.secret_key_files.iter().map(read).collect()
+}
+
+/// Signs what an output came to be.
+pub(crate) fn sign_realisation(
+    realisation: &mut Realisation,
+    options: &BuildOptions,
+) -> Result<(), Failure> {
+    for key in secret_keys(options)? {
+        realisation.sign(&key);
+    }
+    Ok(())
 }
 
 fn beside(path: &Path, what: &str) -> PathBuf {

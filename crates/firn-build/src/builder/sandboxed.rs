@@ -204,7 +204,7 @@ impl Job<'_> {
         }
         for path in store.compute_closure(&roots, ClosureOptions::default())? {
             // What is being built again must not be there already.
-            if !outputs.values().any(|w| w.path == path) {
+            if !outputs.values().any(|w| w.path.as_ref() == Some(&path)) {
                 let target = Path::new(store_dir.as_str()).join(path.base_name());
                 binds.insert(target, (store.real_path(&path), true));
             }

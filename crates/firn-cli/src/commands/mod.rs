@@ -1,5 +1,6 @@
 //! The table of commands; each command is a file of its own.
 
+mod doctor;
 mod internal;
 mod nix;
 mod nix_build;
@@ -43,6 +44,7 @@ const COMMANDS: &[Command] = &[
     Command { names: &["nix-shell"], about: "start a shell with the environment of a build", hidden: false, run: nix_shell::run },
     Command { names: &["nixos-rebuild"], about: "build a system's configuration and switch to it", hidden: false, run: nixos_rebuild::run },
     Command { names: &["nixos-version"], about: "print the version of the running system", hidden: false, run: nixos_version::run },
+    Command { names: &["doctor"], about: "say what is set up on this machine, and how to mend what is not", hidden: false, run: doctor::run },
     Command { names: &["os"], about: "try a system in a container or a virtual machine", hidden: false, run: os::run },
     Command { names: &["system-activate"], about: "activate a built system on this machine", hidden: false, run: system_activate::run },
     Command { names: &["completions"], about: "print the completions of a shell: bash, fish, zsh", hidden: false, run: shells::completions },

@@ -211,6 +211,8 @@ fn build(session: &Session, options: &Options) -> Result<(), Failure> {
     let mut bench = Workbench::open(session, show)?;
     if options.check {
         bench.options.mode = Mode::Check;
+    } else if session.args.repair {
+        bench.options.mode = Mode::Repair;
     }
     let wanted = evaluate(session, options, &bench)?;
     let paths: Vec<DerivedPath> = wanted

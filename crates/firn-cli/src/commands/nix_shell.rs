@@ -285,6 +285,7 @@ fn shell(
             bench.store.store_dir().print(out) + &program
         }
     };
+    let drv = firn_build::shell::resolved(&*bench.store, drv).map_err(|e| e.to_string())?;
     let files = shell_files(&*bench.store, &drv, &bench.options).map_err(|e| e.to_string())?;
     let chroot = bench.store.layout().is_chroot();
     let layout = bench.store.layout().clone();

@@ -4,11 +4,13 @@
 use std::sync::Arc;
 use std::sync::OnceLock;
 
-use firn_build::{BuildError, BuildOptions, BuildResults, DerivedPath, Mode};
+use firn_build::{BuildError, BuildOptions, BuildResults, DerivedPath, Mode, OutputsSpec};
 use firn_eval::context::DerivedPath as EvalPath;
 use firn_eval::io::Fetch;
 use firn_event::{Level, Logger};
 use firn_fetch::git::GitOptions;
+use firn_model::StoreDir;
+use firn_model::derivation::placeholder::DownstreamPlaceholder;
 use firn_model::input::Input;
 use firn_model::store_path::StorePath;
 use firn_store::settings::Settings;
@@ -161,6 +163,44 @@ pub fn command_in_store(store: &AnyStore, program: &str) -> std::process::Comman
     command
 }
 
+/// An output as evaluation knows it.
+pub fn output_of(drv: &EvalPath, output: &str) -> DerivedPath {
+    let mut via = Vec::new();
+    let mut at = drv;
+    let drv = loop {
+        match at {
+            EvalPath::Opaque(drv) => break drv.clone(),
+            EvalPath::Built(inner, output) => {
+                via.push(output.to_string());
+                at = inner;
+            }
+        }
+    };
+    via.reverse();
+    DerivedPath::outputs_via(drv, via, OutputsSpec::Names([output.to_owned()].into()))
+}
+
+/// A text with paths in place of what stood for outputs until they were built.
+pub fn with_paths(text: &str, results: &BuildResults, dir: &StoreDir) -> String {
+    let mut text = text.to_owned();
+    for (path, outputs) in &results.outputs {
+        let (drv, via) = match path {
+            DerivedPath::Opaque(_) => continue,
+            DerivedPath::Built { drv, .. } => (drv, &[][..]),
+            DerivedPath::Dynamic { drv, via, .. } => (drv, &via[..]),
+        };
+        for (name, path) in outputs {
+            let mut names = via.iter().chain([name]);
+            let first = names.next().and_then(|n| DownstreamPlaceholder::of_output(drv, n).ok());
+            if let Some(first) = first {
+                let placeholder = names.fold(first, |inner, name| inner.of_computed(name));
+                text = text.replace(&placeholder.render(), &dir.print(path));
+            }
+        }
+    }
+    text
+}
+
 /// Builds what evaluation needs to read.
 fn realise(
     store: &AnyStore,
@@ -170,10 +210,7 @@ fn realise(
 ) -> Result<Vec<StorePath>, String> {
     let mut found = Vec::new();
     for (drv, output) in wanted {
-        let EvalPath::Opaque(drv) = drv else {
-            return Err("derivations that are outputs of derivations cannot be built".into());
-        };
-        let wanted = [DerivedPath::output(drv.clone(), output)];
+        let wanted = [output_of(drv, output)];
         let results = store.build(&wanted, options, logger).map_err(|e| e.message)?;
         let outputs = results.outputs.into_iter().next().map(|(_, outputs)| outputs);
         match outputs.and_then(|mut outputs| outputs.remove(&**output)) {
@@ -181,7 +218,7 @@ fn realise(
             None => {
                 return Err(format!(
                     "derivation '{}' does not have an output '{output}'",
-                    store.store_dir().print(drv)
+                    drv.print(store.store_dir())
                 ));
             }
         }

@@ -49,6 +49,7 @@ pub fn git_options(settings: &Settings) -> GitOptions {
         ttl: Duration::from_secs(settings.number("tarball-ttl")),
         allow_dirty: settings.bool("allow-dirty"),
         warn_dirty: settings.bool("warn-dirty"),
+        fetch: firn_build::BuildOptions::from_settings(settings).fetch,
     }
 }
 

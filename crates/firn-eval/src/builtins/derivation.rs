@@ -10,46 +10,33 @@ use crate::position::PosId;
 use crate::print;
 use crate::value::{Set, SetBuilder, Value};
 use firn_model::content_address::ContentAddress;
+use firn_model::derivation::placeholder::{DownstreamPlaceholder, placeholder};
 use firn_model::derivation::{
     Completed, DerivedOutputs, Output, STRUCTURED_ATTRS_VARIABLE, complete,
 };
 use firn_model::store_path::{self, References};
-use firn_model::{Derivation, Hash, HashAlgo, Method, StorePath, base32};
+use firn_model::{Derivation, Hash, HashAlgo, Method, StorePath};
 use firn_syntax::{Symbol, sym};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-
-/// The string that stands for an output's own path until it is known.
-pub(crate) fn placeholder(output: &str) -> String {
-    let hash = Hash::digest(HashAlgo::Sha256, format!("nix-output:{output}").as_bytes());
-    format!("/{}", hash.to_base32())
-}
 
 /// The string that stands for the path of an output of a derivation whose outputs' paths are not known.
 ///
 /// # Errors
 /// If the derivation has a name that no output path can have.
 pub(crate) fn downstream_placeholder(drv: &DerivedPath, output: &str) -> Result<String> {
-    Ok(format!("/{}", downstream_hash(drv, output)?.to_base32()))
+    Ok(downstream(drv, output)?.render())
 }
 
-fn downstream_hash(drv: &DerivedPath, output: &str) -> Result<Hash> {
-    let text = match drv {
+fn downstream(drv: &DerivedPath, output: &str) -> Result<DownstreamPlaceholder> {
+    match drv {
         DerivedPath::Opaque(path) => {
-            let name = path.derivation_name().map_err(|e| Error::other(e.to_string()))?;
-            format!(
-                "nix-upstream-output:{}:{}",
-                path.hash_part(),
-                store_path::output_path_name(name, output)
-            )
+            DownstreamPlaceholder::of_output(path, output).map_err(|e| Error::other(e.to_string()))
         }
         DerivedPath::Built(inner, inner_output) => {
-            let hash = downstream_hash(inner, inner_output)?;
-            let short = base32::encode(&store_path::compress(hash.as_bytes()));
-            format!("nix-computed-output:{short}:{output}")
+            Ok(downstream(inner, inner_output)?.of_computed(output))
         }
-    };
-    Ok(Hash::digest(HashAlgo::Sha256, text.as_bytes()))
+    }
 }
 
 /// A hash in any form; the empty one is all zeros.

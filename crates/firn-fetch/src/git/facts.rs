@@ -64,6 +64,7 @@ mod tests {
             ttl: Duration::ZERO,
             allow_dirty: true,
             warn_dirty: true,
+            fetch: crate::FetchSettings::default(),
         };
         let of =
             |rev: &str, keep: bool, n: u64| of(&options, "revCount", rev, keep, || Ok(n)).unwrap();

@@ -4,12 +4,14 @@
 //! | file | holds |
 //! | --- | --- |
 //! | `facts` | what is remembered of commits |
+//! | `lfs` | Git LFS |
 //! | `program` | running `git` |
 //! | `tree` | a commit's files |
 //! | `verify` | signatures of commits |
 //! | `workdir` | a working tree's files |
 
 mod facts;
+mod lfs;
 mod program;
 #[cfg(test)]
 mod tests;
@@ -19,6 +21,7 @@ mod workdir;
 
 pub use program::GitError;
 
+use crate::FetchSettings;
 use firn_model::input::{Attr, Attrs, Input, InputUrl};
 use firn_model::{Hash, HashAlgo};
 use program::{Repository, io, plain, run};
@@ -38,6 +41,8 @@ pub struct GitOptions {
     pub allow_dirty: bool,
     /// Whether to warn when they do (`warn-dirty`).
     pub warn_dirty: bool,
+    /// How files are downloaded (for Git LFS).
+    pub fetch: FetchSettings,
 }
 
 /// Where the files of a Git input are.
@@ -109,12 +114,6 @@ fn fetch_at(
         return Err(GitError::Input(
             "exportIgnore and submodules are not supported together yet".into(),
         ));
-    }
-    if input.flag("lfs") {
-        return Err(GitError::Input(format!(
-            "cannot fetch '{}' with 'lfs': Git LFS files are not supported by this version of Firn",
-            input.shown()
-        )));
     }
     let mut url = InputUrl::parse(input.text("url").unwrap_or_default(), false)?;
     let force = std::env::var_os("_NIX_FORCE_HTTP").is_some_and(|v| v == "1");
@@ -246,6 +245,10 @@ fn from_commit(
     depth: u32,
 ) -> Result<(GitFiles, Input), GitError> {
     let mut input = input.clone();
+    let remote = match &source {
+        Source::Remote(url) => Some(url.clone()),
+        Source::Local(_) => None,
+    };
     let (repository, shown, name) = match source {
         Source::Local(repository) => {
             let shown = repository.path.display().to_string();
@@ -297,10 +300,17 @@ fn from_commit(
     let out = dir.path().join("source");
     fs::create_dir(&out).map_err(io("creating directory", &out))?;
     let links = tree::write(&repository, &rev, input.flag("exportIgnore"), &out)?;
+    if input.flag("lfs") {
+        let marked = tree::marked(&repository, &rev, "filter", b"lfs")?;
+        lfs::smudge(&repository, remote.as_deref(), marked, &out, options, warnings)?;
+    }
     if input.flag("submodules") {
         for link in links {
             let place = out.join(&link.path);
-            let inner = submodule(&repository, &rev, &link.path, &link.id, &shown, &name)?;
+            let mut inner = submodule(&repository, &rev, &link.path, &link.id, &shown, &name)?;
+            if input.flag("lfs") {
+                inner.attrs.insert("lfs".into(), Attr::Bool(true));
+            }
             if let (GitFiles::Copied(copy), _) = fetch_at(&inner, options, warnings, depth + 1)? {
                 fs::remove_dir(&place).map_err(io("removing directory", &place))?;
                 let from = copy.path().join("source");

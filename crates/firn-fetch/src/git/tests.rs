@@ -63,6 +63,7 @@ impl Fixture {
             ttl: Duration::from_secs(3600),
             allow_dirty: true,
             warn_dirty: true,
+            fetch: crate::FetchSettings::default(),
         }
     }
 }
@@ -182,4 +183,103 @@ fn relative_urls_of_submodules() {
     assert_eq!(resolve_url("../b.git", "https://h/x/a.git"), "https://h/x/b.git");
     assert_eq!(resolve_url("./b", "/srv/a"), "/srv/a/b");
     assert_eq!(resolve_url("https://h/b", "/srv/a"), "https://h/b");
+}
+
+/// A server that answers the batch API with what it has, and gives it out with a token.
+fn lfs_server(objects: Vec<(String, Vec<u8>)>) -> String {
+    use std::io::{BufRead, BufReader, Read, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("port");
+    let base = format!("http://{}", listener.local_addr().expect("address"));
+    let url = base.clone();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.expect("connection");
+            let mut reader = BufReader::new(stream.try_clone().expect("stream"));
+            let (mut head, mut length) = (String::new(), 0);
+            loop {
+                let mut line = String::new();
+                reader.read_line(&mut line).expect("line");
+                if let Some(n) = line.to_lowercase().strip_prefix("content-length:") {
+                    length = n.trim().parse().expect("number");
+                }
+                if line.trim().is_empty() {
+                    break;
+                }
+                head.push_str(&line);
+            }
+            let mut body = vec![0; length];
+            reader.read_exact(&mut body).expect("body");
+            let answer = if head.starts_with("POST /lfs/objects/batch ") {
+                let asked: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+                let list = asked["objects"].as_array().expect("list").iter().map(|object| {
+                    let oid = object["oid"].as_str().expect("oid");
+                    match objects.iter().any(|(have, _)| have == oid) {
+                        true => serde_json::json!({"oid": oid, "size": object["size"], "actions": {"download": {
+                            "href": format!("{base}/get/{oid}"), "header": {"X-Token": "secret"}}}}),
+                        false => serde_json::json!({"oid": oid, "error": {"code": 404, "message": "gone"}}),
+                    }
+                });
+                serde_json::json!({"objects": list.collect::<Vec<_>>()}).to_string().into_bytes()
+            } else {
+                assert!(head.to_lowercase().contains("x-token: secret"), "{head}");
+                let wanted = head.split(' ').nth(1).expect("path").trim_start_matches("/get/");
+                objects.iter().find(|(have, _)| have == wanted).expect("object").1.clone()
+            };
+            let _ = write!(
+                stream,
+                "HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+                answer.len()
+            );
+            let _ = stream.write_all(&answer);
+        }
+    });
+    url
+}
+
+fn pointer(contents: &[u8]) -> (String, String) {
+    let oid = Hash::digest(HashAlgo::Sha256, contents).to_base16();
+    let text = format!(
+        "version https://git-lfs.github.com/spec/v1\noid sha256:{oid}\nsize {}\n",
+        contents.len()
+    );
+    (oid, text)
+}
+
+#[test]
+fn lfs_files_are_fetched_and_checked() {
+    let fixture = Fixture::new();
+    let big = b"what the pointer points to".to_vec();
+    let (oid, text) = pointer(&big);
+    let (lie, lie_text) = pointer(b"another thing of the size.");
+    let (gone, gone_text) = pointer(b"gone");
+    let url = lfs_server(vec![(oid, big.clone()), (lie, big.clone())]);
+    fixture.git(&["config", "lfs.url", &format!("{url}/lfs")]);
+    fixture.file(".gitattributes", "*.bin filter=lfs\n");
+    fixture.file("x/big.bin", &text);
+    fixture.file("plain.txt", &text);
+    fixture.file("bad.bin", "no pointer");
+    fixture.commit("with LFS");
+    let rev = || ("rev", Attr::from(fixture.git(&["rev-parse", "HEAD"])));
+    let lfs = ("lfs", Attr::Bool(true));
+    let read = |tree: &GitTree, name: &str| match &tree.files {
+        GitFiles::Copied(dir) => fs::read(dir.path().join("source").join(name)).expect("file"),
+        GitFiles::InPlace { .. } => panic!("it was not copied"),
+    };
+    let tree = fixture.fetch(&[rev(), lfs.clone()]).expect("tree");
+    assert_eq!(read(&tree, "x/big.bin"), big);
+    assert_eq!(read(&tree, "plain.txt"), text.as_bytes());
+    assert_eq!(tree.warnings.len(), 1, "{:?}", tree.warnings);
+    assert!(tree.warnings[0].contains("'bad.bin'"), "{:?}", tree.warnings);
+    // without the flag, pointers stay
+    let plain = fixture.fetch(&[rev()]).expect("tree");
+    assert_eq!(read(&plain, "x/big.bin"), text.as_bytes());
+    // contents that are not what the pointer says, and objects that are not there
+    fixture.file("x/big.bin", &lie_text);
+    fixture.commit("lie");
+    let error = fixture.fetch(&[rev(), lfs.clone()]).expect_err("a lie").to_string();
+    assert!(error.starts_with("hash mismatch while fetching"), "{error}");
+    fixture.file("x/big.bin", &gone_text);
+    fixture.commit("gone");
+    let error = fixture.fetch(&[rev(), lfs]).expect_err("gone").to_string();
+    assert!(error.contains(&format!("no object '{gone}': gone")), "{error}");
 }

@@ -1,7 +1,7 @@
 //! The files of a commit, written out as they are in the repository: no filters, no line-end conversion.
 
 use super::program::{GitError, Repository, io, run};
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -158,6 +158,27 @@ fn ignored(
     rev: &str,
     entries: &[Entry],
 ) -> Result<HashSet<PathBuf>, GitError> {
+    with_attribute(repository, rev, entries, "export-ignore", b"set")
+}
+
+/// The paths of a commit that have the attribute `name` with this value.
+pub(super) fn marked(
+    repository: &Repository,
+    rev: &str,
+    name: &str,
+    value: &[u8],
+) -> Result<BTreeSet<PathBuf>, GitError> {
+    let entries = entries(repository, rev)?;
+    Ok(with_attribute(repository, rev, &entries, name, value)?.into_iter().collect())
+}
+
+fn with_attribute(
+    repository: &Repository,
+    rev: &str,
+    entries: &[Entry],
+    name: &str,
+    value: &[u8],
+) -> Result<HashSet<PathBuf>, GitError> {
     if !entries.iter().any(|e| e.path.file_name() == Some(OsStr::new(".gitattributes"))) {
         return Ok(HashSet::new());
     }
@@ -166,14 +187,16 @@ fn ignored(
     let index = dir.path().join("index");
     run(repository.command(&["read-tree", rev]).env("GIT_INDEX_FILE", &index), None)?;
     let paths = entries.iter().map(|e| e.path.as_path());
-    check_ignored(repository, Some(&index), paths)
+    check_attribute(repository, Some(&index), paths, name, value)
 }
 
-/// Which of these paths have the attribute `export-ignore`: by the index, or by the working tree.
-pub(super) fn check_ignored<'a>(
+/// Which of these paths have the attribute `name` with this value: by the index, or by the working tree.
+pub(super) fn check_attribute<'a>(
     repository: &Repository,
     index: Option<&Path>,
     paths: impl Iterator<Item = &'a Path>,
+    name: &str,
+    value: &[u8],
 ) -> Result<HashSet<PathBuf>, GitError> {
     let mut input = Vec::new();
     for path in paths {
@@ -183,17 +206,17 @@ pub(super) fn check_ignored<'a>(
     let mut command = match index {
         Some(index) => {
             let mut command =
-                repository.command(&["check-attr", "--cached", "-z", "--stdin", "export-ignore"]);
+                repository.command(&["check-attr", "--cached", "-z", "--stdin", name]);
             command.env("GIT_INDEX_FILE", index);
             command
         }
-        None => repository.command(&["check-attr", "-z", "--stdin", "export-ignore"]),
+        None => repository.command(&["check-attr", "-z", "--stdin", name]),
     };
     let output = run(&mut command, Some(&input))?;
     let mut out = HashSet::new();
     let mut fields = output.split(|b| *b == 0);
-    while let (Some(path), Some(_), Some(value)) = (fields.next(), fields.next(), fields.next()) {
-        if value == b"set" {
+    while let (Some(path), Some(_), Some(found)) = (fields.next(), fields.next(), fields.next()) {
+        if found == value {
             out.insert(PathBuf::from(OsStr::from_bytes(path)));
         }
     }

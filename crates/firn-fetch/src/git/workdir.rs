@@ -1,7 +1,7 @@
 //! The files of a working tree: those that Git knows, as they are now.
 
 use super::program::{GitError, Repository};
-use super::tree::check_ignored;
+use super::tree::check_attribute;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -62,7 +62,7 @@ pub(super) fn drop_ignored(
     for file in &*files {
         paths.extend(file.ancestors().filter(|p| !p.as_os_str().is_empty()));
     }
-    let ignored = check_ignored(repository, None, paths.into_iter())?;
+    let ignored = check_attribute(repository, None, paths.into_iter(), "export-ignore", b"set")?;
     if !ignored.is_empty() {
         files.retain(|file| !file.ancestors().any(|above| ignored.contains(above)));
     }

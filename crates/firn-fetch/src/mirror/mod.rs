@@ -6,6 +6,7 @@
 //! against a hash, so which host serves it does not matter.
 
 mod apt;
+mod cargo;
 mod npm;
 
 use crate::error::FetchError;
@@ -21,6 +22,8 @@ pub struct Mirrors {
     pub npm: Vec<String>,
     /// `mirror://crates/NAME/NAME-VERSION.crate`
     pub crates: Vec<String>,
+    /// For the same, if `crates` is empty: Cargo's patterns of download URLs.
+    pub cargo: Vec<String>,
     /// Ask the host's npm if `npm` is empty and a URL needs it, which takes a while.
     pub ask_npm: bool,
 }
@@ -45,7 +48,8 @@ impl Mirrors {
             }),
             debian_security: or("FIRN_MIRROR_DEBIAN_SECURITY", &|| ending("/debian-security")),
             npm: from_variable("FIRN_MIRROR_NPM"),
-            crates: or("FIRN_MIRROR_CRATES", &|| vec!["https://static.crates.io/crates".into()]),
+            crates: from_variable("FIRN_MIRROR_CRATES"),
+            cargo: cargo::downloads(),
             ask_npm: true,
         }
     }
@@ -87,6 +91,17 @@ impl Mirrors {
                 "set FIRN_MIRROR_NPM to the base URL of an npm registry; npm is not set up on \
                  this host",
             ),
+            "crates" if self.crates.is_empty() => {
+                let found: Vec<String> =
+                    self.cargo.iter().filter_map(|dl| cargo::expand(dl, path)).collect();
+                return match found.is_empty() {
+                    false => Ok(found),
+                    true => Err(no_mirror(
+                        "set FIRN_MIRROR_CRATES to the base URL of an archive of crates, in which \
+                         NAME/NAME-VERSION.crate is one; Cargo has not been used on this host",
+                    )),
+                };
+            }
             "crates" => (
                 &self.crates,
                 "set FIRN_MIRROR_CRATES to the base URL of an archive of crates, in which \

@@ -6,6 +6,8 @@
 mod aterm;
 mod json;
 mod modulo;
+pub mod placeholder;
+mod resolve;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,6 +19,7 @@ use crate::store_path::{self, References, StoreDir, StorePath, output_path_name}
 
 pub use json::JSON_VERSION;
 pub use modulo::{Completed, DrvHashModulo, complete, hash_modulo};
+pub use resolve::OutputQuery;
 
 /// The environment variable that holds structured attributes in the ATerm form.
 pub const STRUCTURED_ATTRS_VARIABLE: &str = "__json";

@@ -5,6 +5,7 @@
 //! [`read`] parses a stream, with all limits checked, into a [`NarVisitor`]. Nothing here touches the
 //! file system.
 
+pub mod listing;
 mod read;
 mod write;
 

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction, TransactionBehavior};
 
 pub use rows::{PathRow, Rows};
 
@@ -33,11 +33,13 @@ pub struct OpenOptions {
     pub wal: bool,
     /// Let SQLite wait for the disk (setting `fsync-metadata`).
     pub sync: bool,
+    /// Make the tables of realisations if there are none (experimental feature `ca-derivations`).
+    pub realisations: bool,
 }
 
 impl Default for OpenOptions {
     fn default() -> Self {
-        Self { read_only: false, wal: true, sync: true }
+        Self { read_only: false, wal: true, sync: true, realisations: false }
     }
 }
 
@@ -111,6 +113,9 @@ impl Database {
         }
         if !options.read_only {
             connection.execute_batch(schema::MIGRATIONS).map_err(failed("schema", &file))?;
+        }
+        if options.realisations && !options.read_only {
+            create_realisations(&mut connection, &file)?;
         }
         Ok(Self { connection: Mutex::new(connection), file, _big_lock: big_lock })
     }
@@ -243,6 +248,34 @@ fn create_or_upgrade(connection: &mut Connection, file: &Path, version: u64) -> 
                 debug_assert!(*to <= schema::VERSION);
                 transaction.execute_batch(text).map_err(failed("schema upgrade", file))?;
             }
+        }
+        transaction.commit().map_err(failed("commit", file))
+    })
+}
+
+fn create_realisations(connection: &mut Connection, file: &Path) -> Result<()> {
+    let name = schema::REALISATIONS_MIGRATION;
+    let known = |connection: &Connection| {
+        connection
+            .query_row("select 1 from SchemaMigrations where migration = ?1", [name], |_| Ok(()))
+            .optional()
+            .map_err(failed("statement", file))
+    };
+    if retry(|| known(connection))?.is_some() {
+        return Ok(());
+    }
+    retry(|| {
+        let transaction = connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(failed("transaction", file))?;
+        // another process may have been faster
+        if known(&transaction)?.is_none() {
+            transaction
+                .execute_batch(schema::CREATE_REALISATIONS)
+                .map_err(failed("schema", file))?;
+            transaction
+                .execute("insert into SchemaMigrations values (?1)", [name])
+                .map_err(failed("statement", file))?;
         }
         transaction.commit().map_err(failed("commit", file))
     })

@@ -195,6 +195,52 @@ impl<'c> Rows<'c> {
         )
     }
 
+    /// Whether there is a table of this name.
+    pub fn has_table(&self, name: &str) -> Result<bool> {
+        let sql = "select 1 from sqlite_master where type = 'table' and name = ?1";
+        Ok(self.one(sql, [name], |_| Ok(()))?.is_some())
+    }
+
+    /// What output `name` of the derivation with this hash came to be: the row's number, the path, and
+    /// signatures with spaces between. Fails where there are no tables of realisations.
+    pub fn realisation(
+        &self,
+        drv_hash: &str,
+        name: &str,
+    ) -> Result<Option<(i64, String, Option<String>)>> {
+        self.one(
+            "select r.id, v.path, r.signatures from Realisations r \
+             join ValidPaths v on v.id = r.outputPath where r.drvPath = ?1 and r.outputName = ?2",
+            [drv_hash, name],
+            |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)),
+        )
+    }
+
+    /// Notes that output `name` of the derivation with this hash is the valid path number `path`.
+    pub fn insert_realisation(
+        &self,
+        drv_hash: &str,
+        name: &str,
+        path: i64,
+        signatures: &str,
+    ) -> Result<()> {
+        self.execute(
+            "insert into Realisations (drvPath, outputName, outputPath, signatures) \
+             values (?1, ?2, ?3, ?4)",
+            params![drv_hash, name, path, signatures],
+        )?;
+        Ok(())
+    }
+
+    /// Changes the signatures of realisation number `id`.
+    pub fn update_realisation(&self, id: i64, signatures: &str) -> Result<()> {
+        self.execute(
+            "update Realisations set signatures = ?2 where id = ?1",
+            params![id, signatures],
+        )?;
+        Ok(())
+    }
+
     /// The first path that is not before `prefix`.
     pub fn first_from(&self, prefix: &str) -> Result<Option<String>> {
         self.one(

@@ -51,6 +51,40 @@ create index if not exists IndexDerivationOutputs on DerivationOutputs(path);
 pub const MIGRATIONS: &str =
     "create table if not exists SchemaMigrations (migration text primary key not null);";
 
+/// The name in `SchemaMigrations` of [`CREATE_REALISATIONS`].
+pub const REALISATIONS_MIGRATION: &str = "20220326-ca-derivations";
+
+/// The tables of realisations, made once the experimental feature `ca-derivations` is on.
+///
+/// `RealisationsRefs` is not written any more, but other programs expect it. Its rows may lead from a path to
+/// itself, and `on delete restrict` would then forbid the path's deletion: hence the trigger.
+pub const CREATE_REALISATIONS: &str = "
+create table if not exists Realisations (
+    id         integer primary key autoincrement not null,
+    drvPath    text not null,
+    outputName text not null,
+    outputPath integer not null,
+    signatures text,
+    foreign key (outputPath) references ValidPaths(id) on delete cascade
+);
+create index if not exists IndexRealisations on Realisations(drvPath, outputName);
+create table if not exists RealisationsRefs (
+    referrer             integer not null,
+    realisationReference integer,
+    foreign key (referrer) references Realisations(id) on delete cascade,
+    foreign key (realisationReference) references Realisations(id) on delete restrict
+);
+create trigger if not exists DeleteSelfRefsViaRealisations before delete on ValidPaths
+begin
+    delete from RealisationsRefs
+    where realisationReference in (select id from Realisations where outputPath = old.id);
+end;
+create index if not exists IndexRealisationsRefsRealisationReference
+    on RealisationsRefs(realisationReference);
+create index if not exists IndexRealisationsRefs on RealisationsRefs(referrer);
+create index if not exists IndexRealisationsRefsOnOutputPath on Realisations(outputPath);
+";
+
 /// What brings a database of version `n - 1` to `n`.
 pub const UPGRADES: &[(u64, &str)] = &[
     (

@@ -7,6 +7,7 @@ mod canonicalise;
 mod delete;
 mod dir;
 mod dump;
+mod git;
 pub mod lock;
 mod restore;
 #[cfg(test)]
@@ -21,6 +22,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub use canonicalise::{Canonicalise, canonicalise_metadata};
 pub use delete::{delete_beneath, delete_path};
 pub use dump::{dump_path, dump_path_filtered, hash_path, kind_of};
+pub use git::git_hash;
 pub use restore::{Restore, copy_path, restore_flat, restore_path, write_flat};
 
 use crate::error::{Error, Result};

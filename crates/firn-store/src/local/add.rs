@@ -20,7 +20,7 @@ use crate::error::{BoxError, Error, Result};
 use crate::fs::lock::{FileLock, LockKind, PathLocks};
 use crate::fs::{
     Canonicalise, Restore, canonicalise_metadata, copy_path, delete_path, dump_path,
-    dump_path_filtered, hash_path, restore_flat, restore_path, write_flat,
+    dump_path_filtered, git_hash, hash_path, restore_flat, restore_path, write_flat,
 };
 use crate::rewrite::HashModulo;
 use crate::store::{FileKind, Repair, SourceFilter, Store as _};
@@ -160,6 +160,9 @@ impl LocalStore {
             let mut file = open_flat(source)?;
             return self.put_flat(name, &mut file, how, references, repair);
         }
+        if how.0 == Method::Git {
+            return self.put_git(name, source, how, filter, references, repair);
+        }
         // one pass into memory and the hash; what is larger is only hashed, and copied if it is not
         // there yet
         let mut dump = Buffered::new(how.1, self.options.nar_buffer_size);
@@ -181,6 +184,39 @@ impl LocalStore {
         if let Some(nar) = nar {
             return self.put_nar_in_memory(name, &nar, hash, how, references, repair);
         }
+        let path = self.address(name, how, hash, references)?;
+        self.add_temporary_root(&path)?;
+        if repair == Repair::No && self.is_registered(&path)? {
+            return Ok(path);
+        }
+        self.put_from_temporary(name, how, references, repair, |temporary| {
+            let mut filter =
+                |path: &Path, _| -> Result<bool, BoxError> { Ok(!refused.contains(path)) };
+            copy_path(source, temporary, Restore::Canonical, Some(&mut filter))
+        })
+    }
+
+    /// Adds a source by its hash as a Git object.
+    fn put_git(
+        &self,
+        name: &str,
+        source: &Path,
+        how: (Method, HashAlgo),
+        filter: Option<&mut SourceFilter<'_>>,
+        references: &BTreeSet<StorePath>,
+        repair: Repair,
+    ) -> Result<StorePath> {
+        let mut all = |_: &Path, _: FileKind| -> Result<bool, BoxError> { Ok(true) };
+        let filter = filter.unwrap_or(&mut all);
+        let mut refused: HashSet<PathBuf> = HashSet::new();
+        let mut noting = |path: &Path, kind: FileKind| -> Result<bool, BoxError> {
+            let wanted = filter(path, kind)?;
+            if !wanted {
+                refused.insert(path.to_owned());
+            }
+            Ok(wanted)
+        };
+        let hash = git_hash(source, how.1, Some(&mut noting))?;
         let path = self.address(name, how, hash, references)?;
         self.add_temporary_root(&path)?;
         if repair == Repair::No && self.is_registered(&path)? {
@@ -276,7 +312,7 @@ impl LocalStore {
         let hash = match how {
             (Method::Nar, HashAlgo::Sha256) => nar_hash,
             (Method::Nar, algo) => hash_path(&temporary, algo)?.0,
-            (Method::Git, _) => return Err(git_is_missing()),
+            (Method::Git, algo) => git_hash(&temporary, algo, None)?,
             (Method::Flat | Method::Text, algo) => hash_file(&temporary, algo)?,
         };
         let path = self.address(name, how, hash, references)?;
@@ -365,7 +401,8 @@ impl LocalStore {
                 io::copy(&mut file, &mut sink).map_err(Error::io("reading file", real))?;
             }
             Method::Nar => dump_path(real, &mut sink)?,
-            Method::Git => return Err(git_is_missing()),
+            // those do not know themselves
+            Method::Git => return git_hash(real, ca.hash.algo(), None),
         }
         Ok(sink.finish().0)
     }
@@ -399,7 +436,7 @@ impl LocalStore {
                 dump_path_filtered(source, &mut hasher, filter)?;
                 hasher.finish()
             }
-            Method::Git => return Err(git_is_missing()),
+            Method::Git => git_hash(source, algo, filter)?,
         };
         self.address(name, (method, algo), hash, references)
     }
@@ -410,10 +447,6 @@ impl LocalStore {
         }
         dump_path(&self.real(path), sink)
     }
-}
-
-fn git_is_missing() -> Error {
-    Error::Usage("hashing as Git does is not supported by this store; use 'nar'".to_owned())
 }
 
 /// The hash of a regular file's bytes.

@@ -1,7 +1,7 @@
 //! The store on this machine: a folder of immutable paths and the SQLite database that knows them.
 //!
 //! [`LocalStore`] is split by what is done to it: [`mod@self`] opens it, `query` asks, `add` and
-//! `register` change it, `temp_roots`, `roots` and `gc` collect garbage, `verify` and `optimise`
+//! `register` change it, `realisations` keeps what outputs came to be, `temp_roots`, `roots` and `gc` collect garbage, `verify` and `optimise`
 //! look after it, `log` keeps build logs.
 
 mod add;
@@ -11,6 +11,7 @@ mod gc_server;
 mod log;
 pub mod optimise;
 mod query;
+mod realisations;
 mod register;
 pub mod roots;
 mod runtime_roots;
@@ -21,6 +22,7 @@ mod tests;
 pub mod verify;
 
 pub use add_derivations::NewDerivation;
+pub use log::read_build_log;
 
 use std::collections::HashMap;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -71,6 +73,9 @@ pub struct StoreOptions {
     pub reserved_space: u64,
     /// Up to how many bytes a source is kept in memory instead of being read twice.
     pub nar_buffer_size: u64,
+    /// Know derivations whose outputs' paths follow from their contents (experimental feature
+    /// `ca-derivations`): realisations are kept and looked for.
+    pub ca_derivations: bool,
     /// Extended attributes that files may keep.
     pub ignored_xattrs: Vec<String>,
     /// Where messages go.
@@ -104,6 +109,7 @@ impl StoreOptions {
             ),
             reserved_space: settings.number("gc-reserved-space"),
             nar_buffer_size: settings.number("nar-buffer-size"),
+            ca_derivations: settings.has_feature("ca-derivations"),
             ignored_xattrs: settings.words("ignored-acls"),
             logger,
         }
@@ -143,6 +149,7 @@ impl LocalStore {
                 read_only: options.read_only,
                 wal: options.wal,
                 sync: options.fsync_metadata,
+                realisations: options.ca_derivations,
             },
         )?;
         let temp_roots = temp_roots::TempRoots::of(&layout);

@@ -9,6 +9,7 @@ use firn_model::content_address::Method;
 use firn_model::derivation::Derivation;
 use firn_model::hash::{Hash, HashAlgo};
 use firn_model::path_info::PathInfo;
+use firn_model::realisation::{DrvOutput, Realisation};
 use firn_model::signature::Signature;
 use firn_model::store_path::{StoreDir, StorePath};
 
@@ -61,14 +62,12 @@ impl Store for LocalStore {
         &self,
         drv: &StorePath,
     ) -> Result<BTreeMap<String, Option<StorePath>>> {
-        let mut outputs = self.outputs_of(drv)?;
-        if outputs.is_empty() {
-            // outputs whose paths are not known before the build are not in the database
-            for name in self.read_derivation(drv)?.outputs.into_keys() {
-                outputs.insert(name, None);
-            }
+        // outputs whose paths are not known before the build are not in the table of outputs
+        let outputs = self.outputs_of(drv)?;
+        if !outputs.is_empty() {
+            return Ok(outputs);
         }
-        Ok(outputs)
+        self.known_outputs(&self.read_derivation(drv)?)
     }
 
     fn add_text(
@@ -148,6 +147,18 @@ impl Store for LocalStore {
 
     fn real_path(&self, path: &StorePath) -> PathBuf {
         self.layout.real_path(path)
+    }
+
+    fn output_ids(&self, drv: &Derivation) -> Result<BTreeMap<String, DrvOutput>> {
+        self.modulos.output_ids(self, drv)
+    }
+
+    fn query_realisation(&self, id: &DrvOutput) -> Result<Option<Realisation>> {
+        self.realisation_of(id)
+    }
+
+    fn register_realisation(&self, realisation: &Realisation) -> Result<()> {
+        self.keep_realisation(realisation)
     }
 
     fn build_log(&self, drv: &StorePath) -> Result<Option<Vec<u8>>> {

@@ -159,7 +159,13 @@ impl LocalStore {
                 info.nar_hash
             ));
             return match repair {
-                Some(hook) => hook(self, path).map(|()| false),
+                Some(hook) => match hook(self, path) {
+                    Ok(()) => Ok(false),
+                    Err(error) => {
+                        self.error(error.to_string());
+                        Ok(true)
+                    }
+                },
                 None => Ok(true),
             };
         }

@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::sync::Arc;
 
-use firn_build::{DerivedPath, OutputsSpec};
+use firn_build::DerivedPath;
 use firn_eval::io::EvalIo;
 use firn_eval::value::Set;
 use firn_eval::{Settings, Vm};
@@ -207,25 +207,19 @@ fn program() -> String {
 
 /// A derived path as a text, like `/nix/store/….drv^out`.
 pub fn print_derived(dir: &StoreDir, path: &DerivedPath) -> String {
-    match path {
-        DerivedPath::Opaque(path) => dir.print(path),
-        DerivedPath::Built { drv, outputs: OutputsSpec::All } => format!("{}^*", dir.print(drv)),
-        DerivedPath::Built { drv, outputs: OutputsSpec::Names(names) } => {
-            let names: Vec<&str> = names.iter().map(String::as_str).collect();
-            format!("{}^{}", dir.print(drv), names.join(","))
-        }
-    }
+    path.print(dir)
 }
 
 /// The derived path that [`print_derived`] made a text of.
 pub fn parse_derived(dir: &StoreDir, text: &str) -> Outcome<DerivedPath> {
-    let parse = |text: &str| dir.parse(text).map_err(|e| Failure::Message(e.to_string()));
-    match super::installables::split_outputs(text)? {
-        (path, None) => Ok(DerivedPath::Opaque(parse(path)?)),
-        (path, Some(outputs)) if path.ends_with(".drv") => {
-            Ok(DerivedPath::Built { drv: parse(path)?, outputs })
+    let path = DerivedPath::parse(text, dir).map_err(|e| Failure::Message(e.to_string()))?;
+    match &path {
+        DerivedPath::Built { drv, .. } | DerivedPath::Dynamic { drv, .. }
+            if !drv.is_derivation() =>
+        {
+            fail(format!("'{}' is not a derivation and has no outputs", dir.print(drv)))
         }
-        (path, Some(_)) => fail(format!("'{path}' is not a derivation and has no outputs")),
+        _ => Ok(path),
     }
 }
 
@@ -240,6 +234,7 @@ mod tests {
             "/nix/store/00000000000000000000000000000000-a",
             "/nix/store/00000000000000000000000000000000-a.drv^*",
             "/nix/store/00000000000000000000000000000000-a.drv^dev,out",
+            "/nix/store/00000000000000000000000000000000-a.drv^out^dev,out",
         ] {
             assert_eq!(print_derived(&dir, &parse_derived(&dir, text).unwrap()), text);
         }

@@ -15,7 +15,7 @@ use super::flake_settings::Wanted;
 use super::flakes::Targets;
 use crate::common::build::Workbench;
 use crate::common::eval::{AutoArg, EvalArgs, Session};
-use crate::common::legacy::{Common, Failure, Outcome, stderr_logger, usage};
+use crate::common::legacy::{Common, Failure, Outcome, fail, stderr_logger, usage};
 use crate::common::store::AnyStore;
 
 /// One run of a command.
@@ -86,6 +86,14 @@ impl<'a> Call<'a> {
         let store = self.store()?;
         let options = self.common.build_options();
         Ok(Workbench::with(store, options, self.common.display(), &self.common.settings))
+    }
+
+    /// Fails unless an experimental feature is on.
+    pub fn need_feature(&self, name: &'static str) -> Outcome {
+        if self.common.settings.has_feature(name) {
+            return Ok(());
+        }
+        fail(firn_store::Error::FeatureOff(name).to_string())
     }
 
     /// The session for evaluation.

@@ -3,13 +3,18 @@
 use std::collections::BTreeSet;
 use std::io::Read as _;
 
-use firn_model::derivation::{Derivation, JSON_VERSION, Kind, Output};
-use firn_store::{ClosureOptions, Repair, Store};
+use firn_model::content_address::Method;
+use firn_model::derivation::{Derivation, JSON_VERSION, Output};
+use firn_store::{ClosureOptions, Repair};
 use serde_json::{Map, Value, json};
 
 use super::call::Call;
+use super::flags::{Flag, flag};
 use super::installables::Installable;
 use crate::common::legacy::{Failure, Outcome, fail};
+
+/// Flags of `nix derivation add`.
+pub const ADD: &[Flag] = &[flag("dry-run", None, "print the path and add nothing")];
 
 /// `nix derivation show`.
 pub fn show(call: &mut Call<'_>) -> Outcome {
@@ -54,56 +59,34 @@ pub fn add(call: &mut Call<'_>) -> Outcome {
         .map_err(|e| Failure::Message(format!("reading standard input: {e}")))?;
     let value: Value = serde_json::from_str(&text)
         .map_err(|e| Failure::Message(format!("reading a derivation from standard input: {e}")))?;
-    let derivation = Derivation::from_json(&value).map_err(|e| Failure::Message(e.to_string()))?;
+    let mut derivation =
+        Derivation::from_json(&value).map_err(|e| Failure::Message(e.to_string()))?;
+    for output in derivation.outputs.values() {
+        let method = match output {
+            Output::Floating { method, .. } => {
+                call.need_feature("ca-derivations")?;
+                Some(*method)
+            }
+            Output::Impure { method, .. } => {
+                call.need_feature("impure-derivations")?;
+                Some(*method)
+            }
+            Output::Fixed(ca) => Some(ca.method),
+            Output::InputAddressed(_) | Output::Deferred => None,
+        };
+        match method {
+            Some(Method::Text) => call.need_feature("dynamic-derivations")?,
+            Some(Method::Git) => call.need_feature("git-hashing")?,
+            Some(Method::Flat | Method::Nar) | None => {}
+        }
+    }
     let store = call.store()?;
-    let derivation = with_output_paths(&*store, derivation)?;
-    let path = store.add_derivation(&derivation, Repair::No)?;
+    store.fill_output_paths(&mut derivation)?;
+    firn_store::modulo::Modulos::default().check_outputs(&*store, &derivation)?;
+    let path = if call.given.has("dry-run") {
+        derivation.store_path(store.store_dir()).map_err(|e| Failure::Message(e.to_string()))?
+    } else {
+        store.add_derivation(&derivation, Repair::No)?
+    };
     Ok(writeln!(call.out, "{}", store.store_dir().print(&path))?)
-}
-
-/// A derivation with the paths of its outputs where they are left out. Those that are given must be right.
-fn with_output_paths(store: &dyn Store, given: Derivation) -> Outcome<Derivation> {
-    let kind = given.kind().map_err(|e| Failure::Message(e.to_string()))?;
-    if !matches!(kind, Kind::InputAddressed { .. }) {
-        return Ok(given);
-    }
-    let dir = store.store_dir();
-    let mut right = given.clone();
-    for output in right.outputs.values_mut() {
-        *output = Output::Deferred;
-    }
-    store.fill_output_paths(&mut right)?;
-    for (name, output) in &right.outputs {
-        match (given.outputs.get(name), output) {
-            (Some(Output::InputAddressed(path)), Output::InputAddressed(should))
-                if path != should =>
-            {
-                return fail(format!(
-                    "derivation has incorrect output '{}', should be '{}'",
-                    dir.print(path),
-                    dir.print(should)
-                ));
-            }
-            (Some(Output::InputAddressed(path)), Output::Deferred) => {
-                return fail(format!(
-                    "derivation has incorrect output '{}', should be deferred",
-                    dir.print(path)
-                ));
-            }
-            _ => {}
-        }
-        let key = name.as_bytes();
-        let (had, should) = (given.env.get(key), right.env.get(key));
-        if let (Some(had), Some(should)) = (had, should)
-            && !had.is_empty()
-            && had != should
-        {
-            return fail(format!(
-                "derivation has incorrect environment variable '{name}', should be '{}' but is actually '{}'",
-                String::from_utf8_lossy(should),
-                String::from_utf8_lossy(had)
-            ));
-        }
-    }
-    Ok(right)
 }

@@ -263,6 +263,11 @@ fn shell(call: &mut Call<'_>, session: &Session) -> Outcome<Shell> {
     for path in &paths {
         match path {
             DerivedPath::Built { drv, .. } => derivations.insert(drv.clone()),
+            DerivedPath::Dynamic { .. } => {
+                return fail(format!(
+                    "'{shown}' is an output of a dynamic derivation, of which there is no shell"
+                ));
+            }
             DerivedPath::Opaque(path) if path.is_derivation() => derivations.insert(path.clone()),
             DerivedPath::Opaque(path) => match store.path_info(path)?.deriver.clone() {
                 Some(drv) => derivations.insert(drv),

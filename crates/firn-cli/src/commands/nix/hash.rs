@@ -1,7 +1,8 @@
 //! `nix hash`.
 
+use firn_model::content_address::Method;
 use firn_model::hash::{Hash, HashAlgo, HashFormat};
-use firn_store::fs::hash_path;
+use firn_store::fs::{git_hash, hash_path};
 
 use super::call::Call;
 use super::flags::{Flag, flag, option};
@@ -21,7 +22,7 @@ pub const FORMATS: &[Flag] = &[
 /// How a path is hashed.
 #[rustfmt::skip]
 pub const MODE: &[Flag] = &[
-    option("mode", None, &["content-address-method"], "what is hashed: 'nar' (the default) or 'flat'"),
+    option("mode", None, &["content-address-method"], "what is hashed: 'nar' (the default), 'flat' or 'git'"),
     option("format", None, &["hash-format"], "base16, nix32, base64 or sri"),
     option("algo", None, &["hash-algo"], "md5, sha1, sha256, sha512 or blake3"),
 ];
@@ -87,27 +88,37 @@ fn chosen_format(call: &Call<'_>) -> Outcome<HashFormat> {
 
 /// `nix hash file`.
 pub fn file(call: &mut Call<'_>) -> Outcome {
-    print(call, true)
+    print(call, Method::Flat)
 }
 
 /// `nix hash path`.
 pub fn path(call: &mut Call<'_>) -> Outcome {
-    let flat = match call.given.value("mode") {
-        None | Some("nar") => false,
-        Some("flat") => true,
+    let method = match call.given.value("mode") {
+        None | Some("nar") => Method::Nar,
+        Some("flat") => Method::Flat,
+        Some("git") => Method::Git,
         Some(other) => {
-            return usage(format!("unknown file ingestion method '{other}', expect 'flat', 'nar'"));
+            return usage(format!(
+                "unknown file ingestion method '{other}', expect 'flat', 'nar', or 'git'"
+            ));
         }
     };
-    print(call, flat)
+    print(call, method)
 }
 
-fn print(call: &mut Call<'_>, flat: bool) -> Outcome {
+fn print(call: &mut Call<'_>, method: Method) -> Outcome {
+    if method == Method::Git {
+        call.need_feature("git-hashing")?;
+    }
     let algo = call.given.value("algo").or_else(|| call.given.value("type"));
     let algo = algo.map_or(Ok(HashAlgo::Sha256), algorithm)?;
     let format = chosen_format(call)?;
     for arg in call.given.args.clone() {
-        let hash = if flat { hash_file(&arg, algo)? } else { hash_path(&absolute(&arg)?, algo)?.0 };
+        let hash = match method {
+            Method::Flat | Method::Text => hash_file(&arg, algo)?,
+            Method::Nar => hash_path(&absolute(&arg)?, algo)?.0,
+            Method::Git => git_hash(&absolute(&arg)?, algo, None)?,
+        };
         writeln!(call.out, "{}", hash.render(format, format == HashFormat::Sri))?;
     }
     Ok(())

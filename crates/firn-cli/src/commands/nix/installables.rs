@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use firn_build::{DerivedPath, OutputsSpec};
-use firn_eval::context::{DerivedPath as EvalPath, Element};
+use firn_eval::context::Element;
 use firn_eval::position::PosId;
 use firn_eval::value::Set;
 use firn_eval::{Value, View, Vm, packages};
@@ -88,6 +88,10 @@ impl Call<'_> {
             return Ok(Installable::Attr { path: path.to_owned(), outputs });
         }
         if path.contains('/') && !path.contains('#') && !path.contains(':') {
+            // of outputs of outputs only a store path may have some
+            let mut names = path.split('^');
+            let path = names.next().unwrap_or_default();
+            let via: Vec<String> = names.map(str::to_owned).collect();
             let store = self.store()?;
             let present =
                 std::fs::symlink_metadata(path).is_ok() || store.is_in_store(Path::new(path));
@@ -96,7 +100,7 @@ impl Call<'_> {
             {
                 let wanted = match outputs {
                     None => DerivedPath::Opaque(found),
-                    Some(outputs) => DerivedPath::Built { drv: found, outputs },
+                    Some(outputs) => DerivedPath::outputs_via(found, via, outputs),
                 };
                 return Ok(Installable::Store(wanted));
             }
@@ -499,13 +503,9 @@ fn single_path(vm: &mut Vm, value: Value) -> Result<Option<DerivedPath>, Stop> {
                     "string '{shown}' has a context which refers to a complete source and binary closure. This is not supported at this time"
                 ))
                 .into()),
-                [Element::Built { drv: EvalPath::Opaque(drv), output }] => {
-                    Ok(Some(DerivedPath::output(drv.clone(), output)))
+                [Element::Built { drv, output }] => {
+                    Ok(Some(crate::common::build::output_of(drv, output)))
                 }
-                [Element::Built { .. }] => Err(Failure::Message(format!(
-                    "'{shown}' is an output of a dynamic derivation, which cannot be built yet"
-                ))
-                .into()),
                 _ => Err(Failure::Message(format!(
                     "string '{shown}' has {} entries in its context. It should only have exactly one entry",
                     elements.len()
@@ -519,34 +519,52 @@ fn single_path(vm: &mut Vm, value: Value) -> Result<Option<DerivedPath>, Stop> {
 
 /// The paths of what is derived; nothing is built.
 pub fn outputs(store: &AnyStore, wanted: &DerivedPath) -> Outcome<BTreeMap<String, StorePath>> {
-    let DerivedPath::Built { drv, outputs } = wanted else {
-        return Ok([("out".to_owned(), wanted.store_path().clone())].into());
-    };
-    let derivation = store.read_derivation(drv)?;
-    let dir = store.store_dir();
-    let mut found = BTreeMap::new();
-    if let OutputsSpec::Names(names) = outputs
-        && let Some(missing) = names.iter().find(|n| !derivation.outputs.contains_key(*n))
-    {
-        return fail(format!(
-            "derivation '{}' does not have wanted outputs '{missing}'",
-            dir.print(drv)
-        ));
+    match wanted {
+        DerivedPath::Opaque(path) => Ok([("out".to_owned(), path.clone())].into()),
+        DerivedPath::Built { drv, outputs } => outputs_of(store, drv, outputs),
+        DerivedPath::Dynamic { drv, via, outputs } => {
+            outputs_of(store, &at_end_of(store, drv, via)?, outputs)
+        }
     }
-    for name in derivation.outputs.keys().filter(|n| outputs.contains(n)) {
-        let path =
-            derivation.output_path(dir, name).map_err(|e| Failure::Message(e.to_string()))?;
+}
+
+/// The derivation that outputs which are derivations lead to.
+pub fn at_end_of(store: &AnyStore, drv: &StorePath, via: &[String]) -> Outcome<StorePath> {
+    let mut drv = drv.clone();
+    for name in via {
+        let one = OutputsSpec::Names([name.clone()].into());
+        for (_, path) in outputs_of(store, &drv, &one)? {
+            drv = path;
+        }
+    }
+    Ok(drv)
+}
+
+fn outputs_of(
+    store: &AnyStore,
+    drv: &StorePath,
+    wanted: &OutputsSpec,
+) -> Outcome<BTreeMap<String, StorePath>> {
+    let known = store.known_outputs(&store.read_derivation(drv)?)?;
+    let shown = store.store_dir().print(drv);
+    if let OutputsSpec::Names(names) = wanted
+        && let Some(missing) = names.iter().find(|n| !known.contains_key(*n))
+    {
+        return fail(format!("derivation '{shown}' does not have wanted outputs '{missing}'"));
+    }
+    let mut found = BTreeMap::new();
+    for (name, path) in known.into_iter().filter(|(name, _)| wanted.contains(name)) {
         match path {
-            Some(path) => found.insert(name.clone(), path),
-            None => {
-                return fail(format!(
-                    "the path of output '{name}' of '{}' is not known before it is built",
-                    dir.print(drv)
-                ));
-            }
+            Some(path) => found.insert(name, path),
+            None => return fail(missing_realisation(&shown, &name)),
         };
     }
     Ok(found)
+}
+
+/// That an output's path is not known.
+pub fn missing_realisation(drv: &str, output: &str) -> String {
+    format!("cannot operate on output '{output}' of the unbuilt derivation '{drv}'")
 }
 
 #[cfg(test)]

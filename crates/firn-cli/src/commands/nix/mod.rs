@@ -26,6 +26,7 @@ pub mod manual;
 mod nar;
 mod path_info;
 mod profile;
+mod realisation;
 mod realise;
 mod registry;
 mod repl;
@@ -36,7 +37,7 @@ mod store;
 mod why_depends;
 
 pub use call::Stop;
-pub use realise::failure as build_failure;
+pub use realise::legacy_failure as build_failure;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -71,6 +72,7 @@ const FAMILIES: &[(&str, &str)] = &[
     ("key", "generate and convert Nix signing keys"),
     ("nar", "create or inspect NAR files"),
     ("profile", "manage Nix profiles"),
+    ("realisation", "manipulate a Nix realisation"),
     ("registry", "manage the flake registry"),
     ("store", "manipulate a Nix store"),
 ];
@@ -83,7 +85,7 @@ const COMMANDS: &[Command] = &[
     Command { path: "config check", about: "check your system for potential problems", arguments: "", flags: &[], run: config::check },
     Command { path: "config show", about: "show the Nix configuration or the value of a specific setting", arguments: "[name]", flags: &[JSON], run: config::show },
     Command { path: "copy", about: "copy paths between Nix stores", arguments: "[installables]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, PATHS, copy::FLAGS], run: copy::run },
-    Command { path: "derivation add", about: "add a store derivation", arguments: "", flags: &[], run: derivation::add },
+    Command { path: "derivation add", about: "add a store derivation", arguments: "", flags: &[derivation::ADD], run: derivation::add },
     Command { path: "derivation show", about: "show the contents of a store derivation", arguments: "[installables]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, RECURSIVE], run: derivation::show },
     Command { path: "develop", about: "run a bash shell that provides the build environment of a derivation", arguments: "[installable]", flags: &[INSTALLABLES, EVALUATION, LOCKING, ENVIRONMENT, develop::SHELLS, develop::FLAGS], run: develop::develop },
     Command { path: "edit", about: "open the Nix expression of a Nix package in $EDITOR", arguments: "installable", flags: &[INSTALLABLES, EVALUATION, LOCKING], run: edit::run },
@@ -127,6 +129,7 @@ const COMMANDS: &[Command] = &[
     Command { path: "profile rollback", about: "roll back to the previous version or a specified version of a profile", arguments: "", flags: &[profile::PROFILE, profile::DRY, profile::ROLLBACK], run: profile::rollback },
     Command { path: "profile upgrade", about: "upgrade packages using their most recent flake", arguments: "[elements]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, profile::PROFILE, profile::MATCH], run: profile::upgrade },
     Command { path: "profile wipe-history", about: "delete non-current versions of a profile", arguments: "", flags: &[profile::PROFILE, profile::DRY, profile::WIPE], run: profile::wipe_history },
+    Command { path: "realisation info", about: "query information about one or several realisations", arguments: "[installables]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, JSON], run: realisation::info },
     Command { path: "registry add", about: "add/replace flake in user flake registry", arguments: "from-url to-url", flags: &[EVALUATION, registry::FLAGS], run: registry::add },
     Command { path: "registry list", about: "list available Nix flakes", arguments: "", flags: &[EVALUATION], run: registry::list },
     Command { path: "registry pin", about: "pin a flake to its current version or to the current version of a flake URL", arguments: "url [locked]", flags: &[EVALUATION, registry::FLAGS], run: registry::pin },

@@ -1,6 +1,9 @@
 //! `nix build`.
 
+use std::collections::BTreeMap;
+
 use firn_build::{BuildError, BuildResults, DerivedPath, Mode};
+use firn_model::{StoreDir, StorePath};
 use serde_json::{Map, Value, json};
 
 use super::call::Call;
@@ -21,6 +24,7 @@ pub const LINKS: &[Flag] = &[
 pub const BUILD: &[Flag] = &[
     flag("print-out-paths", None, "print the paths of the outputs"),
     flag("rebuild", None, "build again and compare with what is there"),
+    flag("repair", None, "build or fetch again what is damaged"),
     flag("dry-run", None, "tell what would be built, and build nothing"),
     option("profile", None, &["path"], "make the result the next generation of this profile"),
     flag("json", None, "print JSON"),
@@ -29,10 +33,16 @@ pub const BUILD: &[Flag] = &[
     flag("stdin", None, "read installables from standard input, one a line"),
 ];
 
-/// A build's failure: its message is shown. Only the older commands tell kinds of failure by their exit code.
+/// A build's failure: its message is shown. How it failed makes no difference for the exit code.
 pub fn failure(error: &BuildError) -> Failure {
     firn_ui::print_error(&error.message);
     Failure::Exit(1)
+}
+
+/// As [`failure`], with the exit code that tells how it failed, as older commands have it.
+pub fn legacy_failure(error: &BuildError) -> Failure {
+    firn_ui::print_error(&error.message);
+    Failure::Exit(error.exit_code)
 }
 
 /// `nix build`.
@@ -44,6 +54,9 @@ pub fn build(call: &mut Call<'_>) -> Outcome {
     if call.given.has("rebuild") {
         bench.options.mode = Mode::Check;
     }
+    if call.given.has("repair") {
+        bench.options.mode = Mode::Repair;
+    }
     let store = call.store()?;
     let dir = store.store_dir();
     if call.given.has("dry-run") {
@@ -54,7 +67,7 @@ pub fn build(call: &mut Call<'_>) -> Outcome {
         }
         return Ok(());
     }
-    let results = bench.build(&wanted).map_err(|e| failure(&e))?;
+    let results = bench.build(&wanted).map_err(|e| failed_build(dir, &wanted, e))?;
     drop(bench);
     link_results(call, &results)?;
     if let Some(profile) = call.given.value("profile") {
@@ -102,35 +115,52 @@ pub fn link_results(call: &mut Call<'_>, results: &BuildResults) -> Outcome {
     Ok(())
 }
 
-/// What would be built, with the paths of outputs that are known before.
+/// The failure of a build of several things, each named with its outputs.
+fn failed_build(dir: &StoreDir, wanted: &[DerivedPath], error: BuildError) -> Failure {
+    if error.failed.len() < 2 {
+        return failure(&error);
+    }
+    let failed = wanted.iter().filter(|w| error.failed.contains(w.store_path()));
+    let mut names: Vec<String> = failed.map(|w| format!("'{}'", w.print(dir))).collect();
+    names.sort_unstable();
+    names.dedup();
+    failure(&BuildError { message: format!("build of {} failed", names.join(", ")), ..error })
+}
+
+/// What was asked for, with the paths that are known before it is built.
 fn planned_json(store: &AnyStore, wanted: &DerivedPath) -> Outcome<Value> {
     let dir = store.store_dir();
-    let DerivedPath::Built { drv, outputs: spec } = wanted else {
-        return Ok(dir.print(wanted.store_path()).into());
+    let DerivedPath::Built { drv, outputs } = wanted else {
+        return Ok(derived_json(dir, wanted, &BTreeMap::new()));
     };
-    let paths = store
-        .read_derivation(drv)?
-        .output_paths(dir)
-        .map_err(|e| Failure::Message(e.to_string()))?;
-    let outputs: Map<String, Value> = paths
+    let known = store.known_outputs(&store.read_derivation(drv)?)?;
+    let shown: Map<String, Value> = known
         .into_iter()
-        .filter(|(name, _)| spec.contains(name))
+        .filter(|(name, _)| outputs.contains(name))
         .map(|(name, path)| (name, path.map_or(Value::Null, |p| dir.print(&p).into())))
         .collect();
-    Ok(json!({ "drvPath": dir.print(drv), "outputs": outputs }))
+    Ok(json!({ "drvPath": dir.print(drv), "outputs": shown }))
 }
 
 fn derived_json(
-    dir: &firn_model::StoreDir,
+    dir: &StoreDir,
     wanted: &DerivedPath,
-    outputs: &std::collections::BTreeMap<String, firn_model::StorePath>,
+    outputs: &BTreeMap<String, StorePath>,
 ) -> Value {
+    let outputs = || -> Map<String, Value> {
+        outputs.iter().map(|(name, path)| (name.clone(), dir.print(path).into())).collect()
+    };
     match wanted {
         DerivedPath::Opaque(path) => Value::String(dir.print(path)),
         DerivedPath::Built { drv, .. } => {
-            let outputs: Map<String, Value> =
-                outputs.iter().map(|(n, p)| (n.clone(), dir.print(p).into())).collect();
-            json!({ "drvPath": dir.print(drv), "outputs": outputs })
+            json!({ "drvPath": dir.print(drv), "outputs": outputs() })
+        }
+        DerivedPath::Dynamic { drv, via, .. } => {
+            let drv = via.iter().fold(
+                json!(dir.print(drv)),
+                |drv, output| json!({ "drvPath": drv, "output": output }),
+            );
+            json!({ "drvPath": drv, "outputs": outputs() })
         }
     }
 }

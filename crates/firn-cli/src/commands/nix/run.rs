@@ -66,9 +66,13 @@ pub fn run(call: &mut Call<'_>) -> Outcome {
     })?;
     let build = app.wanted(&dir)?;
     let bench = call.bench()?;
-    bench.build(&build).map_err(|e| super::realise::failure(&e))?;
+    let results = bench.build(&build).map_err(|e| super::realise::failure(&e))?;
     drop(bench);
-    execute(call, &app.program, &args, env)
+    let program = crate::common::build::with_paths(&app.program, &results, &dir);
+    if !dir.contains(&program) && !program.starts_with(dir.as_str()) {
+        return Err(Failure::Message(format!("app program '{program}' is not in the Nix store")));
+    }
+    execute(call, &program, &args, env)
 }
 
 /// Something to run.
@@ -120,20 +124,20 @@ pub fn application(vm: &mut Vm, value: Value, shown: &str) -> Result<Application
             build.extend(context.elements().filter_map(derived));
         }
         let program = String::from_utf8_lossy(&text).into_owned();
-        if !vm.store_dir().contains(&program) && !program.starts_with(vm.store_dir().as_str()) {
-            return Err(message(format!("app program '{program}' is not in the Nix store")));
-        }
         let build = build.iter().map(|path| print_derived(vm.store_dir(), path)).collect();
         return Ok(Application { build, program });
     }
     let package = packages::Package { attrs: set };
     let drv = package.drv_path(vm)?;
     let output = package.output_name(vm)?;
-    let out = package.out_path(vm)?;
     let text = |vm: &mut Vm, v: Option<Value>| -> Result<Option<String>, Stop> {
         let Some(v) = v else { return Ok(None) };
         let v = vm.force(v, PosId::NONE)?;
         Ok(v.as_str().map(|s| String::from_utf8_lossy(s.bytes()).into_owned()))
+    };
+    let out = set.get(Symbol::intern(b"outPath"));
+    let Some(out) = text(vm, out)? else {
+        return Err(message(format!("attribute '{shown}' has no output path")));
     };
     let main = package.meta(vm, "mainProgram")?;
     let name = match (text(vm, main)?, text(vm, get("pname"))?) {
@@ -146,20 +150,17 @@ pub fn application(vm: &mut Vm, value: Value, shown: &str) -> Result<Application
         }
     };
     let output = if output.is_empty() { "out" } else { &output };
-    let program = format!("{}/bin/{name}", vm.store_dir().print(&out));
+    let program = format!("{out}/bin/{name}");
     let build = vec![print_derived(vm.store_dir(), &DerivedPath::output(drv, output))];
     Ok(Application { build, program })
 }
 
 fn derived(element: &firn_eval::context::Element) -> Option<DerivedPath> {
-    use firn_eval::context::{DerivedPath as Path, Element};
+    use firn_eval::context::Element;
     match element {
         Element::Opaque(path) => Some(DerivedPath::Opaque(path.clone())),
         Element::DrvDeep(drv) => Some(DerivedPath::all_outputs(drv.clone())),
-        Element::Built { drv: Path::Opaque(drv), output } => {
-            Some(DerivedPath::output(drv.clone(), output))
-        }
-        Element::Built { .. } => None,
+        Element::Built { drv, output } => Some(crate::common::build::output_of(drv, output)),
     }
 }
 

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
+use firn_build::DerivedPath;
 use firn_event::Level;
 use firn_model::StorePath;
 use firn_store::ClosureOptions;
@@ -24,8 +25,8 @@ pub const FLAGS: &[Flag] = &[
     flag("derivation", None, "follow what is needed to build, not what is needed to run"),
 ];
 
-/// The one path that an argument stands for.
-fn single(call: &mut Call<'_>, text: &str, build: bool) -> Outcome<StorePath> {
+/// The one path that an argument stands for; none if it is not known since it was not built.
+fn single_if_known(call: &mut Call<'_>, text: &str, build: bool) -> Outcome<Option<StorePath>> {
     let item = call.installable(text)?;
     let wanted: Vec<_> = call.derived_paths(&[item])?.into_iter().flatten().collect();
     let [one] = &wanted[..] else {
@@ -33,16 +34,30 @@ fn single(call: &mut Call<'_>, text: &str, build: bool) -> Outcome<StorePath> {
     };
     let store = call.store()?;
     if call.given.has("derivation") {
-        return Ok(one.store_path().clone());
+        return Ok(Some(one.store_path().clone()));
     }
     if build {
         let bench = call.bench()?;
         bench.build(std::slice::from_ref(one)).map_err(|e| super::realise::failure(&e))?;
     }
+    if let (false, DerivedPath::Built { drv, outputs }) = (build, one) {
+        let known = store.known_outputs(&store.read_derivation(drv)?)?;
+        if known.iter().any(|(name, path)| outputs.contains(name) && path.is_none()) {
+            return Ok(None);
+        }
+    }
     let paths: Vec<StorePath> = outputs(&store, one)?.into_values().collect();
     match &paths[..] {
-        [path] => Ok(path.clone()),
+        [path] => Ok(Some(path.clone())),
         _ => usage(format!("argument '{text}' should evaluate to one store path")),
+    }
+}
+
+/// The one path that an argument stands for, which is built.
+fn single(call: &mut Call<'_>, text: &str) -> Outcome<StorePath> {
+    match single_if_known(call, text, true)? {
+        Some(path) => Ok(path),
+        None => usage(format!("argument '{text}' should evaluate to one store path")),
     }
 }
 
@@ -52,16 +67,16 @@ pub fn run(call: &mut Call<'_>) -> Outcome {
         return usage("two arguments are needed: a package and a dependency");
     };
     let (package_text, dependency_text) = (package.clone(), dependency.clone());
-    let package = single(call, &package_text, true)?;
+    let package = single(call, &package_text)?;
     // not built: it may be that nothing depends on it
-    let dependency = single(call, &dependency_text, false)?;
+    let dependency = single_if_known(call, &dependency_text, false)?;
     let store = call.store()?;
     let start = BTreeSet::from([package.clone()]);
     let closure = store.compute_closure(&start, ClosureOptions::default())?;
-    if !closure.contains(&dependency) {
+    let Some(dependency) = dependency.filter(|path| closure.contains(path)) else {
         call.say(Level::Notice, format!("'{package_text}' does not depend on '{dependency_text}'"));
         return Ok(());
-    }
+    };
     let mut graph: BTreeMap<StorePath, BTreeSet<StorePath>> = BTreeMap::new();
     let mut referrers: BTreeMap<StorePath, BTreeSet<StorePath>> = BTreeMap::new();
     for path in &closure {
@@ -230,8 +245,8 @@ pub fn diff_closures(call: &mut Call<'_>) -> Outcome {
         return usage("two arguments are needed: the closures before and after");
     };
     let (before, after) = (before.clone(), after.clone());
-    let before = single(call, &before, true)?;
-    let after = single(call, &after, true)?;
+    let before = single(call, &before)?;
+    let after = single(call, &after)?;
     let store = call.store()?;
     print_diff(&store, &before, &after, "", call.out)
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use firn_build::{BuildOptions, DerivedPath, Mode, OutputsSpec};
 use firn_event::Level;
 use firn_model::store_path::StorePath;
+use firn_store::LocalStore;
 
 use super::Call;
 use crate::common::legacy::{Common, Failure, Outcome, fail, usage};
@@ -15,13 +16,13 @@ use crate::common::store_paths::{follow_links, follow_links_with_outputs};
 pub type Target = (StorePath, Vec<String>);
 
 pub fn realise(store: &AnyStore, call: &mut Call<'_>) -> Outcome {
-    let (mut dry_run, mut check, mut ignore_unknown) = (false, false, false);
+    let (mut dry_run, mut check, mut ignore_unknown, mut repair) = (false, false, false, false);
     for flag in &call.flags {
         match flag.as_str() {
             "--dry-run" => dry_run = true,
             "--check" => check = true,
             "--ignore-unknown" => ignore_unknown = true,
-            "--repair" => return fail("building again in place ('--repair') is not supported"),
+            "--repair" => repair = true,
             _ => return usage(format!("unknown flag '{flag}'")),
         }
     }
@@ -36,6 +37,9 @@ pub fn realise(store: &AnyStore, call: &mut Call<'_>) -> Outcome {
     let mut options = call.common.build_options();
     if check {
         options.mode = Mode::Check;
+    }
+    if repair {
+        options.mode = Mode::Repair;
     }
     let logger = call.common.logger();
     let plan = store.missing(&derived(&targets), &options, &logger)?;
@@ -107,10 +111,7 @@ fn outputs(
     drv: &StorePath,
     wanted: &[String],
 ) -> Outcome<Vec<(String, StorePath)>> {
-    let all = store
-        .read_derivation(drv)?
-        .output_paths(store.store_dir())
-        .map_err(|e| Failure::Message(e.to_string()))?;
+    let all = store.known_outputs(&store.read_derivation(drv)?)?;
     let printed = store.store_dir().print(drv);
     if let Some(missing) = wanted.iter().find(|w| !all.contains_key(*w)) {
         return fail(format!("derivation '{printed}' does not have output '{missing}'"));
@@ -164,17 +165,16 @@ fn build_with(
 }
 
 /// Gets a path's contents again.
-pub fn repair(store: &AnyStore, _common: &Common, path: &StorePath) -> firn_store::Result<()> {
-    Err(firn_store::Error::Format(format!(
-        "cannot repair path '{}'",
-        store.store_dir().print(path)
-    )))
+pub fn repair(store: &LocalStore, common: &Common, path: &StorePath) -> firn_store::Result<()> {
+    firn_build::repair_path(store, path, &common.build_options(), &common.logger())
+        .map_err(|e| firn_store::Error::Format(e.message))
 }
 
 pub fn repair_path(store: &AnyStore, call: &mut Call<'_>) -> Outcome {
     call.no_flags()?;
+    let local = store.local("repairPath")?;
     for arg in &call.args {
-        repair(store, call.common, &follow_links(store, arg)?)?;
+        repair(local, call.common, &follow_links(store, arg)?)?;
     }
     Ok(())
 }

@@ -98,7 +98,7 @@ pub fn verify(store: &AnyStore, call: &mut Call<'_>) -> Outcome {
         }
     }
     let common = call.common;
-    let mut hook = |_: &firn_store::LocalStore, path: &_| realise::repair(store, common, path);
+    let mut hook = |store: &firn_store::LocalStore, path: &_| realise::repair(store, common, path);
     let hook: Option<&mut firn_store::local::verify::RepairHook<'_>> =
         if repair { Some(&mut hook) } else { None };
     if store.verify(check_contents, hook)? {

@@ -1,4 +1,5 @@
 mod collect;
+mod realisations;
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::symlink;

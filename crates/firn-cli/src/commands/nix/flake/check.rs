@@ -72,7 +72,7 @@ fn run_checks(call: &mut Call<'_>, checker: &Checker) -> Outcome<bool> {
         bench.store.build(wanted, &bench.options, bench.logger()).map(drop)
     };
     if !checker.keep_going {
-        run(&all).map_err(|e| realise::failure(&e))?;
+        run(&all).map_err(|e| realise::legacy_failure(&e))?;
         return Ok(false);
     }
     let mut failed = false;

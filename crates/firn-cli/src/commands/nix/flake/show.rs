@@ -51,7 +51,7 @@ pub fn run(call: &mut Call<'_>) -> Outcome {
         // what would have to be built first is left out
         call.common.settings.set("allow-import-from-derivation", "false")?;
     }
-    let mut locking = call.locking(&session)?;
+    let locking = call.locking(&session)?;
     let question = format!("show {wanted:?} {} {}", options.all_systems, options.legacy);
     let (url, root) = call.evaluate_cached(&session, false, &question, |vm, _| {
         let locked = &locking.lock(vm, &wanted)?;

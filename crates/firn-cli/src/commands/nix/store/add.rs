@@ -20,8 +20,12 @@ pub const FLAGS: &[Flag] = &[
     flag("dry-run", None, "print the path and add nothing"),
 ];
 /// How what is added is addressed.
-pub const MODE: &[Flag] =
-    &[option("mode", None, &["content-address-method"], "'nar' (the default), 'flat' or 'text'")];
+pub const MODE: &[Flag] = &[option(
+    "mode",
+    None,
+    &["content-address-method"],
+    "'nar' (the default), 'flat', 'text' or 'git'",
+)];
 
 /// `nix store add`.
 pub fn add(call: &mut Call<'_>) -> Outcome {
@@ -29,9 +33,13 @@ pub fn add(call: &mut Call<'_>) -> Outcome {
         None | Some("nar") => Method::Nar,
         Some("flat") => Method::Flat,
         Some("text") => Method::Text,
+        Some("git") => {
+            call.need_feature("git-hashing")?;
+            Method::Git
+        }
         Some(other) => {
             return usage(format!(
-                "unknown content-address method '{other}', expect 'flat', 'nar', or 'text'"
+                "unknown content-address method '{other}', expect 'flat', 'nar', 'text', or 'git'"
             ));
         }
     };
@@ -59,7 +67,8 @@ fn add_as(call: &mut Call<'_>, method: Method) -> Outcome {
     let store = call.store()?;
     let path = if call.given.has("dry-run") {
         let hash = match method {
-            Method::Nar | Method::Git => firn_store::fs::hash_path(&source, algo)?.0,
+            Method::Nar => firn_store::fs::hash_path(&source, algo)?.0,
+            Method::Git => firn_store::fs::git_hash(&source, algo, None)?,
             Method::Flat | Method::Text => hash_file(&source, algo)?,
         };
         store

@@ -175,7 +175,7 @@ pub fn path_from_hash_part(call: &mut Call<'_>) -> Outcome {
 pub fn repair(call: &mut Call<'_>) -> Outcome {
     let store = call.store()?;
     for path in call.store_paths(false)? {
-        crate::commands::nix_store::repair(&store, &call.common, &path)?;
+        crate::commands::nix_store::repair(store.local("repairPath")?, &call.common, &path)?;
     }
     Ok(())
 }

@@ -1,0 +1,313 @@
+//! What has to be there before a builder starts: an account, a private build directory, scratch paths for
+//! outputs, the environment, the sandbox's root.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, chown};
+use std::path::{Path, PathBuf};
+
+use firn_event::{ActivityKind, Level};
+use firn_model::derivation::placeholder::placeholder;
+use firn_model::derivation::{Kind, Output};
+use firn_model::hash::{Hash, HashAlgo};
+use firn_model::store_path::{StorePath, output_path_name};
+use firn_store::fs::delete_path;
+use firn_store::{ClosureOptions, Store};
+
+use super::environment::{self, Rewrites, environment, write_file};
+use super::outputs::Wanted;
+use super::users::{self, Acquired, UserLock};
+use super::{Job, KnownOutputs, POLL, Prepared, Temporary};
+use crate::builtin::{BuiltinSpec, Context};
+use crate::drv_options::DrvOptions;
+use crate::error::{Failure, FailureKind, io};
+use crate::options::SandboxMode;
+use crate::sandbox::spec::{Builder, Spec};
+use crate::sandbox::support;
+
+impl Job<'_> {
+    fn acquire_user(&self) -> Result<Option<UserLock>, Failure> {
+        let mut activity = None;
+        loop {
+            let state = &self.store.layout().state_dir;
+            match users::acquire(state, &self.options.build_users_group)? {
+                Acquired::User(user) => return Ok(Some(user)),
+                Acquired::NotConfigured => return Ok(None),
+                Acquired::Busy => {}
+            }
+            if activity.is_none() {
+                activity = Some(self.logger.start(
+                    ActivityKind::BuildWaiting,
+                    Level::Warn,
+                    format!("waiting for a free build user ID for '{}'", self.print(self.drv_path)),
+                    vec![],
+                    self.parent,
+                ));
+            }
+            self.check_stop()?;
+            std::thread::sleep(POLL);
+        }
+    }
+
+    /// The closure of the inputs, which the builder may see.
+    fn input_closure(&self) -> Result<BTreeSet<StorePath>, Failure> {
+        let mut start = self.drv.input_srcs.clone();
+        for (input, wanted) in &self.drv.input_drvs {
+            let outputs = self.store.known_outputs(&self.store.read_derivation(input)?)?;
+            for name in &wanted.outputs {
+                match outputs.get(name) {
+                    Some(Some(path)) => {
+                        start.insert(path.clone());
+                    }
+                    _ => {
+                        return Err(Failure::misc(format!(
+                            "derivation '{}' requires non-existent output '{name}' from input derivation '{}'",
+                            self.print(self.drv_path),
+                            self.print(input)
+                        )));
+                    }
+                }
+            }
+        }
+        Ok(self.store.compute_closure(&start, ClosureOptions::default())?)
+    }
+
+    /// Whether this build is sandboxed. Fails where it must be and cannot.
+    fn wants_sandbox(&self, drv_options: &DrvOptions) -> Result<bool, Failure> {
+        let options = self.options;
+        let pure = !matches!(self.drv.kind()?, Kind::Fixed | Kind::Impure);
+        let chroot_store = self.store.layout().is_chroot();
+        let wants = match options.sandbox {
+            SandboxMode::On if drv_options.no_sandbox => {
+                return Err(Failure::misc(format!(
+                    "derivation '{}' has '__noChroot' set, but that's not allowed when 'sandbox' is 'true'",
+                    self.print(self.drv_path)
+                )));
+            }
+            SandboxMode::On => true,
+            SandboxMode::Off => false,
+            SandboxMode::Relaxed => pure && !drv_options.no_sandbox,
+        };
+        if !wants && !chroot_store {
+            return Ok(false);
+        }
+        if support(&options.launcher).namespaces {
+            return Ok(true);
+        }
+        if chroot_store {
+            return Err(Failure::misc(format!(
+                "builds in a store whose contents are elsewhere ('{}' holds '{}') need kernel namespaces, which this system does not grant; check /proc/sys/user/max_user_namespaces",
+                self.store.layout().real_store_dir.display(),
+                self.store.store_dir().as_str()
+            )));
+        }
+        if options.sandbox_fallback {
+            self.logger.message(
+                Level::Debug,
+                "auto-disabling sandboxing because the prerequisite namespaces are not available",
+            );
+            return Ok(false);
+        }
+        Err(Failure::misc(
+            "this system does not support the kernel namespaces that are required for sandboxing; use '--no-sandbox' to disable sandboxing",
+        ))
+    }
+
+    pub(super) fn prepare(
+        &self,
+        drv_options: &DrvOptions,
+        known: &KnownOutputs,
+        valid: &BTreeSet<String>,
+    ) -> Result<Prepared, Failure> {
+        let (store, options) = (self.store, self.options);
+        let sandboxed = self.wants_sandbox(drv_options)?;
+        let inputs = self.input_closure()?;
+        let user = self.acquire_user()?;
+        let owner = user.as_ref().map(|u| (u.user.uid, u.user.gid));
+
+        let parent = match &options.build_dir {
+            Some(dir) => dir.clone(),
+            None => store.layout().state_dir.join("builds"),
+        };
+        fs::create_dir_all(&parent)
+            .map_err(io(format!("creating directory '{}'", parent.display())))?;
+        if let (Some(_), Some(open)) = (&user, environment::world_writable(&parent)) {
+            return Err(Failure::misc(format!(
+                "Path \"{}\" is world-writable or a symlink. That's not allowed for security.",
+                open.display()
+            )));
+        }
+        let top_dir = Temporary(private_directory(&parent)?);
+        // In a sandbox, the builder's own directory is below one that nobody outside can enter.
+        let build_dir = if sandboxed {
+            let dir = top_dir.0.join("build");
+            DirBuilder::new()
+                .mode(0o700)
+                .create(&dir)
+                .map_err(io(format!("creating directory '{}'", dir.display())))?;
+            dir
+        } else {
+            top_dir.0.clone()
+        };
+        if let Some((uid, gid)) = owner {
+            chown(&build_dir, Some(uid), Some(gid))
+                .map_err(io(format!("changing owner of '{}'", build_dir.display())))?;
+        }
+        let seen_dir = if sandboxed { &options.sandbox_build_dir } else { &build_dir };
+
+        let mut outputs = BTreeMap::new();
+        let mut rewrites = Rewrites::default();
+        for (name, path) in known {
+            let registered = match path {
+                Some(path) => store.is_valid(path)?,
+                None => false,
+            };
+            let taken = registered && !sandboxed;
+            let scratch = match path {
+                None => self.scratch_path_of(name)?,
+                Some(path) if taken => self.scratch_path(path)?,
+                Some(path) => path.clone(),
+            };
+            let real = store.real_path(&scratch);
+            if let (Some(path), true) = (path, taken) {
+                rewrites.0.push((path.hash_part().into(), scratch.hash_part().into()));
+            }
+            if path.as_ref() != Some(&scratch) {
+                store.add_temp_root(&scratch)?;
+                delete_path(&real)?;
+            }
+            rewrites.0.push((placeholder(name).into(), self.print(&scratch).into()));
+            let valid = valid.contains(name);
+            let path = path.clone();
+            outputs.insert(name.clone(), Wanted { path, scratch, actual: real, valid });
+        }
+        let env = environment(store, self.drv, drv_options, &inputs, options, seen_dir, &rewrites)?;
+        for (name, contents) in &env.files {
+            write_file(&build_dir, name, contents, owner)?;
+        }
+        let builder = self.builder(&outputs, &rewrites, drv_options)?;
+        let (root, namespaces) = if sandboxed {
+            let (root, namespaces) =
+                self.sandbox(drv_options, &inputs, &mut outputs, &build_dir, user.as_ref())?;
+            (Some(root), Some(namespaces))
+        } else {
+            if Path::new("/homeless-shelter").symlink_metadata().is_ok() {
+                return Err(Failure::misc(
+                    "home directory '/homeless-shelter' exists; please remove it to assure purity of builds without sandboxing",
+                ));
+            }
+            (None, None)
+        };
+        let spec = Spec {
+            builder,
+            env: env.variables.iter().map(|(n, v)| ((&**n).into(), (&**v).into())).collect(),
+            cwd: seen_dir.clone(),
+            namespaces,
+            user: user.as_ref().map(|u| u.user.clone()),
+            filter_syscalls: options.filter_syscalls,
+            allow_new_privileges: options.allow_new_privileges,
+            system: self.drv.system.to_string(),
+            impersonate_linux_26: options.impersonate_linux_26,
+        };
+        Ok(Prepared { spec, outputs, inputs, build_dir, top_dir: Some(top_dir), root, user })
+    }
+
+    /// A path that stands for that of an output while it is not known.
+    fn scratch_path_of(&self, output: &str) -> Result<StorePath, Failure> {
+        let kind = format!("rewrite:{}:name:{output}", self.drv_path.base_name());
+        let zero = Hash::from_bytes(HashAlgo::Sha256, &[0; 32]).map_err(Failure::misc)?;
+        let name = output_path_name(&self.drv.name, output);
+        Ok(self.store.store_dir().make_path(&kind, &zero, &name)?)
+    }
+
+    /// A path that stands for `path` while that is taken by valid contents.
+    fn scratch_path(&self, path: &StorePath) -> Result<StorePath, Failure> {
+        let kind = format!("rewrite:{}:{}", self.drv_path.base_name(), path.base_name());
+        let zero = Hash::from_bytes(HashAlgo::Sha256, &[0; 32]).map_err(Failure::misc)?;
+        Ok(self.store.store_dir().make_path(&kind, &zero, path.name())?)
+    }
+
+    fn builder(
+        &self,
+        outputs: &BTreeMap<String, Wanted>,
+        rewrites: &Rewrites,
+        drv_options: &DrvOptions,
+    ) -> Result<Builder, Failure> {
+        if !self.drv.builder.starts_with(b"builtin:") {
+            let name = environment::program_name(self.drv.builder.as_ref());
+            let args = self.drv.args.iter().map(|arg| (&rewrites.apply(arg)).into());
+            return Ok(Builder::Program {
+                path: (&**self.drv.builder).into(),
+                args: std::iter::once(name.into()).chain(args).collect(),
+            });
+        }
+        let places = outputs.iter().map(|(n, w)| (n.clone(), self.print(&w.scratch))).collect();
+        let fixed = self.drv.outputs.get("out").and_then(|output| match output {
+            Output::Fixed(ca) => {
+                Some((ca.hash, ca.method == firn_model::content_address::Method::Flat))
+            }
+            _ => None,
+        });
+        let env = match &drv_options.structured {
+            Some(attrs) => plain_env(attrs),
+            None => self.drv.env.clone(),
+        };
+        let context = Context {
+            env: &env,
+            outputs: &places,
+            fixed,
+            store_dir: self.store.store_dir().as_str(),
+            cores: self.options.effective_cores(),
+            fetch: &self.options.fetch,
+            hashed_mirrors: &self.options.hashed_mirrors,
+        };
+        let spec = BuiltinSpec::prepare(&self.drv.builder, &context).map_err(|e| {
+            Failure::new(
+                FailureKind::Permanent,
+                format!("Cannot build '{}'.\nReason: {e}.", self.print(self.drv_path)),
+            )
+        })?;
+        Ok(Builder::Builtin(Box::new(spec)))
+    }
+}
+
+/// Structured attributes for a built-in builder, which reads plain ones.
+fn plain_env(
+    attrs: &serde_json::Map<String, serde_json::Value>,
+) -> BTreeMap<bstr::BString, bstr::BString> {
+    use serde_json::Value;
+    fn plain(value: &Value) -> Option<String> {
+        match value {
+            Value::String(text) => Some(text.clone()),
+            Value::Bool(true) => Some("1".into()),
+            Value::Bool(false) | Value::Null => Some(String::new()),
+            Value::Number(number) => Some(number.to_string()),
+            Value::Array(items) => {
+                items.iter().map(plain).collect::<Option<Vec<_>>>().map(|words| words.join(" "))
+            }
+            Value::Object(_) => None,
+        }
+    }
+    attrs
+        .iter()
+        .filter_map(|(name, value)| Some((name.as_str().into(), plain(value)?.into())))
+        .collect()
+}
+
+/// Makes a directory that only this account can enter, under a name that nobody could foresee.
+fn private_directory(parent: &Path) -> Result<PathBuf, Failure> {
+    for _ in 0..1000 {
+        let mut random = [0; 8];
+        rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty())
+            .map_err(|e| io("getting random bytes")(e.into()))?;
+        let name = format!("nix-{}-{}", std::process::id(), u64::from_le_bytes(random));
+        let dir = parent.join(name);
+        match DirBuilder::new().mode(0o700).create(&dir) {
+            Ok(()) => return Ok(dir),
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(e) => return Err(io(format!("creating directory '{}'", dir.display()))(e)),
+        }
+    }
+    Err(Failure::misc(format!("cannot make a new directory in '{}'", parent.display())))
+}

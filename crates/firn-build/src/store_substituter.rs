@@ -1,0 +1,206 @@
+//! Substitution from other stores: binary caches, daemons, stores on other machines.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use firn_event::{ActivityKind, Field, Level, Logger};
+use firn_model::realisation::{DrvOutput, Realisation};
+use firn_model::store_path::StorePath;
+use firn_store::copy::{CopyOptions, copy_path};
+use firn_store::{Error, LocalStore, Store, Trust};
+use parking_lot::Mutex;
+
+use crate::substitute::{Substitutable, Substituter};
+
+/// Provides paths from a list of stores, those with the lowest priority first.
+pub struct StoreSubstituter {
+    stores: Vec<Arc<dyn Store>>,
+    trust: Trust,
+    /// Whether there is another way to have paths when a store fails (`fallback`).
+    fallback: bool,
+    logger: Logger,
+    cancel: Arc<AtomicBool>,
+    /// Which stores have which path, as far as asked.
+    holders: Mutex<HashMap<StorePath, Vec<usize>>>,
+}
+
+impl std::fmt::Debug for StoreSubstituter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.stores.iter().map(|s| s.uri())).finish()
+    }
+}
+
+impl StoreSubstituter {
+    /// Provides what `stores` have and `trust` believes. Messages go to `logger`; `cancel` stops transfers.
+    #[must_use]
+    pub fn new(
+        mut stores: Vec<Arc<dyn Store>>,
+        trust: Trust,
+        fallback: bool,
+        logger: Logger,
+        cancel: Arc<AtomicBool>,
+    ) -> Self {
+        stores.sort_by_key(|store| store.substituter_role().priority);
+        Self { stores, trust, fallback, logger, cancel, holders: Mutex::default() }
+    }
+
+    /// The stores, those that are asked first first.
+    #[must_use]
+    pub fn stores(&self) -> &[Arc<dyn Store>] {
+        &self.stores
+    }
+
+    /// What one store says about paths, without those that nobody vouches for.
+    fn ask(
+        &self,
+        store: &dyn Store,
+        paths: &BTreeSet<StorePath>,
+    ) -> firn_store::Result<BTreeMap<StorePath, Substitutable>> {
+        let mut found = BTreeMap::new();
+        for (path, info) in store.query_path_infos(paths)? {
+            if !store.substituter_role().trusted && !self.trust.accepts(&info, store.store_dir()) {
+                self.logger.warn(format!(
+                    "ignoring substitute for '{}' from '{}', as it's not signed by any of the keys in 'trusted-public-keys'",
+                    store.store_dir().print(&path),
+                    store.uri()
+                ));
+                continue;
+            }
+            // known by now, so this asks nobody
+            let archive = store.query_nar_info(&path)?;
+            found.insert(
+                path,
+                Substitutable {
+                    references: info.references.clone(),
+                    download_size: archive.map_or(0, |a| a.file_size),
+                    nar_size: info.nar_size,
+                },
+            );
+        }
+        Ok(found)
+    }
+}
+
+impl Substituter for StoreSubstituter {
+    fn query(
+        &self,
+        paths: &BTreeSet<StorePath>,
+    ) -> firn_store::Result<BTreeMap<StorePath, Substitutable>> {
+        let mut found = BTreeMap::new();
+        let mut left = paths.clone();
+        let mut failed: Option<Error> = None;
+        for (number, store) in self.stores.iter().enumerate() {
+            if left.is_empty() {
+                break;
+            }
+            // a failure is told when somebody else is asked instead
+            if let Some(error) = failed.take() {
+                self.logger.message(Level::Error, error.to_string());
+            }
+            match self.ask(&**store, &left) {
+                Ok(answers) => {
+                    let mut holders = self.holders.lock();
+                    for (path, answer) in answers {
+                        left.remove(&path);
+                        holders.entry(path.clone()).or_default().push(number);
+                        found.insert(path, answer);
+                    }
+                }
+                Err(Error::Disabled(_)) => {}
+                Err(error) => failed = Some(error),
+            }
+        }
+        match failed {
+            Some(error) if !left.is_empty() && !self.fallback => Err(error),
+            Some(error) => {
+                self.logger.message(Level::Error, error.to_string());
+                Ok(found)
+            }
+            None => Ok(found),
+        }
+    }
+
+    fn query_realisation(&self, id: &DrvOutput) -> firn_store::Result<Option<Realisation>> {
+        for store in &self.stores {
+            let found = match store.query_realisation(id) {
+                Ok(found) => found,
+                Err(Error::Disabled(_)) => continue,
+                Err(error) => {
+                    self.logger.message(Level::Error, error.to_string());
+                    continue;
+                }
+            };
+            let Some(found) = found else { continue };
+            if store.substituter_role().trusted || self.trust.accepts_realisation(&found) {
+                return Ok(Some(found));
+            }
+            self.logger.warn(format!(
+                "ignoring substitute for '{id}' from '{}', as it's not signed by any of the keys in 'trusted-public-keys'",
+                store.uri()
+            ));
+        }
+        Ok(None)
+    }
+
+    fn fetch(
+        &self,
+        path: &StorePath,
+        store: &LocalStore,
+        logger: &Logger,
+        parent: u64,
+    ) -> firn_store::Result<()> {
+        let known = self.holders.lock().get(path).cloned().unwrap_or_default();
+        // those that said to have it first, then all others
+        let order =
+            known.iter().copied().chain((0..self.stores.len()).filter(|n| !known.contains(n)));
+        let mut last: Option<Error> = None;
+        for number in order {
+            let Some(source) = self.stores.get(number) else { continue };
+            if let Some(error) = last.take() {
+                tell(logger, &error);
+            }
+            let role = source.substituter_role();
+            match source.query_path_info(path) {
+                Ok(Some(info)) if role.trusted || self.trust.accepts(&info, source.store_dir()) => {
+                }
+                Ok(_) | Err(Error::Disabled(_)) => continue,
+                Err(error) => {
+                    last = Some(error);
+                    continue;
+                }
+            }
+            let shown = store.store_dir().print(path);
+            let activity = logger.start(
+                ActivityKind::Substitute,
+                Level::Error,
+                "",
+                vec![Field::Text(shown), Field::Text(source.uri())],
+                parent,
+            );
+            let trust = if role.trusted { Trust::Everybody } else { self.trust.clone() };
+            let mut options = CopyOptions::new(trust, logger.clone());
+            options.parent = activity.id();
+            options.cancel = Arc::clone(&self.cancel);
+            match copy_path(&**source, store, path, &options) {
+                Ok(()) => return Ok(()),
+                Err(error) => last = Some(error),
+            }
+        }
+        match last {
+            Some(error) => Err(error),
+            None => Err(Error::Gone(format!(
+                "path '{}' is required, but there is no substituter that can build it",
+                store.store_dir().print(path)
+            ))),
+        }
+    }
+}
+
+/// A lost archive is no error: it is as if it had never been there.
+fn tell(logger: &Logger, error: &Error) {
+    match error {
+        Error::Gone(text) => logger.warn(text.clone()),
+        other => logger.message(Level::Error, other.to_string()),
+    }
+}
