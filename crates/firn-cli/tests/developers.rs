@@ -561,3 +561,48 @@ fn an_answer_needs_its_derivations() {
     assert_eq!(case.ok(&["build", "-f", "b.nix", "--no-link", "--print-out-paths"]), out);
     assert!(Path::new(&out).exists());
 }
+
+#[test]
+fn older_commands_keep_answers_too() {
+    let case = case();
+    case.write(
+        "b.nix",
+        &format!(
+            "let name = import ./name.nix; in derivation {{ inherit name; system = \"{SYSTEM}\"; \
+             builder = \"/bin/sh\"; args = [ \"-c\" \"echo $name > $out\" ]; \
+             shell = builtins.getEnv \"IN_NIX_SHELL\"; }}"
+        ),
+    );
+    let build = || {
+        let mut command = case.command("nix-build");
+        command.args(["--no-out-link", "b.nix"]);
+        let ran = Case::finish(command);
+        assert_eq!(ran.status, 0, "{}", ran.err);
+        std::fs::read_to_string(ran.out.trim_end()).unwrap()
+    };
+    let shell = |pure: &[&str]| {
+        let mut command = case.command("nix-shell");
+        command.args(["b.nix", "--run", "echo $name $shell"]).args(pure);
+        command.env("NIX_BUILD_SHELL", "bash");
+        let ran = Case::finish(command);
+        assert_eq!(ran.status, 0, "{}", ran.err);
+        ran.out
+    };
+    case.write("name.nix", "\"other\"");
+    let other = case.ok(&["eval", "--impure", "--raw", "-f", "b.nix", "drvPath"]);
+    case.write("name.nix", "\"one\"");
+    let one = case.ok(&["eval", "--impure", "--raw", "-f", "b.nix", "drvPath"]);
+    assert_eq!(build(), "one\n");
+    assert_eq!(shell(&[]), "one impure\n");
+    assert_eq!(shell(&["--pure"]), "one pure\n");
+    assert_eq!(shell(&[]), "one impure\n");
+    // what is kept is what is answered
+    assert!(case.forge(&one, &other) > 0);
+    assert_eq!(build(), "other\n");
+    // as long as nothing has changed
+    case.write("name.nix", "\"third\"");
+    assert_eq!(build(), "third\n");
+    assert_eq!(shell(&[]), "third impure\n");
+    case.write("c.nix", "{ }");
+    assert_eq!(build(), "third\n");
+}

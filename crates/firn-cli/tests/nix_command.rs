@@ -505,3 +505,25 @@ fn failed_builds_have_one_status() {
     let planned: serde_json::Value = serde_json::from_str(&planned).unwrap();
     assert!(planned[0]["outputs"]["out"].as_str().unwrap().ends_with("-a"), "{planned}");
 }
+
+#[test]
+fn versions_come_from_a_list_that_is_named() {
+    let case = case();
+    let profile = case.path("profile").display().to_string();
+    let fails = case.fails(&format!("upgrade-nix --profile {profile}"));
+    assert!(fails.contains("name one with '--nix-store-paths-url'"), "{fails}");
+    let path = "/nix/store/00000000000000000000000000000000-nix-9.9";
+    case.write(
+        "paths.nix",
+        &format!("{{ x86_64-linux = \"{path}\"; aarch64-linux = \"{path}\"; }}"),
+    );
+    let url = format!("file://{}", case.path("paths.nix").display());
+    let line = format!("upgrade-nix --profile {profile} --nix-store-paths-url {url}");
+    let ran = case.run(&format!("{line} --dry-run"), "");
+    assert!(ran.status == 0 && ran.err.contains("would upgrade to version 9.9"), "{}", ran.err);
+    // it cannot be had
+    assert!(case.fails(&line).contains(path));
+    case.write("paths.nix", "{ }");
+    let fails = case.fails(&format!("{line} --refresh"));
+    assert!(fails.contains("not found"), "{fails}");
+}
