@@ -606,3 +606,36 @@ fn older_commands_keep_answers_too() {
     case.write("c.nix", "{ }");
     assert_eq!(build(), "third\n");
 }
+
+#[test]
+fn fingerprints_of_changed_trees_are_those_of_cpp_nix() {
+    let case = case();
+    for (name, text) in [
+        ("f/flake.nix", "{ outputs = _: { }; }\n"),
+        ("f/a", "1\n"),
+        ("f/b", "1\n"),
+        ("f/d/x", "1\n"),
+        ("f/d-e", "1\n"),
+    ] {
+        case.write(name, text);
+    }
+    case.git(&["init", "-q"]);
+    case.git(&["add", "-A"]);
+    let mut commit = Command::new("git");
+    commit.arg("-C").arg(case.path("f")).args(["-c", "user.name=n", "-c", "user.email=e"]);
+    commit.env("GIT_AUTHOR_DATE", "1000000000 +0000").env("GIT_COMMITTER_DATE", "1000000000 +0000");
+    assert!(commit.args(["commit", "-qm", "x"]).status().unwrap().success());
+    case.write("f/a", "2\n");
+    std::fs::remove_file(case.path("f/b")).unwrap();
+    case.write("f/d/x", "2\n");
+    case.write("f/d-e", "2\n");
+    case.write("f/staged", "new\n");
+    case.git(&["add", "staged"]);
+    case.write("f/untracked", "un\n");
+    let metadata: serde_json::Value =
+        serde_json::from_str(&case.ok(&["flake", "metadata", "--json", "./f"])).unwrap();
+    assert_eq!(
+        metadata["fingerprint"],
+        "0565fc3afac26d5f1f149a898b0ae0dda1e58c78c9c1231cb610bcf5a2126776"
+    );
+}

@@ -507,6 +507,40 @@ fn failed_builds_have_one_status() {
 }
 
 #[test]
+fn programs_of_other_systems_are_shown() {
+    let case = case();
+    let app = "{ type = \"app\"; program = \"/x\"; }";
+    case.write("a/flake.nix", &format!("{{ outputs = _: {{ apps.other-system.x = {app}; }}; }}"));
+    let expected = "{\"apps\":{\"other-system\":{\"x\":{\"type\":\"app\"}}}}";
+    assert_eq!(case.ok("flake show ./a --json"), expected);
+    case.write("a/flake.nix", "{ outputs = _: { apps.other-system.x = { }; }; }");
+    assert!(case.fails("flake show ./a").ends_with("error: not an app definition\n"));
+}
+
+#[test]
+fn checks_come_in_the_order_of_the_names() {
+    let case = case();
+    case.write(
+        "a/flake.nix",
+        "{ outputs = _: { zz-first = 1; nixosModule = 1; apps = throw \"apps\"; }; }",
+    );
+    let said = case.fails("flake check ./a");
+    assert!(said.contains("nixosModule") && !said.ends_with("error: apps\n"), "{said}");
+}
+
+#[test]
+fn answers_depend_on_what_is_done_about_literals() {
+    let case = case();
+    let warned = |flags: &str| {
+        let line = format!("eval --impure {flags} --expr [a/b]");
+        case.run(&line, "").err.contains("relative path literal")
+    };
+    assert!(warned("--warn-short-path-literals"));
+    assert!(!warned("--warn-short-path-literals --lint-short-path-literals ignore"));
+    assert!(warned("--warn-short-path-literals"));
+}
+
+#[test]
 fn versions_come_from_a_list_that_is_named() {
     let case = case();
     let profile = case.path("profile").display().to_string();

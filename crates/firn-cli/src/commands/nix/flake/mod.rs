@@ -1,5 +1,6 @@
 //! `nix flake`.
 
+mod changes;
 pub mod check;
 pub mod copy;
 pub mod init;
