@@ -60,7 +60,10 @@ fn unsigned_paths_are_not_taken_however_they_come() {
             sink.write_all(&nar).unwrap();
             Ok(())
         };
-        refused(remote.add_multiple(std::slice::from_ref(&info), &nars, Repair::No, check), unsigned);
+        refused(
+            remote.add_multiple(std::slice::from_ref(&info), &nars, Repair::No, check),
+            unsigned,
+        );
     }
     assert!(!remote.is_valid(&info.path).unwrap());
     // a trusted one may
