@@ -12,6 +12,7 @@ use firn_store::{Settings, Store};
 
 use crate::error::Failure;
 use crate::hook::BuildHook;
+use crate::recursive::{FEATURE, RecursiveNix};
 use crate::sandbox::Launcher;
 use crate::substitute::Substituter;
 
@@ -48,6 +49,15 @@ pub struct SandboxPath {
     pub optional: bool,
     /// Whether it cannot be written.
     pub read_only: bool,
+}
+
+/// Numbers of users without accounts (`start-id`, `id-count`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UidPool {
+    /// The first.
+    pub start: u32,
+    /// How many there are.
+    pub count: u32,
 }
 
 /// A program that builds in place of this one (`external-builders`).
@@ -132,6 +142,8 @@ pub struct BuildOptions {
     pub impersonate_linux_26: bool,
     /// The group whose members builds run as; empty for none.
     pub build_users_group: String,
+    /// Numbers of users that builds run as in place of that group's members (`auto-allocate-uids`).
+    pub uid_pool: Option<UidPool>,
     /// Where build directories are made; by default `builds` in the store's state.
     pub build_dir: Option<PathBuf>,
     /// What this machine is.
@@ -154,6 +166,8 @@ pub struct BuildOptions {
     pub external_builders: Vec<ExternalBuilder>,
     /// Files with keys to sign outputs with.
     pub secret_key_files: Vec<PathBuf>,
+    /// Serves builders that use the store themselves; `None` where the feature is off.
+    pub recursive: Option<Arc<dyn RecursiveNix>>,
     /// Builds on other machines; `None` for none.
     pub hook: Option<Arc<dyn BuildHook>>,
     /// The store that evaluation wrote derivations to, if it is another.
@@ -241,10 +255,20 @@ impl BuildOptions {
             allow_new_privileges: settings.bool("allow-new-privileges"),
             impersonate_linux_26: settings.bool("impersonate-linux-26"),
             build_users_group: settings.text("build-users-group").to_owned(),
+            uid_pool: (settings.bool("auto-allocate-uids")
+                && settings.has_feature("auto-allocate-uids"))
+            .then(|| {
+                let number = |name| u32::try_from(settings.number(name)).unwrap_or(0);
+                UidPool { start: number("start-id"), count: number("id-count") }
+            }),
             build_dir: path("build-dir"),
             system: settings.system().to_owned(),
             extra_platforms: settings.words("extra-platforms").into_iter().collect(),
-            system_features: settings.words("system-features").into_iter().collect(),
+            system_features: settings
+                .words("system-features")
+                .into_iter()
+                .chain(settings.has_feature(FEATURE).then(|| FEATURE.to_owned()))
+                .collect(),
             allowed_host_paths: settings
                 .words("allowed-impure-host-deps")
                 .into_iter()
@@ -265,6 +289,7 @@ impl BuildOptions {
                 .into_iter()
                 .map(PathBuf::from)
                 .collect(),
+            recursive: None,
             hook: None,
             eval_store: None,
             substituter: None,

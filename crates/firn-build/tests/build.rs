@@ -719,8 +719,7 @@ fn a_descriptor_that_is_kept_does_not_reach_a_fixed_output() {
     use std::io::{Seek, Write};
     let Some(world) = World::in_place() else { return };
     let opened = world.dir.path().join("opened");
-    let script =
-        format!("printf good > $out; while ! test -e {}; do sleep 0.01; done", opened.display());
+    let script = format!("printf good > $out; while ! test -e {}; do :; done", opened.display());
     let drv = world.drv("fixed", &script).fixed_text("good").add();
     let parsed = world.store.read_derivation(&drv).unwrap();
     let path = parsed.output_path(world.store.store_dir(), "out").unwrap().unwrap();
@@ -729,10 +728,10 @@ fn a_descriptor_that_is_kept_does_not_reach_a_fixed_output() {
         let build = scope.spawn(|| world.build(&[&drv]));
         let file = loop {
             let open = std::fs::File::options().write(true).open(&real);
-            if let Ok(file) = open.and_then(|f| f.metadata().map(|m| (f, m.len() == 4))) {
-                if file.1 {
-                    break file.0;
-                }
+            if let Ok((file, whole)) = open.and_then(|f| f.metadata().map(|m| (f, m.len() == 4)))
+                && whole
+            {
+                break file;
             }
             std::thread::sleep(Duration::from_millis(5));
         };

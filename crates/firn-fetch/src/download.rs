@@ -416,7 +416,9 @@ impl Downloader {
                 | ureq::Error::Tls(_) => FailureKind::Permanent,
                 // no name is known where there is no network, and waiting brings none
                 ureq::Error::HostNotFound if !has_network() => FailureKind::Permanent,
-                ureq::Error::Io(e) if is_certificate_error(e) => FailureKind::Permanent,
+                ureq::Error::Io(e) if is_certificate_error(e) || is_unknown_name(e) => {
+                    FailureKind::Permanent
+                }
                 ureq::Error::Rustls(e) if e.to_string().contains("certificate") => {
                     FailureKind::Permanent
                 }
@@ -545,6 +547,7 @@ fn explain(error: &ureq::Error) -> String {
         ureq::Error::Io(e) if is_certificate_error(e) => {
             format!("{e}; is 'ssl-cert-file' right?")
         }
+        ureq::Error::Io(e) if is_unknown_name(e) => "the host's name is not known".into(),
         ureq::Error::Io(e) => e.to_string(),
         other => other.to_string(),
     }
@@ -562,6 +565,15 @@ fn has_network() -> bool {
 
 fn is_certificate_error(error: &std::io::Error) -> bool {
     error.kind() == ErrorKind::InvalidData && error.to_string().contains("certificate")
+}
+
+/// Whether the resolver has said that there is no such name, rather than that it could not find out. The
+/// standard library has no kind of error for it, only the C library's words (`getaddrinfo(3)`).
+fn is_unknown_name(error: &std::io::Error) -> bool {
+    let text = error.to_string();
+    ["Name or service not known", "Name does not resolve", "No address associated with hostname"]
+        .iter()
+        .any(|said| text.ends_with(said))
 }
 
 pub(crate) fn stream_error(error: &std::io::Error) -> String {

@@ -28,6 +28,7 @@ pub mod layout;
 pub mod local;
 pub mod modulo;
 pub mod profile;
+pub mod realised;
 pub mod references;
 pub mod registration;
 pub mod rewrite;

@@ -35,7 +35,7 @@ pub(super) fn check_outputs(
             }
             if let Some(first) = info.references.first() {
                 return Err(Failure::new(
-                    FailureKind::HashMismatch,
+                    FailureKind::OutputRejected,
                     format!(
                         "fixed-output derivations must not reference store paths: '{}' references {} distinct paths, e.g. '{}'",
                         dir.print(drv_path),

@@ -42,6 +42,7 @@ use crate::drv_options::DrvOptions;
 use crate::error::{Failure, FailureKind, io};
 use crate::hook::Slots;
 use crate::options::{BuildOptions, Mode};
+use crate::recursive::{RecursiveServer, SOCKET};
 use crate::repair::is_good;
 use crate::sandbox::spec::Spec;
 use crate::sandbox::{Exit, Running, Started};
@@ -99,6 +100,7 @@ struct Prepared {
     top_dir: Option<Temporary>,
     root: Option<Temporary>,
     user: Option<UserLock>,
+    recursive: Option<Box<dyn RecursiveServer>>,
 }
 
 /// How long a builder may go on after it has closed its log.
@@ -179,7 +181,7 @@ impl Job<'_> {
     fn write_derivation(&self) -> Result<(), Failure> {
         let dir = self.store.store_dir();
         let new = self.drv.input_drvs.is_empty()
-            && !self.store.is_valid(self.drv_path)?
+            && !Derivations::new(self.store, self.options).is_valid(self.drv_path)?
             && self.drv.store_path(dir)? == *self.drv_path;
         if new {
             self.store.add_derivation(self.drv, Repair::No)?;
@@ -315,8 +317,9 @@ impl Job<'_> {
                 Field::Int(1),
                 Field::Int(1),
             ],
-            self.parent,
+            0,
         );
+        self.logger.message(Level::Chatty, format!("executing builder '{}'", self.drv.builder));
         let log_file = if options.keep_log {
             let path = self.store.layout().log_file(self.drv_path);
             LogFile::create(path.clone(), options.compress_log)
@@ -352,6 +355,11 @@ impl Job<'_> {
         }
         let exit = running.wait().map_err(io("waiting for the builder"));
         let tail = log.finish();
+        if let Some(server) = prepared.recursive.take() {
+            // what it added it may refer to
+            prepared.inputs.extend(server.finish());
+            let _ = fs::remove_file(prepared.build_dir.join(SOCKET));
+        }
         let result = watched.and(exit).and_then(|exit| match exit {
             Exit::Code(0) => Registration {
                 store: self.store,

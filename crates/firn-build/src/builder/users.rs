@@ -1,5 +1,6 @@
 //! Build users: accounts that nobody else uses, one for each running build, from the members of a
-//! group. Which are taken is kept by locks in the store's state, shared with C++ Nix.
+//! group or from a range of numbers without accounts. Which are taken is kept by locks in the store's state, shared
+//! with C++ Nix.
 
 use std::fs;
 use std::path::Path;
@@ -7,6 +8,7 @@ use std::path::Path;
 use firn_store::fs::lock::{FileLock, LockKind};
 
 use crate::error::{Failure, io};
+use crate::options::UidPool;
 use crate::sandbox::spec::BuildUser;
 
 /// An account that is this build's as long as this lives.
@@ -61,6 +63,49 @@ pub(super) fn acquire(state_dir: &Path, group: &str) -> Result<Acquired, Failure
     Ok(Acquired::Busy)
 }
 
+/// How many numbers a build may have for itself (one is used).
+const NUMBERS: u32 = 65_536;
+
+/// Takes a free number of the range of `auto-allocate-uids`.
+pub(super) fn acquire_number(state_dir: &Path, pool: &UidPool) -> Result<Acquired, Failure> {
+    if !rustix::process::geteuid().is_root() {
+        return Ok(Acquired::NotConfigured);
+    }
+    let end = u64::from(pool.start) + u64::from(pool.count);
+    if pool.start == 0 || pool.count < NUMBERS || end > u64::from(u32::MAX) {
+        return Err(Failure::misc(format!(
+            "the settings 'start-id' ({}) and 'id-count' ({}) give no range of user IDs for builds",
+            pool.start, pool.count
+        )));
+    }
+    let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let dir = state_dir.join("userpool2");
+    fs::create_dir_all(&dir).map_err(io(format!("creating directory '{}'", dir.display())))?;
+    for slot in 0..pool.count / NUMBERS {
+        let uid = pool.start + slot * NUMBERS;
+        let mut lock = FileLock::open(&dir.join(format!("slot-{slot}")))?;
+        if !lock.try_lock(LockKind::Exclusive)? {
+            continue;
+        }
+        if let Some(name) = user_with(&passwd, uid) {
+            return Err(Failure::misc(format!(
+                "auto-allocated UID {uid} clashes with existing user account '{name}'"
+            )));
+        }
+        let user = BuildUser { uid, gid: uid, groups: Vec::new() };
+        return Ok(Acquired::User(UserLock { user, _lock: lock }));
+    }
+    Ok(Acquired::Busy)
+}
+
+fn user_with(text: &str, uid: u32) -> Option<&str> {
+    text.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(uid)).then_some(name)
+    })
+}
+
 /// Number and members of a group in the text of `/etc/group`.
 fn find_group(text: &str, name: &str) -> Option<(u32, Vec<String>)> {
     text.lines().find_map(|line| {
@@ -100,6 +145,26 @@ mod tests {
     use super::*;
 
     #[test]
+    fn each_build_has_a_number_of_its_own() {
+        if !rustix::process::geteuid().is_root() {
+            eprintln!("SKIPPED: only root has numbers to give");
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let pool = UidPool { start: 872_415_232, count: 2 * NUMBERS };
+        let take = || acquire_number(dir.path(), &pool).unwrap();
+        let (Acquired::User(first), Acquired::User(second)) = (take(), take()) else {
+            panic!("two are free")
+        };
+        assert_eq!((first.user.uid, second.user.uid), (pool.start, pool.start + NUMBERS));
+        assert!(matches!(take(), Acquired::Busy));
+        drop(first);
+        assert!(matches!(take(), Acquired::User(user) if user.user.uid == pool.start));
+        let none = UidPool { start: 0, count: 7 };
+        assert!(acquire_number(dir.path(), &none).is_err());
+    }
+
+    #[test]
     fn reads_the_account_files() {
         let groups = "root:x:0:\nnixbld:x:30000:nixbld1,nixbld2\nkvm:x:104:nixbld2\n";
         assert_eq!(
@@ -108,6 +173,7 @@ mod tests {
         );
         assert_eq!(find_group(groups, "none"), None);
         assert_eq!(groups_of(groups, "nixbld2"), [30000, 104]);
+        assert_eq!(user_with("a:x:1:2:::\nb:x:30001:30000:::\n", 30001), Some("b"));
         assert_eq!(find_user("a:x:1:2:::\nnixbld1:x:30001:30000:::\n", "nixbld1"), Some(30001));
     }
 }

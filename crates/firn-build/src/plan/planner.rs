@@ -383,9 +383,11 @@ impl<'a> Planner<'a> {
         match path {
             DerivedPath::Opaque(path) => self.path(path),
             DerivedPath::Built { drv, .. } => self.derivation(drv),
-            DerivedPath::Dynamic { drv, via, outputs } => {
-                self.obtain(Obtain { drv: drv.clone(), via: via.clone(), outputs: outputs.clone() })
-            }
+            DerivedPath::Dynamic { drv, via, outputs } => self.obtain(&Obtain {
+                drv: drv.clone(),
+                via: via.clone(),
+                outputs: outputs.clone(),
+            }),
         }
     }
 
@@ -427,12 +429,12 @@ impl<'a> Planner<'a> {
     }
 
     /// What has to be done for outputs of a derivation that is an output itself.
-    fn obtain(&mut self, obtain: Obtain) -> firn_store::Result<BTreeSet<Step>> {
+    fn obtain(&mut self, obtain: &Obtain) -> firn_store::Result<BTreeSet<Step>> {
         let step = Step::Obtain(obtain.clone());
         if self.plan.steps.contains_key(&step) {
             return Ok([step].into());
         }
-        match self.obtained(&obtain)? {
+        match self.obtained(obtain)? {
             (needs, true) => Ok(needs),
             (needs, false) => {
                 self.plan.steps.insert(step.clone(), needs);
@@ -497,7 +499,6 @@ impl<'a> Planner<'a> {
                 Some(drv) => (drv.input_drvs.clone(), drv.input_srcs.clone()),
                 None => Default::default(),
             };
-            self.refuse_impure_inputs(&drv_path);
             for (input, wanted) in &inputs {
                 needs.extend(results.get(input).cloned().unwrap_or_default());
                 self.dynamic(input, &mut Vec::new(), wanted, &mut needs)?;
@@ -545,7 +546,7 @@ impl<'a> Planner<'a> {
             if !inner.outputs.is_empty() {
                 let outputs = OutputsSpec::Names(inner.outputs.clone());
                 let obtain = Obtain { drv: drv.clone(), via: via.clone(), outputs };
-                needs.extend(self.obtain(obtain)?);
+                needs.extend(self.obtain(&obtain)?);
             }
             self.dynamic(drv, via, inner, needs)?;
             via.pop();
@@ -602,6 +603,11 @@ impl<'a> Planner<'a> {
             return Ok(Some(BTreeSet::new()));
         }
         if !self.is_substitutable(drv_path, &missing)? {
+            self.refuse_impure_inputs(drv_path);
+            if self.plan.bad.contains_key(drv_path) {
+                self.plan.steps.insert(step.clone(), BTreeSet::new());
+                return Ok(Some([step].into()));
+            }
             return Ok(None);
         }
         let mut needs = BTreeSet::new();

@@ -80,7 +80,7 @@ impl Scheduler<'_> {
             (drv.clone(), wanted, state.plan.forced.contains(drv_path))
         };
         if drv.should_resolve(self.options.has_feature("ca-derivations"))? {
-            return self.resolve(drv_path, &drv, wanted, forced);
+            return self.resolve(drv_path, &drv, &wanted, forced);
         }
         if self.options.max_jobs == 0 && self.options.hook.is_none() {
             return Err(no_jobs());
@@ -117,7 +117,7 @@ impl Scheduler<'_> {
         &self,
         drv_path: &StorePath,
         drv: &Derivation,
-        wanted: OutputsSpec,
+        wanted: &OutputsSpec,
         forced: bool,
     ) -> Result<Outcome, Failure> {
         let dir = self.store.store_dir();
@@ -166,7 +166,7 @@ impl Scheduler<'_> {
             let plan = planner.plan;
             let derivations = self.derivations();
             let found = Found { store: self.store, derivations, plan: &plan, known: &known };
-            let outputs = found.outputs(&path, &wanted)?;
+            let outputs = found.outputs(&path, wanted)?;
             return self.resolved(drv_path, drv, &path, &outputs);
         }
         Ok(Outcome::More(Box::new(planner.plan), needs))

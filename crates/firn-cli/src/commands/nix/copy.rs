@@ -10,6 +10,7 @@ use firn_store::{ClosureOptions, Trust};
 
 use super::call::Call;
 use super::flags::{Flag, flag, option};
+use super::installables::outputs;
 use super::realise::link_results;
 use crate::common::interrupt;
 use crate::common::legacy::{Outcome, absolute, fail, usage};
@@ -57,51 +58,94 @@ pub fn run(call: &mut Call<'_>) -> Outcome {
     } else {
         call.common.trust(&target, to.as_deref())?
     };
+    if call.given.has("substitute-on-destination") {
+        substitute(call, &target, &paths)?;
+    }
     let mut options = CopyOptions::new(trust, call.common.logger());
     options.cancel = interrupt::flag();
     copy_paths(&*source, &*target, &paths, &options)?;
-    if call.common.settings.has_feature("ca-derivations") {
-        copy_realisations(&source, &target, &wanted, &options.trust)?;
-    }
+    let mut realisations = realisations(&source, &named)?;
+    realisations.extend(named_realisations(call, &source, &wanted)?);
+    copy_realisations(&realisations, &target, &options.trust)?;
     keep(call, target, &named)
 }
 
-/// Copies what is known of outputs as outputs of their derivations, where the destination can have it.
-fn copy_realisations(
+/// Lets the destination fetch what it can from elsewhere; the rest is copied.
+fn substitute(call: &Call<'_>, target: &AnyStore, paths: &BTreeSet<StorePath>) -> Outcome {
+    if let Some(managed) = target.managed() {
+        managed.query_valid(paths, true)?;
+        return Ok(());
+    }
+    let mut options = call.common.build_options();
+    let Some(substituter) = &options.substituter else { return Ok(()) };
+    let valid = target.query_valid_paths(paths)?;
+    let missing: BTreeSet<StorePath> = paths.difference(&valid).cloned().collect();
+    let wanted: Vec<DerivedPath> =
+        substituter.available(&missing)?.into_iter().map(DerivedPath::Opaque).collect();
+    options.keep_going = true;
+    let logger = call.common.logger();
+    if let Err(e) = target.build(&wanted, &options, &logger) {
+        logger.warn(e.message);
+    }
+    Ok(())
+}
+
+/// Copies what is known of outputs whose paths follow from their contents, where the destination can have it.
+fn copy_realisations(realisations: &[Realisation], target: &AnyStore, trust: &Trust) -> Outcome {
+    for realisation in realisations {
+        if !trust.accepts_realisation(realisation) {
+            continue;
+        }
+        match target.register_realisation(realisation) {
+            Ok(()) | Err(firn_store::Error::Unsupported { .. }) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+    Ok(())
+}
+
+/// What the derivations that were named came to be. They need not be the derivers: those are what they were
+/// resolved to.
+fn named_realisations(
+    call: &Call<'_>,
     source: &AnyStore,
-    target: &AnyStore,
     wanted: &[DerivedPath],
-    trust: &Trust,
-) -> Outcome {
-    for want in wanted {
-        let DerivedPath::Built { drv, outputs } = want else { continue };
+) -> Outcome<Vec<Realisation>> {
+    if call.given.has("derivation") || !call.common.settings.has_feature("ca-derivations") {
+        return Ok(Vec::new());
+    }
+    let mut found = Vec::new();
+    for wanted in wanted {
+        let DerivedPath::Built { drv, .. } = wanted else { continue };
+        let ids = source.output_ids(&source.read_derivation(drv)?)?;
+        for (name, path) in outputs(source, wanted)? {
+            let Some(id) = ids.get(&name) else { continue };
+            let known = source.query_realisation(id)?;
+            found.push(known.unwrap_or_else(|| Realisation::new(id.clone(), path)));
+        }
+    }
+    Ok(found)
+}
+
+/// What is known of these paths as outputs of their derivers.
+fn realisations(source: &AnyStore, paths: &BTreeSet<StorePath>) -> Outcome<Vec<Realisation>> {
+    let mut found = Vec::new();
+    for path in paths {
+        let Some(info) = source.query_path_info(path)? else { continue };
+        let Some(drv) = info.deriver.as_ref().filter(|_| info.ca.is_some()) else { continue };
         if !source.is_valid(drv)? {
             continue;
         }
         let drv = source.read_derivation(drv)?;
-        let known = source.known_outputs(&drv)?;
-        for (name, id) in source.output_ids(&drv)? {
-            if !outputs.contains(&name) {
-                continue;
-            }
-            // outputs whose paths follow from the derivation need not have been noted
-            let realisation = match (source.query_realisation(&id)?, known.get(&name)) {
-                (Some(realisation), _) => realisation,
-                (None, Some(Some(path))) if source.is_valid(path)? => {
-                    Realisation::new(id, path.clone())
-                }
-                _ => continue,
-            };
-            if !trust.accepts_realisation(&realisation) {
-                continue;
-            }
-            match target.register_realisation(&realisation) {
-                Ok(()) | Err(firn_store::Error::Unsupported { .. }) => {}
-                Err(e) => return Err(e.into()),
+        for (_, id) in source.output_ids(&drv)? {
+            if let Some(realisation) = source.query_realisation(&id)?
+                && realisation.out_path == *path
+            {
+                found.push(realisation);
             }
         }
     }
-    Ok(())
+    Ok(found)
 }
 
 /// Makes the links that `--out-link` and `--profile` ask for, in the destination.

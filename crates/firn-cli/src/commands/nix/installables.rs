@@ -553,7 +553,7 @@ fn outputs_of(
     drv: &StorePath,
     wanted: &OutputsSpec,
 ) -> Outcome<BTreeMap<String, StorePath>> {
-    let known = store.known_outputs(&store.read_derivation(drv)?)?;
+    let known = firn_store::realised::realised_outputs(&**store, drv)?;
     let shown = store.store_dir().print(drv);
     if let OutputsSpec::Names(names) = wanted
         && let Some(missing) = names.iter().find(|n| !known.contains_key(*n))
