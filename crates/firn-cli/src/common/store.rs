@@ -1,14 +1,17 @@
 //! Opening the store that the environment, a setting or a flag selects, of whatever kind it is.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::OnceLock;
 
-use firn_build::{BuildError, BuildOptions, BuildResults, BuildStore, DerivedPath, Missing};
+use firn_build::{
+    BuildError, BuildOptions, BuildResults, BuildStore, DerivedPath, Missing, OutputsSpec,
+};
 use firn_daemon::ManagedStore;
 use firn_event::{Level, Logger};
+use firn_model::StorePath;
 use firn_store::layout::{Environment, Location, StoreLayout, locate};
 use firn_store::{ClosureOptions, LocalStore, Settings, Store, StoreOptions};
 
@@ -169,15 +172,40 @@ impl AnyStore {
             Kind::Passive(store) => {
                 let mut results = BuildResults::default();
                 for want in wanted {
-                    let DerivedPath::Opaque(path) = want else {
-                        return Err(BuildError::other(self.unsupported("buildPaths")));
+                    let outputs = match want {
+                        DerivedPath::Opaque(path) => {
+                            store.path_info(path)?;
+                            [("out".to_owned(), path.clone())].into()
+                        }
+                        DerivedPath::Built { drv, outputs } => self.present(drv, outputs)?,
+                        DerivedPath::Dynamic { .. } => {
+                            return Err(BuildError::other(self.unsupported("buildPaths")));
+                        }
                     };
-                    store.path_info(path)?;
-                    results.outputs.push((want.clone(), [("out".to_owned(), path.clone())].into()));
+                    results.outputs.push((want.clone(), outputs));
                 }
                 Ok(results)
             }
         }
+    }
+
+    /// Outputs of a derivation that must be there, where nothing can be built.
+    fn present(
+        &self,
+        drv: &StorePath,
+        wanted: &OutputsSpec,
+    ) -> Result<BTreeMap<String, StorePath>, BuildError> {
+        let mut found = BTreeMap::new();
+        for (name, path) in firn_store::realised::realised_outputs(&**self, drv)? {
+            if !wanted.contains(&name) {
+                continue;
+            }
+            match path {
+                Some(path) if self.is_valid(&path)? => found.insert(name, path),
+                _ => return Err(BuildError::other(self.unsupported("buildPaths"))),
+            };
+        }
+        Ok(found)
     }
 }
 
