@@ -12,6 +12,7 @@ use firn_store::{Settings, Store};
 
 use crate::error::Failure;
 use crate::hook::BuildHook;
+use crate::recursive::{FEATURE, RecursiveNix};
 use crate::sandbox::Launcher;
 use crate::substitute::Substituter;
 
@@ -167,6 +168,8 @@ pub struct BuildOptions {
     pub external_builders: Vec<ExternalBuilder>,
     /// Files with keys to sign outputs with.
     pub secret_key_files: Vec<PathBuf>,
+    /// Serves builders that use the store themselves; `None` where the feature is off.
+    pub recursive: Option<Arc<dyn RecursiveNix>>,
     /// Builds on other machines; `None` for none.
     pub hook: Option<Arc<dyn BuildHook>>,
     /// The store that evaluation wrote derivations to, if it is another.
@@ -269,7 +272,11 @@ impl BuildOptions {
             build_dir: path("build-dir"),
             system: settings.system().to_owned(),
             extra_platforms: settings.words("extra-platforms").into_iter().collect(),
-            system_features: settings.words("system-features").into_iter().collect(),
+            system_features: settings
+                .words("system-features")
+                .into_iter()
+                .chain(settings.has_feature(FEATURE).then(|| FEATURE.to_owned()))
+                .collect(),
             allowed_host_paths: settings
                 .words("allowed-impure-host-deps")
                 .into_iter()
@@ -290,6 +297,7 @@ impl BuildOptions {
                 .into_iter()
                 .map(PathBuf::from)
                 .collect(),
+            recursive: None,
             hook: None,
             eval_store: None,
             substituter: None,

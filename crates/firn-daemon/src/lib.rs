@@ -8,6 +8,7 @@
 //! - [`server`]: offers a store to clients, and decides whom to trust.
 //! - [`serve`]: the serve protocol.
 //! - [`ssh`]: connections by the system's `ssh`.
+//! - [`restricted`]: the store for builders that use it themselves.
 //! - [`hook`]: remote builders: machines, the build hook's protocol, and the hook itself.
 //!
 //! Nothing here prints or reads the user's configuration.
@@ -19,6 +20,7 @@ pub mod hook;
 pub mod local;
 pub mod managed;
 pub mod protocol;
+pub mod restricted;
 pub mod serve;
 pub mod server;
 pub mod ssh;

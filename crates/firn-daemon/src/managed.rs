@@ -187,6 +187,14 @@ pub trait ManagedStore: Send + Sync {
     /// If it cannot be reached.
     fn version(&self) -> Result<Option<String>>;
 
+    /// The versions of the protocol that the other side and this one speak best, if there is a protocol.
+    ///
+    /// # Errors
+    /// If it cannot be reached.
+    fn protocol_version(&self) -> Result<Option<(String, String)>> {
+        Ok(None)
+    }
+
     /// Takes a client's wishes. Those of an untrusted client are kept only as far as they can do no harm.
     ///
     /// # Errors

@@ -414,7 +414,11 @@ impl Downloader {
                 | ureq::Error::RedirectFailed
                 | ureq::Error::InvalidProxyUrl
                 | ureq::Error::Tls(_) => FailureKind::Permanent,
-                ureq::Error::Io(e) if is_certificate_error(e) => FailureKind::Permanent,
+                // no name is known where there is no network, and waiting brings none
+                ureq::Error::HostNotFound if !has_network() => FailureKind::Permanent,
+                ureq::Error::Io(e) if is_certificate_error(e) || is_unknown_name(e) => {
+                    FailureKind::Permanent
+                }
                 ureq::Error::Rustls(e) if e.to_string().contains("certificate") => {
                     FailureKind::Permanent
                 }
@@ -543,13 +547,33 @@ fn explain(error: &ureq::Error) -> String {
         ureq::Error::Io(e) if is_certificate_error(e) => {
             format!("{e}; is 'ssl-cert-file' right?")
         }
+        ureq::Error::Io(e) if is_unknown_name(e) => "the host's name is not known".into(),
         ureq::Error::Io(e) => e.to_string(),
         other => other.to_string(),
     }
 }
 
+/// Whether this machine has a way to any other, as far as the system says.
+fn has_network() -> bool {
+    let routes = |file: &str, leads_out: fn(&str) -> bool| {
+        std::fs::read_to_string(file).map_or(true, |text| text.lines().any(leads_out))
+    };
+    // the first line of the one is a heading; each line of the other ends with the interface
+    routes("/proc/net/route", |line| !line.starts_with("Iface") && !line.trim().is_empty())
+        || routes("/proc/net/ipv6_route", |line| !line.trim_end().ends_with(" lo"))
+}
+
 fn is_certificate_error(error: &std::io::Error) -> bool {
     error.kind() == ErrorKind::InvalidData && error.to_string().contains("certificate")
+}
+
+/// Whether the resolver has said that there is no such name, rather than that it could not find out. The
+/// standard library has no kind of error for it, only the C library's words (`getaddrinfo(3)`).
+fn is_unknown_name(error: &std::io::Error) -> bool {
+    let text = error.to_string();
+    ["Name or service not known", "Name does not resolve", "No address associated with hostname"]
+        .iter()
+        .any(|said| text.ends_with(said))
 }
 
 pub(crate) fn stream_error(error: &std::io::Error) -> String {

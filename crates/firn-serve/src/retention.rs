@@ -122,6 +122,12 @@ impl Retention {
             })?;
             gone.insert(uploaded.path.clone());
         }
+        if gone.is_empty() {
+            return Ok(());
+        }
+        // what was added by this process is safe from collection while it lives, unless it says otherwise
+        let _deleting = shared.adding.write();
+        shared.store.release_temp_roots()?;
         // those that refer to others first
         for path in shared.store.topo_sort(&gone)? {
             let options = GcOptions {

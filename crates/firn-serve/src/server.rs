@@ -12,7 +12,7 @@ use firn_event::{Level, Logger};
 use firn_model::signature::SecretKey;
 use firn_model::store_path::StorePath;
 use firn_store::{LocalStore, Trust};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 
 use crate::archive::Archive;
 use crate::http::{Connection, Received};
@@ -83,6 +83,8 @@ pub(crate) struct Shared {
     /// What is answered about paths, by hash part. Emptied often, for paths may be collected.
     pub answers: Mutex<HashMap<String, Arc<[u8]>>>,
     archives: Mutex<HashMap<StorePath, Kept>>,
+    /// Held for reading by whoever adds a path, for writing by whoever deletes some.
+    pub adding: RwLock<()>,
     /// Uploaded paths that were asked for since the last look.
     pub asked: Mutex<HashSet<StorePath>>,
     open: AtomicUsize,
@@ -161,6 +163,7 @@ impl Server {
             uploads,
             answers: Mutex::default(),
             archives: Mutex::default(),
+            adding: RwLock::default(),
             asked: Mutex::default(),
             open: AtomicUsize::new(0),
             stop: AtomicBool::new(false),

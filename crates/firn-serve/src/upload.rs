@@ -221,6 +221,8 @@ fn narinfo(shared: &Shared, part: &str, bytes: &[u8]) -> Result<(), Refusal> {
         return Err(bad(format!("'{file}' is about another path, '{shown}'")));
     }
     shared.options.trust.check(&info, dir).map_err(|e| Refusal::Client(403, e.to_string()))?;
+    // nothing that it refers to may be deleted meanwhile
+    let _adding = shared.adding.read();
     if store.is_valid(&info.path)? {
         // perhaps signatures that are new here
         if !info.signatures.is_empty() {

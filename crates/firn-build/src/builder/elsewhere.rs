@@ -170,20 +170,12 @@ impl Job<'_> {
                 log.take(format!("@nix {phase}\n").as_bytes())
             }
             // the build on the other machine is this one
-            Some(Line::Event(Event::Start { kind, .. }))
-                if matches!(
-                    kind,
-                    ActivityKind::Build | ActivityKind::Builds | ActivityKind::Realise
-                ) =>
-            {
-                0
-            }
+            Some(Line::Event(Event::Start {
+                kind: ActivityKind::Build | ActivityKind::Builds | ActivityKind::Realise,
+                ..
+            })) => 0,
             Some(Line::Event(Event::Message { level, text })) => {
-                let plain = text.strip_prefix("\x1b[31;1merror:\x1b[0m ");
-                match plain.or_else(|| text.strip_prefix("error: ")) {
-                    Some(text) => self.logger.message(Level::Error, text),
-                    None => self.logger.message(level.max(Level::Notice), text),
-                }
+                self.logger.event(crate::plain::message(level.max(Level::Notice), &text));
                 0
             }
             Some(other) => {

@@ -42,6 +42,7 @@ use crate::drv_options::DrvOptions;
 use crate::error::{Failure, FailureKind, io};
 use crate::hook::Slots;
 use crate::options::{BuildOptions, Mode};
+use crate::recursive::{RecursiveServer, SOCKET};
 use crate::repair::is_good;
 use crate::sandbox::spec::Spec;
 use crate::sandbox::{Exit, Running, Started};
@@ -99,6 +100,7 @@ struct Prepared {
     top_dir: Option<Temporary>,
     root: Option<Temporary>,
     user: Option<UserLock>,
+    recursive: Option<Box<dyn RecursiveServer>>,
 }
 
 /// How long a builder may go on after it has closed its log.
@@ -352,6 +354,11 @@ impl Job<'_> {
         }
         let exit = running.wait().map_err(io("waiting for the builder"));
         let tail = log.finish();
+        if let Some(server) = prepared.recursive.take() {
+            // what it added it may refer to
+            prepared.inputs.extend(server.finish());
+            let _ = fs::remove_file(prepared.build_dir.join(SOCKET));
+        }
         let result = watched.and(exit).and_then(|exit| match exit {
             Exit::Code(0) => Registration {
                 store: self.store,

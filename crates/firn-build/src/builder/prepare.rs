@@ -25,7 +25,8 @@ use crate::derivations::Derivations;
 use crate::drv_options::DrvOptions;
 use crate::error::{Failure, FailureKind, io};
 use crate::options::SandboxMode;
-use crate::sandbox::spec::{Builder, Spec};
+use crate::recursive::{FEATURE, RecursiveRequest, RecursiveServer, SOCKET};
+use crate::sandbox::spec::{Builder, Bytes, Spec};
 use crate::sandbox::support;
 
 impl Job<'_> {
@@ -196,6 +197,18 @@ impl Job<'_> {
         for (name, contents) in &env.files {
             write_file(&build_dir, name, contents, owner)?;
         }
+        let mut variables: Vec<(Bytes, Bytes)> =
+            env.variables.iter().map(|(n, v)| ((&**n).into(), (&**v).into())).collect();
+        let recursive = self.serve_builder(drv_options, &build_dir, sandboxed, &inputs)?;
+        if recursive.is_some() {
+            let socket = seen_dir.join(SOCKET);
+            if owner.is_some() {
+                chown(build_dir.join(SOCKET), owner.map(|o| o.0), owner.map(|o| o.1))
+                    .map_err(io(format!("changing owner of '{}'", socket.display())))?;
+            }
+            let remote = [b"unix://", socket.as_os_str().as_bytes()].concat();
+            variables.push(("NIX_REMOTE".into(), Bytes(remote)));
+        }
         let builder = match external {
             None => self.builder(&outputs, &rewrites, drv_options)?,
             Some(external) => {
@@ -222,7 +235,7 @@ impl Job<'_> {
         let spec = Spec {
             builder,
             env: match external {
-                None => env.variables.iter().map(|(n, v)| ((&**n).into(), (&**v).into())).collect(),
+                None => variables,
                 Some(_) => std::env::vars_os()
                     .map(|(n, v)| (n.as_bytes().into(), v.as_bytes().into()))
                     .collect(),
@@ -236,7 +249,40 @@ impl Job<'_> {
             system,
             impersonate_linux_26: options.impersonate_linux_26,
         };
-        Ok(Prepared { spec, outputs, inputs, build_dir, top_dir: Some(top_dir), root, user })
+        let top_dir = Some(top_dir);
+        Ok(Prepared { spec, outputs, inputs, build_dir, top_dir, root, user, recursive })
+    }
+
+    /// Serves a builder that uses the store itself, if its derivation asks for that.
+    fn serve_builder(
+        &self,
+        drv_options: &DrvOptions,
+        build_dir: &Path,
+        sandboxed: bool,
+        inputs: &BTreeSet<StorePath>,
+    ) -> Result<Option<Box<dyn RecursiveServer>>, Failure> {
+        if !drv_options.required_features.contains(FEATURE) {
+            return Ok(None);
+        }
+        let Some(server) = &self.options.recursive else {
+            return Err(firn_store::Error::FeatureOff(FEATURE).into());
+        };
+        if sandboxed {
+            return Err(Failure::new(
+                FailureKind::InputRejected,
+                format!(
+                    "derivation '{}' needs the feature '{FEATURE}', which this version has only outside of the sandbox; use '--no-sandbox'",
+                    self.print(self.drv_path)
+                ),
+            ));
+        }
+        let request = RecursiveRequest {
+            store: self.store.layout(),
+            socket: &build_dir.join(SOCKET),
+            inputs,
+            logger: self.logger,
+        };
+        server.serve(&request).map(Some)
     }
 
     /// A path that stands for that of an output while it is not known.

@@ -57,9 +57,6 @@ fn main(args: Vec<OsString>) -> Outcome {
         // machines that are stores of this machine build themselves
         settings.set("builders", "")?;
         settings.set("store", "auto")?;
-        if let Some(features) = system_features(uri) {
-            settings.set("system-features", &features)?;
-        }
         open(&settings, Some(uri), logger)
     };
     let layout = StoreLayout::from_environment(&common.env)?;
@@ -68,11 +65,4 @@ fn main(args: Vec<OsString>) -> Outcome {
     let settings = common.settings.clone();
     run_hook(File::from(input), &mut std::io::stderr(), settings, &stores, &logger)?;
     Ok(())
-}
-
-/// The features that a store's address gives it.
-fn system_features(uri: &str) -> Option<String> {
-    let env = firn_store::layout::Environment::current();
-    let reference = firn_store::layout::StoreReference::parse(uri, &env).ok()?;
-    reference.params.get("system-features").cloned()
 }

@@ -127,7 +127,8 @@ fn worker(common: &Common, client: &Client) -> Command {
     let mut command = Command::new("/proc/self/exe");
     // the client's number shows in lists of processes
     command
-        .arg0("nix-daemon")
+        // the name decides what the program is
+        .arg0("firn")
         .arg("__daemon-worker")
         .arg(client.peer.pid.to_string())
         .arg(match client.trust {

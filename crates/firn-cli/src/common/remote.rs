@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use firn_build::hook::BuildHook;
+use firn_build::recursive::RecursiveNix;
 use firn_build::{BuildOptions, Substituter};
 use firn_daemon::client::{RemoteOptions, RemoteStore, UnixSocket};
 use firn_daemon::hook::instance::Hook;
 use firn_daemon::hook::machines::Machine;
 use firn_daemon::local::LocalService;
+use firn_daemon::restricted::Recursive;
 use firn_daemon::serve::{BuildSettings, ServeOptions, ServeStore};
 use firn_daemon::ssh::{Ssh, SshProgram, SshStoreParams};
 use firn_daemon::{ClientOptions, ManagedStore};
@@ -91,6 +93,7 @@ impl RemoteOpener<'_> {
             uri,
             store_dir: layout.store_dir.clone(),
             layout: Some(layout),
+            makes_roots: false,
             max_connections,
             client: Some(self.client_options()),
             logger: self.logger.clone(),
@@ -151,6 +154,7 @@ impl RemoteOpener<'_> {
             uri,
             store_dir,
             layout: mounted.then_some(layout),
+            makes_roots: true,
             max_connections: ssh.max_connections,
             // the other machine knows best what it can do
             client: None,
@@ -200,9 +204,26 @@ fn daemon_build_options(env: &Environment, settings: &Settings, logger: &Logger)
     let mut options = BuildOptions::from_settings(settings);
     options.cancel = super::interrupt::flag();
     options.hook = build_hook(settings, Level::Info);
+    options.recursive = recursive(settings);
     options.substituter = Substituters::new(env, settings, logger.clone())
         .map(|substituters| substituters as Arc<dyn Substituter>);
     options
+}
+
+/// What serves builders that use the store themselves, if the feature for that is on.
+pub fn recursive(settings: &Settings) -> Option<Arc<dyn RecursiveNix>> {
+    if !settings.has_feature(firn_build::recursive::FEATURE) {
+        return None;
+    }
+    let make = |settings: &Settings| {
+        let mut options = BuildOptions::from_settings(settings);
+        options.cancel = super::interrupt::flag();
+        // builders may have builders
+        options.recursive = recursive(settings);
+        options
+    };
+    let version = super::NIX_VERSION.to_owned();
+    Some(Arc::new(Recursive::new(settings.clone(), Arc::new(make), version)))
 }
 
 /// What builds on other machines, if there are any.
@@ -243,11 +264,16 @@ pub fn open_managed(
             let mut options = StoreOptions::from_settings(opener.settings, opener.logger.clone());
             options.read_only = read_only;
             let store = Arc::new(LocalStore::open(layout, options)?);
+            let mut settings = opener.settings.clone();
+            if let Some(features) = system_features(opener.env, uri) {
+                settings.set("system-features", &features)?;
+            }
             let (env, logger) = (opener.env.clone(), opener.logger.clone());
+            let make = move |settings: &Settings| daemon_build_options(&env, settings, &logger);
             Ok(Arc::new(LocalService::new(
                 store,
-                opener.settings.clone(),
-                Box::new(move |settings| daemon_build_options(&env, settings, &logger)),
+                settings,
+                Box::new(make),
                 opener.logger.clone(),
                 super::NIX_VERSION.to_owned(),
             )))
@@ -263,6 +289,15 @@ pub fn open_managed(
             )),
         },
     }
+}
+
+/// The features that a store's address says that builds in it may ask for.
+fn system_features(env: &Environment, uri: Option<&str>) -> Option<String> {
+    let uri = match uri {
+        Some(uri) => uri.to_owned(),
+        None => env.string("NIX_REMOTE")?,
+    };
+    StoreReference::parse(&uri, env).ok()?.params.remove("system-features")
 }
 
 /// Has everything stop that is done for a client once it has hung up.

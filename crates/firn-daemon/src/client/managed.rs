@@ -142,6 +142,10 @@ impl ManagedStore for RemoteStore {
         self.with(|connection| Ok(connection.daemon_version().map(str::to_owned)))
     }
 
+    fn protocol_version(&self) -> Result<Option<(String, String)>> {
+        Ok(Some((self.protocol()?.to_string(), crate::protocol::LATEST.to_string())))
+    }
+
     fn set_options(&self, options: &ClientOptions, _trusted: bool) -> Result<()> {
         self.replace_options(options);
         Ok(())

@@ -44,6 +44,8 @@ pub struct RemoteOptions {
     /// The directories of the store where its contents are on this machine too; then they are read directly, and
     /// links that are roots are made by this process.
     pub layout: Option<StoreLayout>,
+    /// Whether the other side makes links that are roots: where it has the user's own rights.
+    pub makes_roots: bool,
     /// How many connections there may be.
     pub max_connections: usize,
     /// What to tell the daemon about how things are to be done; nothing to leave that to it.
@@ -229,7 +231,7 @@ impl RemoteStore {
                 Op::AddToStore,
                 |codec, w| {
                     w.text(name).map_err(sending)?;
-                    w.text(&format!("{}{}", how.0.prefix(), how.1)).map_err(sending)?;
+                    codec.put_hashing(w, how).map_err(sending)?;
                     codec.put_paths(w, references).map_err(sending)?;
                     w.bool(repair == Repair::Yes).map_err(sending)
                 },
@@ -389,6 +391,14 @@ impl Store for RemoteStore {
 
     fn uri(&self) -> String {
         self.options.uri.clone()
+    }
+
+    fn program_version(&self) -> Option<String> {
+        self.with(|connection| Ok(connection.daemon_version().map(str::to_owned))).ok()?
+    }
+
+    fn trusts_client(&self) -> Option<bool> {
+        self.with(|connection| Ok(connection.trusted())).ok()?
     }
 
     fn query_path_info(&self, path: &StorePath) -> StoreResult<Option<Arc<PathInfo>>> {
@@ -658,10 +668,10 @@ impl Store for RemoteStore {
         )?)
     }
 
-    /// The link is made by this process where the store is on this machine, for the daemon may write where its
+    /// The link is made by this process unless the other side has the same rights, for a daemon may write where its
     /// user may not.
     fn add_perm_root(&self, path: &StorePath, root: &Path) -> StoreResult<PathBuf> {
-        if self.options.layout.is_none() {
+        if self.options.makes_roots {
             return Ok(self.ask_for_root(path, root)?);
         }
         firn_store::store::add_perm_root(self, path, root)

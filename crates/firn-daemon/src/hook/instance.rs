@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use firn_build::hook::{
     BuildHook, HookAnswer, HookRequest, RemoteBuild, RemoteEnd, RemoteOutput, address_of,
 };
+use firn_build::plain::message;
 use firn_build::{Failure, FailureKind};
 use firn_event::json::{Line, decode_line};
 use firn_event::{Event, Level, Logger};
@@ -113,6 +114,10 @@ impl Lines {
 
 impl Drop for Instance {
     fn drop(&mut self) {
+        // one that has ended has no number any more
+        if !matches!(self.child.try_wait(), Ok(None)) {
+            return;
+        }
         // it may be waiting for a machine that does not answer
         let _ = rustix::process::kill_process_group(
             rustix::process::Pid::from_child(&self.child),
@@ -214,13 +219,7 @@ impl Instance {
 /// Shows a line that a hook says before it answers.
 fn show(line: &str, logger: &Logger) {
     match decode_line(line) {
-        Some(Line::Event(Event::Message { level, text })) => {
-            let plain = text.strip_prefix("\x1b[31;1merror:\x1b[0m ");
-            match plain.or_else(|| text.strip_prefix("error: ")) {
-                Some(text) => logger.message(Level::Error, text),
-                None => logger.message(level, text),
-            }
-        }
+        Some(Line::Event(Event::Message { level, text })) => logger.event(message(level, &text)),
         // what it does until it answers is soon over
         Some(_) => {}
         None => logger.message(Level::Notice, line),

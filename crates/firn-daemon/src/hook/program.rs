@@ -26,12 +26,18 @@ use crate::wire::{WireRead, WireReader};
 /// The longest name of a file, in bytes.
 const LONGEST_NAME: usize = 255;
 
+/// Opens the store that is built for.
+pub type OpenHere<'a> = dyn Fn(&Settings, &Logger) -> Result<Arc<dyn ManagedStore>> + 'a;
+
+/// Opens the store at an address.
+pub type OpenMachine<'a> = dyn Fn(&Settings, &str, &Logger) -> Result<Arc<dyn ManagedStore>> + 'a;
+
 /// How stores are opened.
 pub struct Stores<'a> {
     /// The store that is built for, as the settings name it.
-    pub here: &'a dyn Fn(&Settings, &Logger) -> Result<Arc<dyn ManagedStore>>,
+    pub here: &'a OpenHere<'a>,
     /// The store of a machine, at this address.
-    pub machine: &'a dyn Fn(&Settings, &str, &Logger) -> Result<Arc<dyn ManagedStore>>,
+    pub machine: &'a OpenMachine<'a>,
     /// Where the state of this machine's store is, if it does not say itself.
     pub state_dir: &'a Path,
     /// The environment.

@@ -14,10 +14,9 @@ use firn_event::Logger;
 use firn_model::derivation::Derivation;
 use firn_model::path_info::PathInfo;
 use firn_model::realisation::Realisation;
-use firn_model::signature::{PublicKey, SecretKey};
 use firn_model::store_path::StorePath;
 use firn_store::local::gc::{GcOptions, GcResults};
-use firn_store::{LocalStore, Repair, Settings, Store, StoreOptions};
+use firn_store::{LocalStore, Repair, Settings, Store, StoreOptions, Trust};
 use parking_lot::Mutex;
 
 use crate::error::{Error, Result};
@@ -70,43 +69,6 @@ impl LocalService {
         };
         options
     }
-
-    /// Whether enough keys that are trusted have signed it, or it needs none.
-    fn is_trusted(&self, info: &PathInfo) -> Result<bool> {
-        let dir = self.store.store_dir();
-        let settings = self.settings();
-        if !settings.bool("require-sigs") || info.is_content_addressed(dir) {
-            return Ok(true);
-        }
-        let fingerprint = info.fingerprint(dir);
-        let keys = trusted_keys(&settings)?;
-        Ok(info
-            .signatures
-            .iter()
-            .any(|signature| keys.iter().any(|key| key.verify(fingerprint.as_bytes(), signature))))
-    }
-}
-
-/// The keys whose signatures count: those of the settings, and those that belong to this machine's secret keys.
-///
-/// # Errors
-/// If one is no key.
-pub fn trusted_keys(settings: &Settings) -> Result<Vec<PublicKey>> {
-    let mut keys = Vec::new();
-    for text in settings.words("trusted-public-keys") {
-        keys.push(text.parse().map_err(|e| {
-            Error::Refused(format!("in the setting 'trusted-public-keys': '{text}': {e}"))
-        })?);
-    }
-    for file in settings.words("secret-key-files") {
-        // users who are not root cannot read the machine's keys, and need not
-        let Ok(text) = std::fs::read_to_string(&file) else { continue };
-        let key: SecretKey = text.parse().map_err(|e| {
-            Error::Refused(format!("in the file '{file}' of 'secret-key-files': {e}"))
-        })?;
-        keys.push(key.public_key());
-    }
-    Ok(keys)
 }
 
 fn failed(error: BuildError) -> Error {
@@ -220,19 +182,14 @@ impl ManagedStore for LocalService {
         repair: Repair,
         check: bool,
     ) -> Result<()> {
-        if check && !self.is_trusted(info)? {
-            return Err(Error::Refused(format!(
-                "cannot add path '{}' because it lacks a signature by a trusted key",
-                self.store.store_dir().print(&info.path)
-            )));
+        if check {
+            Trust::from_settings(&self.settings())?.check(info, self.store.store_dir())?;
         }
         Ok(self.store.add_nar(info, nar, repair)?)
     }
 
     fn trusts_realisation(&self, realisation: &Realisation) -> Result<bool> {
-        let settings = self.settings();
-        let keys = trusted_keys(&settings)?;
-        Ok(!settings.bool("require-sigs") || realisation.good_signatures(&keys) > 0)
+        Ok(Trust::from_settings(&self.settings())?.accepts_realisation(realisation))
     }
 
     fn verify_store(&self, check_contents: bool, repair: Repair) -> Result<bool> {

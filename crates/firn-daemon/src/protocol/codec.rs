@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::time::Duration;
 
+use firn_build::plain::without_colours;
 use firn_build::{BuildResult, BuildStatus, DerivedPath, OutputsSpec};
 use firn_model::content_address::{ContentAddress, Method};
 use firn_model::derivation::{Derivation, Output};
@@ -151,6 +152,39 @@ impl Codec {
         ca: Option<&ContentAddress>,
     ) -> io::Result<()> {
         w.text(&ca.map(ToString::to_string).unwrap_or_default())
+    }
+
+    /// Reads how contents are hashed that are to be added: a content address without its digest.
+    ///
+    /// # Errors
+    /// If it is nothing known.
+    pub fn hashing(&self, r: &mut WireRead<'_>) -> Result<(Method, HashAlgo)> {
+        let text = r.text()?;
+        let parsed = match text.split_once(':') {
+            Some(("text", algo)) => algo.parse().map(|algo| (Method::Text, algo)),
+            Some(("fixed", rest)) => Method::parse_with_algo(rest),
+            _ => {
+                return Err(Error::protocol(format!(
+                    "content address prefix of '{text}' is unrecognized: it is neither 'text' nor 'fixed'"
+                )));
+            }
+        };
+        parsed.map_err(Error::model)
+    }
+
+    /// Writes how contents are hashed that are to be added.
+    ///
+    /// # Errors
+    /// If the sink fails.
+    pub fn put_hashing(
+        &self,
+        w: &mut dyn Write,
+        (method, algo): (Method, HashAlgo),
+    ) -> io::Result<()> {
+        w.text(&match method {
+            Method::Text => format!("text:{algo}"),
+            method => format!("fixed:{}{algo}", method.prefix()),
+        })
     }
 
     /// Reads what is known of `path`, without the path itself.
@@ -477,7 +511,7 @@ impl Codec {
     /// If it makes no sense.
     pub fn build_result(&self, r: &mut WireRead<'_>) -> Result<BuildResult> {
         let mut result = BuildResult::new(Self::status(r)?);
-        result.error = r.message()?;
+        result.error = without_colours(&r.message()?);
         if self.at_least(29) {
             self.times(r, &mut result)?;
         }

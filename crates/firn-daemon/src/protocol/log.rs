@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use firn_build::plain::without_colours;
 use firn_event::{ActivityKind, Event, Field, Level, Report};
 
 use super::Version;
@@ -95,7 +96,7 @@ pub fn read(r: &mut WireRead<'_>, version: Version) -> Result<Message> {
 
 fn read_error(r: &mut WireRead<'_>, version: Version) -> Result<Message> {
     if version < Version(26) {
-        let message = r.message()?;
+        let message = without_colours(&r.message()?);
         return Ok(Message::Error { message, status: r.number()? });
     }
     if r.text()? != "Error" {
@@ -103,7 +104,7 @@ fn read_error(r: &mut WireRead<'_>, version: Version) -> Result<Message> {
     }
     r.number()?;
     r.message()?;
-    let mut message = r.message()?;
+    let mut message = without_colours(&r.message()?);
     if r.number()? != 0 {
         return Err(Error::protocol("the daemon sent an error with a position"));
     }
@@ -260,15 +261,5 @@ pub fn level(number: u64) -> Level {
 /// A daemon's line as a message of this side: which level it has stands in the text alone.
 #[must_use]
 pub fn line_as_message(line: &str) -> Event {
-    let line = line.trim_end_matches('\n');
-    for (word, level) in [("error:", Level::Error), ("warning:", Level::Warn)] {
-        for colour in ["", "\x1b[31;1m", "\x1b[35;1m"] {
-            let Some(rest) = line.strip_prefix(colour).and_then(|l| l.strip_prefix(word)) else {
-                continue;
-            };
-            let rest = rest.strip_prefix("\x1b[0m").unwrap_or(rest).trim_start();
-            return Event::Message { level, text: rest.to_owned() };
-        }
-    }
-    Event::Message { level: Level::Notice, text: line.to_owned() }
+    firn_build::plain::message(Level::Notice, line.trim_end_matches('\n'))
 }

@@ -112,6 +112,22 @@ fn what_is_to_be_built_is_written_as_each_version_does() {
     }
 }
 
+#[test]
+fn ways_to_hash_are_written_as_cpp_nix_writes_them() {
+    for (method, text) in [
+        (Method::Text, "text:sha256"),
+        (Method::Flat, "fixed:sha256"),
+        (Method::Nar, "fixed:r:sha256"),
+        (Method::Git, "fixed:git:sha256"),
+    ] {
+        let mut out = Vec::new();
+        codec(38).put_hashing(&mut out, (method, HashAlgo::Sha256)).unwrap();
+        assert_eq!(reader(&out).text().unwrap(), text);
+        let read = codec(38).hashing(&mut reader(&out)).unwrap();
+        assert_eq!(read, (method, HashAlgo::Sha256));
+    }
+}
+
 fn result() -> BuildResult {
     let id = DrvOutput { drv_hash: Hash::digest(HashAlgo::Sha256, b""), output_name: "out".into() };
     let realisation = Realisation::new(id, path("o"));

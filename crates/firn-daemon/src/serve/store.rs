@@ -24,7 +24,7 @@ use firn_store::modulo::Modulos;
 use firn_store::{ClosureOptions, Repair, SourceFilter, Store};
 use parking_lot::Mutex;
 
-use super::codec::BuildSettings;
+use super::codec::{BuildSettings, ServeCodec};
 use super::connection::{ServeConnection, sending};
 use super::{Command, Version};
 use crate::client::connection::copy_nar;
@@ -519,7 +519,7 @@ impl ManagedStore for ServeStore {
                     codec.common.put_derivation(w, drv)?;
                     codec.put_settings(w, &self.settings()).map_err(sending)
                 },
-                |codec, r| codec.build_result(r),
+                ServeCodec::build_result,
             )
         })
     }

@@ -49,6 +49,18 @@ pub fn short_path(path: &Path) -> io::Result<Option<(File, PathBuf)>> {
 /// # Errors
 /// If it cannot be made.
 pub fn bind(path: &Path) -> Result<UnixListener> {
+    bind_with_mode(path, 0o666)
+}
+
+/// As [`bind`], for its owner alone.
+///
+/// # Errors
+/// If it cannot be made.
+pub fn bind_private(path: &Path) -> Result<UnixListener> {
+    bind_with_mode(path, 0o600)
+}
+
+fn bind_with_mode(path: &Path, mode: u32) -> Result<UnixListener> {
     let fail = |e: io::Error| {
         Error::Refused(format!(
             "cannot bind to socket '{}': {}",
@@ -68,7 +80,7 @@ pub fn bind(path: &Path) -> Result<UnixListener> {
         None => UnixListener::bind(path),
     }
     .map_err(fail)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o666)).map_err(fail)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(fail)?;
     Ok(listener)
 }
 

@@ -334,13 +334,13 @@ impl Session<'_> {
     }
 
     fn add_to_store(&mut self) -> Result<()> {
-        let (name, how) = (self.reader.text()?, self.reader.text()?);
+        let name = self.reader.text()?;
+        let (method, algo) = self.codec.hashing(&mut self.reader)?;
         let references = self.paths()?;
         let mend = self.reader.bool()?;
         self.tunnel.start()?;
         let store = self.store.clone();
         let path = framed(&mut self.reader, |source| {
-            let (method, algo) = Method::parse_with_algo(&how).map_err(Error::model)?;
             let store = store.store();
             Ok(store.add_dump(&name, source, method, algo, &references, repair(mend))?)
         })?;

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 
 /// The bytes that are kept of one request, if nothing else is said. The largest thing that a request holds
 /// besides streams is a derivation or a closure of some 100,000 paths.
-pub const BUDGET: u64 = 512 * 1024 * 1024;
+pub const BUDGET: u64 = 128 * 1024 * 1024;
 
 /// The most things that a list may claim.
 const MAX_ITEMS: u64 = 1 << 24;

@@ -1,6 +1,7 @@
 //! A store in a temporary folder, and connections to it over a pair of sockets.
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex};
@@ -88,6 +89,7 @@ impl World {
             uri: "test".into(),
             store_dir: self.layout.store_dir.clone(),
             layout: None,
+            makes_roots: true,
             max_connections: 2,
             client: Some(ClientOptions::from_settings(&self.settings, Level::Info, false)),
             logger,

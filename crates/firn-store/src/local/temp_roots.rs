@@ -167,6 +167,24 @@ impl LocalStore {
         self.add_temporary_roots([path])
     }
 
+    /// Gives up all temporary roots of this process, for a process that lives long and is done with them. The caller
+    /// sees to it that no other thread of it works with any of them.
+    ///
+    /// # Errors
+    /// If their file cannot be changed.
+    pub fn release_temp_roots(&self) -> Result<()> {
+        use std::io::Seek as _;
+        let mut state = self.temp_roots.state.lock();
+        if let Some(lock) = &state.file {
+            let mut file = lock.file();
+            file.set_len(0)
+                .and_then(|()| file.rewind())
+                .map_err(Error::io("writing temporary roots file", lock.path()))?;
+        }
+        state.added.clear();
+        Ok(())
+    }
+
     /// As [`LocalStore::add_temporary_root`], for many at once.
     pub(super) fn add_temporary_roots<'p>(
         &self,

@@ -78,5 +78,33 @@ pub fn check(call: &mut Call<'_>) -> Outcome {
     } else {
         writeln!(call.out, "[PASS] PATH contains only one nix version.")?;
     }
+    let (version, trusted) = match store.managed() {
+        None => (None, Some(true)),
+        Some(managed) => (managed.protocol_version()?, managed.trusts_us()?),
+    };
+    match version {
+        Some((theirs, ours)) if theirs != ours => {
+            failed = true;
+            writeln!(
+                call.out,
+                "[FAIL] Warning: protocol version of this client does not match the store.\n\
+                 While this is not necessarily a problem it's recommended to keep the client in\n\
+                 sync with the daemon.\n\n\
+                 Client protocol: {ours}\n\
+                 Store protocol: {theirs}\n"
+            )?;
+        }
+        _ => writeln!(call.out, "[PASS] Client protocol matches store protocol.")?,
+    }
+    let uri = store.uri();
+    match trusted {
+        Some(trusted) => {
+            let how = if trusted { "trusted" } else { "not trusted" };
+            writeln!(call.out, "[INFO] You are {how} by store uri: {uri}")?;
+        }
+        None => {
+            writeln!(call.out, "[INFO] Store uri: {uri} doesn't have a notion of trusted user")?;
+        }
+    }
     if failed { Err(crate::common::legacy::Failure::Exit(2)) } else { Ok(()) }
 }

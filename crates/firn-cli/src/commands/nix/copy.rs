@@ -57,6 +57,9 @@ pub fn run(call: &mut Call<'_>) -> Outcome {
     } else {
         call.common.trust(&target, to.as_deref())?
     };
+    if call.given.has("substitute-on-destination") {
+        substitute(call, &target, &paths)?;
+    }
     let mut options = CopyOptions::new(trust, call.common.logger());
     options.cancel = interrupt::flag();
     copy_paths(&*source, &*target, &paths, &options)?;
@@ -64,6 +67,26 @@ pub fn run(call: &mut Call<'_>) -> Outcome {
     realisations.extend(named_realisations(call, &source)?);
     copy_realisations(&realisations, &target, &options.trust)?;
     keep(call, target, &named)
+}
+
+/// Lets the destination fetch what it can from elsewhere; the rest is copied.
+fn substitute(call: &Call<'_>, target: &AnyStore, paths: &BTreeSet<StorePath>) -> Outcome {
+    if let Some(managed) = target.managed() {
+        managed.query_valid(paths, true)?;
+        return Ok(());
+    }
+    let mut options = call.common.build_options();
+    let Some(substituter) = &options.substituter else { return Ok(()) };
+    let valid = target.query_valid_paths(paths)?;
+    let missing: BTreeSet<StorePath> = paths.difference(&valid).cloned().collect();
+    let wanted: Vec<DerivedPath> =
+        substituter.available(&missing)?.into_iter().map(DerivedPath::Opaque).collect();
+    options.keep_going = true;
+    let logger = call.common.logger();
+    if let Err(e) = target.build(&wanted, &options, &logger) {
+        logger.warn(e.message);
+    }
+    Ok(())
 }
 
 /// Copies what is known of outputs whose paths follow from their contents, where the destination can have it.

@@ -85,7 +85,8 @@ fn rooted(
     let mut shown = Vec::new();
     for (output, result) in results {
         let Some(root) = &call.root else {
-            if call.common.gc_warning && *number == 1 && shown.is_empty() {
+            let collects = store.is_local();
+            if collects && call.common.gc_warning && *number == 1 && shown.is_empty() {
                 call.common.logger().warn(
                     "you did not specify '--add-root'; the result might be removed by the garbage collector",
                 );

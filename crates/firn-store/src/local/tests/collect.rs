@@ -279,3 +279,22 @@ fn sizes_are_written_as_nix_does() {
         assert_eq!(render_size(bytes), text);
     }
 }
+
+#[test]
+fn released_temporary_roots_keep_nothing() {
+    let case = case();
+    let store = &case.store;
+    let path = store.add_text("t", b"t", &BTreeSet::new(), Repair::No).unwrap();
+    let delete = || {
+        let action = Action::DeleteSpecific([path.clone()].into());
+        store.collect_garbage(&GcOptions { action, ..GcOptions::default() })
+    };
+    assert!(delete().is_err());
+    store.release_temp_roots().unwrap();
+    delete().unwrap();
+    assert!(!store.is_valid(&path).unwrap());
+    // and what is added afterwards is safe again
+    let path = store.add_text("t", b"t", &BTreeSet::new(), Repair::No).unwrap();
+    let action = Action::DeleteSpecific([path].into());
+    assert!(store.collect_garbage(&GcOptions { action, ..GcOptions::default() }).is_err());
+}
