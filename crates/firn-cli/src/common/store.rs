@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::OnceLock;
 
-use firn_build::{BuildError, BuildOptions, BuildResults, BuildStore, DerivedPath, Missing};
+use firn_build::{
+    BuildError, BuildOptions, BuildResults, BuildStore, DerivedPath, Missing, OutputsSpec,
+};
 use firn_daemon::ManagedStore;
 use firn_event::{Level, Logger};
 use firn_model::StorePath;
