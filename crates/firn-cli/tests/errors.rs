@@ -174,35 +174,6 @@ fn profiles_are_folded_stacks() {
 }
 
 #[test]
-fn lists_are_known_by_the_variable_that_they_are_in() {
-    let dir = tempfile::tempdir().unwrap();
-    for (text, expected) in [
-        (
-            "let v = rec { b = [ 1 2 ]; y.p = b; y.q = 1; }; in builtins.deepSeq v [ v ]",
-            "[ { b = [ 1 2 ]; y = { p = «repeated»; q = 1; }; } ]\n",
-        ),
-        (
-            "let b = [ 1 ]; v = [ [ b ] [ b ] ]; in builtins.deepSeq v v",
-            "[ [ [ 1 ] ] [ «repeated» ] ]\n",
-        ),
-        (
-            "let b = [ 1 ]; v = { x = b; y = b; }; in builtins.deepSeq v v",
-            "{ x = [ 1 ]; y = «repeated»; }\n",
-        ),
-    ] {
-        let output = Command::new(env!("CARGO_BIN_EXE_firn"))
-            .args(["nix-instantiate", "--eval", "-E", text])
-            .env_clear()
-            .env("HOME", dir.path())
-            .env("NIX_CONF_DIR", dir.path())
-            .env("NIX_REMOTE", "dummy://")
-            .output()
-            .unwrap();
-        assert_eq!(String::from_utf8_lossy(&output.stdout), expected, "{text}");
-    }
-}
-
-#[test]
 fn profiles_tell_functors_and_partial_calls() {
     let dir = tempfile::tempdir().unwrap();
     let profile = |text: &str| {

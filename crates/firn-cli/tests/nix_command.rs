@@ -525,7 +525,8 @@ fn checks_come_in_the_order_of_the_names() {
         "{ outputs = _: { zz-first = 1; nixosModule = 1; apps = throw \"apps\"; }; }",
     );
     let said = case.fails("flake check ./a");
-    assert!(said.contains("nixosModule") && !said.ends_with("error: apps\n"), "{said}");
+    assert!(said.contains("unknown flake output 'zz-first'"), "{said}");
+    assert!(said.ends_with("error: apps\n"), "{said}");
 }
 
 #[test]

@@ -340,10 +340,10 @@ fn evaluate(
         sources.push("./default.nix".into());
     }
     let io: Arc<dyn EvalIo> = Arc::new(bench.io());
+    let mentions_time = sources.iter().any(|text| text.contains("currentTime"));
     let asked = Asked {
         about: format!("nix-build {} {sources:?} {:?}", options.expr, options.attrs),
-        kept: !options.stdin
-            && !(options.expr && sources.iter().any(|text| text.contains("currentTime"))),
+        kept: !(options.stdin || options.expr && mentions_time),
         variables: &[],
     };
     let found =

@@ -79,14 +79,10 @@ fn ambiguous_in(
             out.push(b'}');
         }
         View::List(list) => {
-            // C++ Nix knows a list by the cell that it is found in. Here that is the thunk that became the list,
-            // or the list itself where it was already there; what comes from the thunk is in the same cell.
-            let again = |s: &mut FxHashSet<u64>| {
-                let again = !s.insert(cell.0);
-                s.insert(v.0);
-                again
-            };
-            if !list.is_empty() && seen.as_mut().is_some_and(again) {
+            // A list is known by the cell that it is found in, as in C++ Nix. Where a variable was read once before
+            // and once after it became the list, C++ Nix finds one cell and this evaluator two; to take them for
+            // one would take copies for the same, which is wrong more often.
+            if !list.is_empty() && seen.as_mut().is_some_and(|s| !s.insert(cell.0)) {
                 out.extend_from_slice("«repeated»".as_bytes());
                 return Ok(());
             }
