@@ -6,9 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::OnceLock;
 
-use firn_build::{
-    BuildError, BuildOptions, BuildResults, BuildStore, DerivedPath, Missing, OutputsSpec,
-};
+use firn_build::{BuildError, BuildOptions, BuildResults, BuildStore, DerivedPath, Missing};
 use firn_daemon::ManagedStore;
 use firn_event::{Level, Logger};
 use firn_model::StorePath;
