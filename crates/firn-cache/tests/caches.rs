@@ -232,6 +232,13 @@ fn servers_are_read_and_written() {
         "StoreDir: /nix/store\n"
     );
     assert!(world.path(&format!("served/{}.encoding", src.hash_part())).exists());
+    server.fail(top.base_name(), Fault::Status(401, "", ""));
+    let refused = cache.add_build_log(&top, b"log").unwrap_err().to_string();
+    let url = format!("{}/log/{}", server.url(), top.base_name());
+    assert!(
+        refused.starts_with(&format!("unable to upload to '{url}': HTTP error 401")),
+        "{refused}"
+    );
     let cache = world.open(&server.url());
     let back = world.store("back");
     copy_closure(&*cache, &back, &[top.clone()].into(), &everybody()).unwrap();

@@ -561,3 +561,81 @@ fn an_answer_needs_its_derivations() {
     assert_eq!(case.ok(&["build", "-f", "b.nix", "--no-link", "--print-out-paths"]), out);
     assert!(Path::new(&out).exists());
 }
+
+#[test]
+fn older_commands_keep_answers_too() {
+    let case = case();
+    case.write(
+        "b.nix",
+        &format!(
+            "let name = import ./name.nix; in derivation {{ inherit name; system = \"{SYSTEM}\"; \
+             builder = \"/bin/sh\"; args = [ \"-c\" \"echo $name > $out\" ]; \
+             shell = builtins.getEnv \"IN_NIX_SHELL\"; }}"
+        ),
+    );
+    let build = || {
+        let mut command = case.command("nix-build");
+        command.args(["--no-out-link", "b.nix"]);
+        let ran = Case::finish(command);
+        assert_eq!(ran.status, 0, "{}", ran.err);
+        std::fs::read_to_string(ran.out.trim_end()).unwrap()
+    };
+    let shell = |pure: &[&str]| {
+        let mut command = case.command("nix-shell");
+        command.args(["b.nix", "--run", "echo $name $shell"]).args(pure);
+        command.env("NIX_BUILD_SHELL", "bash");
+        let ran = Case::finish(command);
+        assert_eq!(ran.status, 0, "{}", ran.err);
+        ran.out
+    };
+    case.write("name.nix", "\"other\"");
+    let other = case.ok(&["eval", "--impure", "--raw", "-f", "b.nix", "drvPath"]);
+    case.write("name.nix", "\"one\"");
+    let one = case.ok(&["eval", "--impure", "--raw", "-f", "b.nix", "drvPath"]);
+    assert_eq!(build(), "one\n");
+    assert_eq!(shell(&[]), "one impure\n");
+    assert_eq!(shell(&["--pure"]), "one pure\n");
+    assert_eq!(shell(&[]), "one impure\n");
+    // what is kept is what is answered
+    assert!(case.forge(&one, &other) > 0);
+    assert_eq!(build(), "other\n");
+    // as long as nothing has changed
+    case.write("name.nix", "\"third\"");
+    assert_eq!(build(), "third\n");
+    assert_eq!(shell(&[]), "third impure\n");
+    case.write("c.nix", "{ }");
+    assert_eq!(build(), "third\n");
+}
+
+#[test]
+fn fingerprints_of_changed_trees_are_those_of_cpp_nix() {
+    let case = case();
+    for (name, text) in [
+        ("f/flake.nix", "{ outputs = _: { }; }\n"),
+        ("f/a", "1\n"),
+        ("f/b", "1\n"),
+        ("f/d/x", "1\n"),
+        ("f/d-e", "1\n"),
+    ] {
+        case.write(name, text);
+    }
+    case.git(&["init", "-q"]);
+    case.git(&["add", "-A"]);
+    let mut commit = Command::new("git");
+    commit.arg("-C").arg(case.path("f")).args(["-c", "user.name=n", "-c", "user.email=e"]);
+    commit.env("GIT_AUTHOR_DATE", "1000000000 +0000").env("GIT_COMMITTER_DATE", "1000000000 +0000");
+    assert!(commit.args(["commit", "-qm", "x"]).status().unwrap().success());
+    case.write("f/a", "2\n");
+    std::fs::remove_file(case.path("f/b")).unwrap();
+    case.write("f/d/x", "2\n");
+    case.write("f/d-e", "2\n");
+    case.write("f/staged", "new\n");
+    case.git(&["add", "staged"]);
+    case.write("f/untracked", "un\n");
+    let metadata: serde_json::Value =
+        serde_json::from_str(&case.ok(&["flake", "metadata", "--json", "./f"])).unwrap();
+    assert_eq!(
+        metadata["fingerprint"],
+        "0565fc3afac26d5f1f149a898b0ae0dda1e58c78c9c1231cb610bcf5a2126776"
+    );
+}

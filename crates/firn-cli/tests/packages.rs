@@ -331,3 +331,64 @@ fn scripts_name_their_command_line() {
     let bad = case.fails(&format!("nix {}", case.path("e/bad").display()));
     assert!(bad.contains("unsupported unquoted character in nix shebang: *."), "{bad}");
 }
+
+#[test]
+fn what_is_wrong_with_a_package_is_told_as_cpp_nix_does() {
+    let case = case();
+    case.write(
+        "bad.nix",
+        "{ type = \"derivation\"; name = \"bad-1\"; outPath = builtins.toFile \"o\" \"\";\n  drvPath = builtins.toFile \"not-a-drv\" \"\"; }",
+    );
+    let said = case.fails("nix-env -f bad.nix -qa --drv-path");
+    let trace = "while evaluating the 'drvPath' attribute of a derivation\n         at ";
+    assert!(
+        said.contains(trace) && said.ends_with("-not-a-drv' is not a valid derivation path\n"),
+        "{said}"
+    );
+
+    case.write("named.nix", "{ type = \"derivation\"; name = builtins.toFile \"x\" \"\"; }");
+    let said = case.fails("nix-env -f named.nix -qa");
+    let trace =
+        "… while evaluating the 'name' attribute of a derivation\n\n       error: the string";
+    assert!(said.contains(trace), "{said}");
+
+    let meta = |text: &str| {
+        let drv = "derivation { name = \"m-1\"; system = builtins.currentSystem; builder = \"/bin/sh\"; \
+            args = [ \"-c\" \"echo > $out\" ]; }";
+        case.write("meta.nix", &format!("{drv} // {{ meta = {text}; }}"));
+    };
+    meta("{ f = x: x; }");
+    let ran = case.run("nix-env -f meta.nix -qa --json --meta");
+    assert_eq!(ran.err, "derivation 'm-1' has invalid meta attribute 'f'\n");
+    meta("let\nx = { inherit x; }; in { inherit x; }");
+    let said = case.fails("nix-env -f meta.nix -qa --json --meta");
+    assert!(
+        said.contains("max-call-depth exceeded\n       at ") && said.contains("meta.nix:2:5:"),
+        "{said}"
+    );
+    meta("{ outputsToInstall = [ 42 ]; }");
+    let said = case.fails("nix-env -f meta.nix -i m");
+    assert!(said.ends_with("error: this derivation has bad 'meta.outputsToInstall'\n"), "{said}");
+}
+
+#[test]
+fn one_output_of_a_derivation_is_built_unless_all_are_wanted() {
+    let case = case();
+    case.write(
+        "two.nix",
+        "derivation { name = \"two\"; system = builtins.currentSystem; builder = \"/bin/sh\"; \
+         outputs = [ \"out\" \"dev\" ]; args = [ \"-c\" \"echo > $out; echo > $dev\" ]; }",
+    );
+    let drv = case.ok("nix-instantiate two.nix");
+    assert_eq!(case.ok(&format!("nix-build --no-out-link {drv}")).lines().count(), 1);
+    assert_eq!(case.ok(&format!("nix-build --no-out-link {drv}!*")).lines().count(), 2);
+    let said = case.fails(&format!("nix-build --no-out-link {drv}!out,dev"));
+    assert_eq!(
+        said,
+        format!(
+            "error: building more than one derivation output is not supported, in '{drv}!out,dev'\n"
+        )
+    );
+    let said = case.fails(&format!("nix-build --no-out-link {drv}!bin"));
+    assert_eq!(said, format!("error: derivation '{drv}' does not have output 'bin'\n"));
+}

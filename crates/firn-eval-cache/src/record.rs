@@ -55,6 +55,8 @@ pub struct RecordingIo {
     inner: Arc<dyn EvalIo>,
     pure: bool,
     warn_dirty: bool,
+    /// Variables that are not noted.
+    variables: Vec<String>,
     state: Mutex<State>,
     /// Store paths that were found valid: nothing in them changes.
     valid: Mutex<HashSet<StorePath>>,
@@ -64,7 +66,22 @@ impl RecordingIo {
     /// Records what is read in `inner`. With `pure` evaluation knows no time; `warn_dirty` says whether users are
     /// told of working trees that differ from their commit.
     pub fn new(inner: Arc<dyn EvalIo>, pure: bool, warn_dirty: bool) -> Self {
-        Self { inner, pure, warn_dirty, state: Mutex::default(), valid: Mutex::default() }
+        let variables = Vec::new();
+        Self {
+            inner,
+            pure,
+            warn_dirty,
+            variables,
+            state: Mutex::default(),
+            valid: Mutex::default(),
+        }
+    }
+
+    /// Does not note these variables, whose values the question tells.
+    #[must_use]
+    pub fn without(mut self, variables: &[&str]) -> Self {
+        self.variables.extend(variables.iter().map(|name| (*name).to_owned()));
+        self
     }
 
     /// What was read until now; or why the answer cannot be kept.
@@ -375,6 +392,9 @@ impl EvalIo for RecordingIo {
 
     fn env(&self, name: &str) -> Option<OsString> {
         let value = self.inner.env(name);
+        if self.variables.iter().any(|known| known == name) {
+            return value;
+        }
         let hash = value.as_deref().map(OsStr::as_bytes).map(hash);
         self.add(Input::Variable { name: name.to_owned(), hash });
         value

@@ -4,7 +4,7 @@
 //! checked is data in [`CopyOptions`].
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read;
+use std::io::{BufReader, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -19,6 +19,8 @@ use crate::store::{ClosureOptions, Repair, Store};
 use crate::stream::queue;
 use crate::trust::Trust;
 
+/// How much of an archive is read at a time, in bytes.
+const BUFFER: usize = 128 * 1024;
 /// How often progress is reported.
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 
@@ -188,8 +190,10 @@ fn copy_one(
     let fields = vec![Field::Text(shown), Field::Text(from), Field::Text(to)];
     let activity = options.logger.start(ActivityKind::CopyPath, Level::Info, text, fields, parent);
     if let Some(reader) = source.nar_reader(path)? {
-        let mut watched = Watched::new(reader, &activity, info, options);
-        return destination.add_nar(info, &mut watched, options.repair);
+        // archives are read in small pieces, streams are better read in large ones
+        let watched = Watched::new(reader, &activity, info, options);
+        let mut buffered = BufReader::with_capacity(BUFFER, watched);
+        return destination.add_nar(info, &mut buffered, options.repair);
     }
     let (mut writer, reader) = queue();
     std::thread::scope(|scope| {
@@ -199,9 +203,10 @@ fn copy_one(
             let _ = writer.finish();
             Ok(())
         });
-        let mut watched = Watched::new(reader, &activity, info, options);
-        let added = destination.add_nar(info, &mut watched, options.repair);
-        drop(watched);
+        let watched = Watched::new(reader, &activity, info, options);
+        let mut buffered = BufReader::with_capacity(BUFFER, watched);
+        let added = destination.add_nar(info, &mut buffered, options.repair);
+        drop(buffered);
         let sent: Result<()> = sender
             .join()
             .unwrap_or_else(|_| Err(Error::Format(format!("reading '{}' failed", info.path))));

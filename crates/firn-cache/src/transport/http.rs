@@ -275,7 +275,14 @@ impl Transport for HttpTransport {
                 self.exchange("PUT", &url, headers, Payload::File(file.as_file()), &digest)
             }
         };
-        done.map(drop).map_err(|e| self.failure(e))
+        done.map(drop).map_err(|e| match self.failure(e) {
+            // the client's words are about downloads
+            Error::Remote(e) => {
+                let text = e.to_string();
+                Error::remote(text.replacen("unable to download", "unable to upload to", 1))
+            }
+            other => other,
+        })
     }
 
     fn parallel(&self) -> usize {

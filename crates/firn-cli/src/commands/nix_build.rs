@@ -14,6 +14,7 @@ use firn_model::store_path::StorePath;
 use firn_syntax::source::Source;
 use firn_syntax::{Ast, Origin};
 
+use crate::common::answers::Asked;
 use crate::common::build::{Workbench, display_options};
 use crate::common::eval::{EvalArgs, Session, current_dir, named_file};
 
@@ -270,7 +271,9 @@ fn build(session: &Session, options: &Options) -> Result<(), Failure> {
 
 fn add_root(bench: &Workbench, path: &StorePath, link: &str) -> Result<(), Failure> {
     let link = current_dir().join(link);
-    bench.store.add_perm_root(path, &link).map_err(|e| e.to_string())?;
+    if bench.store.keeps_roots() {
+        bench.store.add_perm_root(path, &link).map_err(|e| e.to_string())?;
+    }
     Ok(())
 }
 
@@ -337,24 +340,33 @@ fn evaluate(
         sources.push("./default.nix".into());
     }
     let io: Arc<dyn EvalIo> = Arc::new(bench.io());
-    let evaluator = session.evaluator(io, session.eval_settings(false));
-    let found = evaluator.run(|vm| -> Result<Vec<(StorePath, String)>, Failure> {
-        let args = session.auto_args(vm)?;
-        let mut found = Vec::new();
-        if options.stdin {
-            let mut text = Vec::new();
-            std::io::Read::read_to_end(&mut std::io::stdin(), &mut text)
-                .map_err(|e| format!("reading standard input: {e}"))?;
-            let ast = vm.parse(Source::new(Origin::Stdin, text), &current_dir())?;
-            derivations(vm, &ast, &options.attrs, args, &mut found)?;
-        }
-        for source in &sources {
-            let ast = parse(vm, source, options.expr)?;
-            derivations(vm, &ast, &options.attrs, args, &mut found)?;
-        }
-        Ok(found)
-    })?;
-    wanted.extend(found.into_iter().map(|(drv, output)| Wanted::Output(drv, output)));
+    let mentions_time = sources.iter().any(|text| text.contains("currentTime"));
+    let asked = Asked {
+        about: format!("nix-build {} {sources:?} {:?}", options.expr, options.attrs),
+        kept: !(options.stdin || options.expr && mentions_time),
+        variables: &[],
+    };
+    let found =
+        asked.answer(session, bench, io, |vm| -> Result<Vec<(String, String)>, Failure> {
+            let args = session.auto_args(vm)?;
+            let mut found = Vec::new();
+            if options.stdin {
+                let mut text = Vec::new();
+                std::io::Read::read_to_end(&mut std::io::stdin(), &mut text)
+                    .map_err(|e| format!("reading standard input: {e}"))?;
+                let ast = vm.parse(Source::new(Origin::Stdin, text), &current_dir())?;
+                derivations(vm, &ast, &options.attrs, args, &mut found)?;
+            }
+            for source in &sources {
+                let ast = parse(vm, source, options.expr)?;
+                derivations(vm, &ast, &options.attrs, args, &mut found)?;
+            }
+            Ok(found.into_iter().map(|(drv, output)| (dir.print(&drv), output)).collect())
+        })?;
+    for (drv, output) in found {
+        let drv = bench.store.store_dir().parse(&drv).map_err(|e| e.to_string())?;
+        wanted.push(Wanted::Output(drv, output));
+    }
     Ok(wanted)
 }
 

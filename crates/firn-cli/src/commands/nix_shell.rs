@@ -14,7 +14,7 @@ use std::sync::Arc;
 use bstr::{BString, ByteSlice};
 use firn_build::shell::{ShellFiles, shell_files};
 use firn_build::{DerivedPath, OutputsSpec};
-use firn_eval::io::EvalIo;
+use firn_eval::io::{EvalIo, Outside};
 use firn_eval::position::PosId;
 use firn_eval::{Value, Vm, packages};
 use firn_model::derivation::Derivation;
@@ -23,6 +23,7 @@ use firn_syntax::Origin;
 use firn_syntax::source::Source;
 
 use super::nix_build::{Failure, derivations, expand_short, parse, setting_flag};
+use crate::common::answers::Asked;
 use crate::common::build::{Workbench, display_options};
 use crate::common::eval::{AutoArg, EvalArgs, Session, current_dir};
 
@@ -375,8 +376,16 @@ fn find_derivation(
     let base = session.args.base();
     // files of a script are beside it, whatever the setting
     let files = script.map_or_else(current_dir, Script::dir);
-    let evaluator = session.evaluator(io, session.eval_settings(false));
-    let found = evaluator.run(|vm| -> Result<Vec<StorePath>, Failure> {
+    let dir = bench.store.store_dir().clone();
+    let asked = Asked {
+        about: format!(
+            "nix-shell {mode} {expr} {looks_for_shell} {files:?} {sources:?} {:?}",
+            options.attrs
+        ),
+        kept: !(expr && sources.iter().any(|text| text.contains("currentTime"))),
+        variables: &["IN_NIX_SHELL"],
+    };
+    let found = asked.answer(session, bench, io, |vm| -> Result<Vec<String>, Failure> {
         let plain = session.auto_args(vm)?;
         let for_shell = with_argument.auto_args(vm)?;
         let mut found = Vec::new();
@@ -396,14 +405,14 @@ fn find_derivation(
                 let value = vm.force(value, PosId::NONE)?;
                 let args = if takes_shell(value) { for_shell } else { plain };
                 for item in packages::derivations(vm, value, args, false)? {
-                    found.push(item.package.drv_path(vm)?);
+                    found.push(dir.print(&item.package.drv_path(vm)?));
                 }
             }
         }
         Ok(found)
     })?;
     match &found[..] {
-        [drv] => Ok(drv.clone()),
+        [drv] => Ok(bench.store.store_dir().parse(drv).map_err(|e| e.to_string())?),
         _ => Err("nix-shell requires a single derivation".to_owned().into()),
     }
 }
@@ -438,7 +447,11 @@ fn shell_file(
             OsString::from_vec(firn_eval::paths::canonical(&joined)).into()
         }
     };
-    let there = |path: &Path| vm.shared.io.real(path).exists();
+    let io = Arc::clone(&vm.shared.io);
+    let there = |path: &Path| {
+        io.note(Outside::File(path));
+        io.real(path).exists()
+    };
     if !vm.shared.io.real(&path).is_dir() {
         return Ok(vm.resolve_expr_path(&path)?);
     }
@@ -447,6 +460,7 @@ fn shell_file(
         if looks_for_shell {
             return Ok(vm.resolve_expr_path(&shell)?);
         }
+        io.note(Outside::Unrepeatable("there is a warning to give"));
         bench.logger().warn(format!(
             "Skipping '{}', because the setting 'nix-shell-always-looks-for-shell-nix' is disabled. This is a \
              deprecated behavior. Consider enabling 'nix-shell-always-looks-for-shell-nix'.",

@@ -100,6 +100,8 @@ pub struct Common {
     pub log_format: Option<LogFormat>,
     /// The substituters, once something has asked for them.
     substituters: OnceCell<Option<Arc<Substituters>>>,
+    /// Settings of experimental features that flags set.
+    flagged: Vec<String>,
     /// What shows messages and progress, once something has asked for it.
     display: OnceCell<Arc<Display>>,
     /// The folder of a store that goes away with this process.
@@ -176,6 +178,7 @@ impl Common {
             build_output: true,
             log_format: None,
             substituters: OnceCell::new(),
+            flagged: Vec::new(),
             display: OnceCell::new(),
             scratch: OnceLock::new(),
         };
@@ -207,7 +210,9 @@ impl Common {
                 };
             }
         }
-        if let Some((_, feature)) = common.settings.without_feature().first() {
+        if let Some(feature) =
+            common.flagged.iter().find_map(|name| common.settings.missing_feature(name))
+        {
             return fail(disabled(feature));
         }
         if common.settings.words("experimental-features").iter().any(|f| f == "no-url-literals") {
@@ -306,6 +311,9 @@ impl Common {
 
     fn set(&mut self, name: &str, value: &str) -> Outcome {
         self.settings.set(name, value)?;
+        if settings::feature_of(name).is_some() {
+            self.flagged.push(name.to_owned());
+        }
         Ok(())
     }
 

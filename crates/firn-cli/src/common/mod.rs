@@ -1,5 +1,6 @@
 //! What several commands share: where the distribution is, and how messages reach a terminal.
 
+pub mod answers;
 pub mod build;
 pub mod caches;
 pub mod distribution;

@@ -69,8 +69,8 @@ pub fn render_as(word: &str, error: &Error, options: &Options) -> String {
         }
         out.push_str(format!("{pad}{line}").trim_end());
     }
-    // C++ Nix colours what other programs' parts say to the end, so that their last line feed stays.
-    if details.message.ends_with('\n') && details.suggestions.is_empty() && !details.pos.is_some() {
+    // C++ Nix colours what the reader of TOML says to its end, so that its last line feed stays.
+    if details.message.starts_with("while parsing TOML: ") && details.message.ends_with('\n') {
         out.push('\n');
         out.push_str(&indent);
     }

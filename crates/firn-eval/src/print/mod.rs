@@ -79,7 +79,9 @@ fn ambiguous_in(
             out.push(b'}');
         }
         View::List(list) => {
-            // A list is known by the cell that it is found in, as in C++ Nix.
+            // A list is known by the cell that it is found in, as in C++ Nix. Where a variable was read once before
+            // and once after it became the list, C++ Nix finds one cell and this evaluator two; to take them for
+            // one would take copies for the same, which is wrong more often.
             if !list.is_empty() && seen.as_mut().is_some_and(|s| !s.insert(cell.0)) {
                 out.extend_from_slice("«repeated»".as_bytes());
                 return Ok(());

@@ -329,3 +329,24 @@ fn files_are_replaced_whole_or_not_at_all() {
     assert_eq!(read_link(&file).unwrap(), None);
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2, "nothing temporary is left");
 }
+
+#[test]
+fn what_is_in_the_way_of_a_restored_folder_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = archive(|w| {
+        w.begin_directory().unwrap();
+        w.end_directory().unwrap();
+    });
+    let to = dir.path().join("to");
+    let said = |to: &Path| {
+        restore_path(&mut folder.as_slice(), to, Restore::Plain).unwrap_err().to_string()
+    };
+    std::fs::create_dir(&to).unwrap();
+    assert_eq!(said(&to), format!("path '{}' already exists", to.display()));
+    let link = dir.path().join("link");
+    std::os::unix::fs::symlink(&to, &link).unwrap();
+    assert_eq!(said(&link), format!("path '{}' already exists", link.display()));
+    let file = dir.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    assert!(said(&file).ends_with("File exists"));
+}

@@ -81,7 +81,14 @@ pub fn add(call: &mut Call<'_>) -> Outcome {
         }
     }
     let store = call.store()?;
+    let given = derivation.env.clone();
     store.fill_output_paths(&mut derivation)?;
+    for name in derivation.outputs.keys() {
+        // a path that was left out is put in, but what says something else is not overwritten
+        if let Some(text) = given.get(name.as_bytes()).filter(|text| !text.is_empty()) {
+            derivation.env.insert(name.as_str().into(), text.clone());
+        }
+    }
     firn_store::modulo::Modulos::default().check_outputs(&*store, &derivation)?;
     let path = if call.given.has("dry-run") {
         derivation.store_path(store.store_dir()).map_err(|e| Failure::Message(e.to_string()))?

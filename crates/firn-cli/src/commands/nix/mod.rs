@@ -35,6 +35,7 @@ mod run;
 mod search;
 mod shebang;
 mod store;
+mod upgrade;
 mod why_depends;
 
 pub use call::Stop;
@@ -161,7 +162,7 @@ const COMMANDS: &[Command] = &[
     Command { path: "store repair", about: "repair store paths", arguments: "[installables]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, PATHS], run: store::repair },
     Command { path: "store sign", about: "sign store paths with a local key", arguments: "[installables]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, PATHS, store::SIGN], run: store::sign },
     Command { path: "store verify", about: "verify the integrity of store paths", arguments: "[installables]…", flags: &[INSTALLABLES, EVALUATION, LOCKING, PATHS, store::VERIFY], run: store::verify },
-    Command { path: "upgrade-nix", about: "upgrade Nix to the latest stable version", arguments: "", flags: &[bundle::UPGRADE], run: bundle::upgrade_nix },
+    Command { path: "upgrade-nix", about: "upgrade Nix to the latest stable version", arguments: "", flags: &[upgrade::FLAGS], run: upgrade::run },
     Command { path: "why-depends", about: "show why a package has another package in its closure", arguments: "package dependency", flags: &[INSTALLABLES, EVALUATION, LOCKING, why_depends::FLAGS], run: why_depends::run },
 ];
 

@@ -30,7 +30,7 @@ pub fn run(call: &mut Call<'_>) -> Outcome {
         omitted: BTreeSet::new(),
         errors: Vec::new(),
     };
-    let checker = with_flake(call, &wanted, !build, |vm, locked| {
+    let checker = with_flake(call, &wanted, !build, true, |vm, locked| {
         let value = outputs(vm, locked)?;
         for (name, value, pos) in members(vm, value, PosId::NONE)? {
             checker.output(vm, &name, value, pos)?;
@@ -413,10 +413,13 @@ impl Checker {
 /// The attributes of what must be a set, with their positions.
 fn members(vm: &mut Vm, value: Value, pos: PosId) -> Result<Vec<(String, Value, PosId)>, Error> {
     let set = vm.force_set(value, pos, "")?;
-    Ok(set
-        .sorted(&mut vm.heap)
+    let mut all: Vec<(String, Value, PosId)> = set
+        .iter(&mut vm.heap)
         .map(|(name, v)| (name.as_str().to_string(), v, set.position(name)))
-        .collect())
+        .collect();
+    // C++ Nix lets only these build while it evaluates, and so comes to them first.
+    all.sort_by_key(|(name, ..)| name != "hydraJobs");
+    Ok(all)
 }
 
 /// Whether a value is a function of the language.

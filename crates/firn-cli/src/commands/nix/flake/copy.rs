@@ -69,7 +69,7 @@ pub fn prefetch(call: &mut Call<'_>) -> Outcome {
 /// `nix flake archive`.
 pub fn archive(call: &mut Call<'_>) -> Outcome {
     let wanted = reference(call)?;
-    let (root, inputs) = with_flake(call, &wanted, true, |vm, locked| {
+    let (root, inputs) = with_flake(call, &wanted, true, false, |vm, locked| {
         let root = vm.store_dir().print(&locked.flake.tree.path);
         let mut paths = BTreeMap::new();
         let inputs = trees(vm, locked, &locked.locks, 0, &mut paths)?;

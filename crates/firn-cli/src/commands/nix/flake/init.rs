@@ -40,7 +40,7 @@ fn make(call: &mut Call<'_>, target: &Path) -> Outcome {
         "" => vec!["templates.default".to_owned(), "defaultTemplate".to_owned()],
         name => vec![format!("templates.{name}"), name.to_owned()],
     };
-    let (source, welcome) = with_flake(call, &reference, true, |vm, locked| {
+    let (source, welcome) = with_flake(call, &reference, true, false, |vm, locked| {
         let value = outputs(vm, locked)?;
         let shown = firn_flake::lock_file::url_of(&reference);
         let (value, attr) = find(vm, value, &shown, &candidates)?;

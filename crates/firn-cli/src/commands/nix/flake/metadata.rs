@@ -8,8 +8,10 @@ use firn_model::hash::{Hash, HashAlgo};
 use firn_model::input::FlakeRef;
 use serde_json::{Map, Value};
 
+use super::changes::changes;
 use super::{reference, with_flake};
 use crate::commands::nix::call::Call;
+use crate::commands::nix::flakes::source_folder;
 use crate::common::legacy::Outcome;
 
 /// What is shown.
@@ -26,7 +28,7 @@ struct Metadata {
 /// `nix flake metadata`.
 pub fn run(call: &mut Call<'_>) -> Outcome {
     let wanted = reference(call)?;
-    let found = with_flake(call, &wanted, true, |vm, locked| {
+    let found = with_flake(call, &wanted, true, false, |vm, locked| {
         Ok(Metadata {
             original: locked.flake.original.clone(),
             resolved: locked.flake.resolved.clone(),
@@ -117,15 +119,18 @@ fn fingerprint(locked: &FlakeRef, locks: &LockFile) -> Option<String> {
         "tarball" | "file" => input.text("narHash")?.to_owned(),
         "github" | "gitlab" | "sourcehut" => input.text("rev")?.to_owned(),
         _ => {
-            let rev = match input.text("rev") {
-                Some(rev) => rev.to_owned(),
-                // of a tree with changes, its contents are what counts
-                None => format!("{};d={}", input.text("dirtyRev")?, input.text("narHash")?),
+            let (rev, changed) = match input.text("rev") {
+                Some(rev) => (rev.to_owned(), String::new()),
+                None => {
+                    let (rev, hash) = changes(&source_folder(locked)?)?;
+                    (rev, format!(";d={hash}"))
+                }
             };
             let mark = |name: &str, mark: &str| {
                 if input.flag(name) { mark.to_owned() } else { String::new() }
             };
-            rev + &mark("submodules", ";s") + &mark("exportIgnore", ";e") + &mark("lfs", ";l")
+            let marks = [mark("submodules", ";s"), mark("exportIgnore", ";e"), mark("lfs", ";l")];
+            rev + &marks.concat() + &changed
         }
     };
     what.push_str(&format!(";{};{}", locked.dir, locks.text()));

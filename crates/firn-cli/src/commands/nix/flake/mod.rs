@@ -1,5 +1,6 @@
 //! `nix flake`.
 
+mod changes;
 pub mod check;
 pub mod copy;
 pub mod init;
@@ -40,16 +41,18 @@ pub fn reference(call: &Call<'_>) -> Outcome<FlakeRef> {
     plain_reference(call.given.args.first().map_or(".", String::as_str))
 }
 
-/// Locks a flake and does something with it; with `read_only`, derivations are only computed.
+/// Locks a flake and does something with it; with `read_only`, derivations are only computed; with `apply`, the
+/// settings that it wants count.
 pub fn with_flake<T: Send>(
     call: &mut Call<'_>,
     reference: &FlakeRef,
     read_only: bool,
+    apply: bool,
     work: impl FnOnce(&mut Vm, &LockedFlake) -> Result<T, Stop> + Send,
 ) -> Outcome<T> {
     let session = call.session()?;
     let mut locking: Locking = call.locking(&session)?;
-    locking.apply_settings = true;
+    locking.apply_settings = apply;
     call.evaluate(&session, read_only, |vm, _: Set| {
         let locked = locking.lock(vm, reference)?;
         work(vm, &locked)
@@ -64,6 +67,7 @@ pub fn lock(call: &mut Call<'_>) -> Outcome {
     // an override is written where writing is what is asked for
     locking.no_write = call.given.has("no-write-lock-file");
     locking.fail_on_unlocked = true;
+    locking.apply_settings = true;
     call.evaluate(&session, true, |vm, _: Set| {
         locking.lock(vm, &reference)?;
         Ok(())
@@ -77,6 +81,7 @@ pub fn update(call: &mut Call<'_>) -> Outcome {
     let mut locking = call.locking(&session)?;
     locking.no_write = call.given.has("no-write-lock-file");
     locking.fail_on_unlocked = true;
+    locking.apply_settings = true;
     if call.given.args.is_empty() {
         locking.flags.recreate = true;
     }

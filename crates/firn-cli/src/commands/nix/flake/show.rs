@@ -51,8 +51,7 @@ pub fn run(call: &mut Call<'_>) -> Outcome {
         // what would have to be built first is left out
         call.common.settings.set("allow-import-from-derivation", "false")?;
     }
-    let mut locking = call.locking(&session)?;
-    locking.apply_settings = true;
+    let locking = call.locking(&session)?;
     let question = format!("show {wanted:?} {} {}", options.all_systems, options.legacy);
     let (url, root) = call.evaluate_cached(&session, false, &question, |vm, _| {
         let locked = &locking.lock(vm, &wanted)?;
@@ -146,14 +145,14 @@ fn look_at(
             "defaultTemplate" => template(vm, value),
             _ => branch(vm, options, path, value),
         },
-        ["packages" | "checks" | "devShells" | "apps", system] if foreign(system) => {
+        ["packages" | "checks" | "devShells", system] if foreign(system) => {
             let children = names_only(vm, value)?;
             Ok(Node::Branch(children))
         }
         ["packages" | "checks" | "devShells" | "apps" | "bundlers", _] => {
             branch(vm, options, path, value)
         }
-        ["defaultPackage" | "devShell" | "formatter" | "defaultApp", system] if foreign(system) => {
+        ["defaultPackage" | "devShell" | "formatter", system] if foreign(system) => {
             Ok(Node::Omitted(ALL_SYSTEMS))
         }
         ["defaultPackage" | "devShell" | "formatter", _]
@@ -176,6 +175,13 @@ fn look_at(
         ["legacyPackages", ..] => legacy(vm, options, path, value),
         ["apps", _, _] | ["defaultApp", _] => {
             let app = vm.force(value, PosId::NONE)?;
+            let kind = match get(app, "type") {
+                Some(kind) => vm.force(kind, PosId::NONE)?.as_str(),
+                None => None,
+            };
+            if kind.is_none_or(|kind| kind.bytes() != b"app") {
+                return Err(firn_eval::Error::other("not an app definition").into());
+            }
             let description = describe(vm, get(app, "meta"))?;
             let said = description
                 .as_ref()
