@@ -125,6 +125,11 @@ impl AnyStore {
         matches!(self.kind, Kind::Local(_))
     }
 
+    /// Whether its contents are files of this machine, which links can lead to.
+    pub fn has_files(&self) -> bool {
+        !matches!(self.kind, Kind::Passive(_))
+    }
+
     /// The store on this machine that it is, for what no other can do.
     ///
     /// # Errors
