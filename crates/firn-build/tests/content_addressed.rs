@@ -205,6 +205,23 @@ fn impure_derivations_are_built_each_time() {
 }
 
 #[test]
+fn an_impure_derivation_may_download() {
+    let world = world!();
+    let file = world.dir.path().join("file");
+    std::fs::write(&file, "contents").unwrap();
+    let url = format!("file://{}", file.display());
+    let download = || world.drv("file", "").builder("builtin:fetchurl").env("url", url.as_str());
+    let error = world.build(&[&download().floating().add()]).unwrap_err();
+    assert!(error.message.contains("must be a fixed-output or impure derivation"), "{error}");
+    let mut options = world.options.clone();
+    // the sandbox does not have the file
+    options.sandbox_paths.push(firn_build::SandboxPath::parse(file.to_str().unwrap()));
+    let wanted = [DerivedPath::all_outputs(download().impure().add())];
+    let results = build_paths(&world.store, &wanted, &options, &world.logger).unwrap();
+    assert_eq!(world.read(&results.outputs[0].1["out"]), "contents");
+}
+
+#[test]
 fn a_derivation_that_is_built_is_built_in_turn() {
     let world = world!();
     let inner = world.drv("inner", "echo inner > $out").add();

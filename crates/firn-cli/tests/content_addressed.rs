@@ -246,8 +246,7 @@ fn derivations_can_be_in_a_store_of_their_own() {
             .count()
     };
     assert_eq!(derivations(case.path("store")), 0);
-    let inside = eval.join(case.path("store").strip_prefix("/").unwrap());
-    assert_eq!(derivations(inside), 1);
+    assert_eq!(derivations(eval.join("nix/store")), 1);
     let error = case.fails("nix-instantiate -A inner --eval-store dummy://");
     assert!(!error.is_empty());
     case.ok("nix-instantiate -A inner --eval-store dummy://?read-only=false");

@@ -69,8 +69,6 @@ pub enum Line {
     Event(Event),
     /// The whole build enters a phase (`{"action":"setPhase","phase":…}`).
     Phase(String),
-    /// It is meant for a program, but says nothing that can be understood, and this is why.
-    Unclear(String),
 }
 
 /// Reads a line of a builder's log: `None` if it is for people. Lines of actions that are not known
@@ -78,9 +76,6 @@ pub enum Line {
 #[must_use]
 pub fn decode_line(line: &str) -> Option<Line> {
     let value: Value = serde_json::from_str(line.strip_prefix("@nix ")?).ok()?;
-    if value.get("action").and_then(Value::as_str).is_none() {
-        return Some(Line::Unclear("it is no object with a text 'action'".to_owned()));
-    }
     let number = |name: &str| value.get(name).and_then(Value::as_u64);
     let text = |name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
     match value.get("action")?.as_str()? {

@@ -159,9 +159,6 @@ impl BuildLog {
     pub fn message(&mut self, line: Line) {
         match line {
             Line::Phase(phase) => self.activity.report(Report::SetPhase(phase)),
-            Line::Unclear(why) => self.logger.warn(format!(
-                "Unable to handle a JSON message from the derivation builder: {why}"
-            )),
             Line::Event(Event::Start { id, level, kind, text, fields, .. }) => {
                 if self.inner.len() < MOST_ACTIVITIES {
                     let activity = self.logger.start(kind, level, text, fields, self.activity.id());

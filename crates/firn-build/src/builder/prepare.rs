@@ -329,6 +329,7 @@ impl Job<'_> {
             env: &env,
             outputs: &places,
             fixed,
+            impure: self.drv.kind()? == Kind::Impure,
             store_dir: self.store.store_dir().as_str(),
             cores: self.options.effective_cores(),
             fetch: &self.options.fetch,

@@ -49,9 +49,10 @@ pub struct FetchUrl {
 impl FetchUrl {
     pub(super) fn prepare(context: &Context<'_>) -> Result<Self, Error> {
         let out = context.output("builtin:fetchurl")?;
-        let Some((hash, flat)) = &context.fixed else {
+        if context.fixed.is_none() && !context.impure {
             return Err("'builtin:fetchurl' must be a fixed-output or impure derivation".into());
-        };
+        }
+        let flat = context.fixed.as_ref().filter(|(_, flat)| *flat).map(|(hash, _)| hash);
         let mut wanted = Vec::new();
         for name in ["url", "urls"] {
             let value = context.optional(name)?.unwrap_or_default();
@@ -76,14 +77,14 @@ impl FetchUrl {
             return Err(error.into());
         }
         let hashed = match flat {
-            true => context
+            Some(hash) => context
                 .hashed_mirrors
                 .iter()
                 .map(|mirror| {
                     format!("{}/{}/{}", mirror.trim_end_matches('/'), hash.algo(), hash.to_base16())
                 })
                 .collect(),
-            false => Vec::new(),
+            None => Vec::new(),
         };
         let unpack = context.optional("unpack")?.as_deref() == Some("1");
         let millis = |d: Option<Duration>| d.and_then(|d| u64::try_from(d.as_millis()).ok());
@@ -100,7 +101,7 @@ impl FetchUrl {
             urls,
             hashed,
             out,
-            flat_hash: (*flat && !unpack).then(|| hash.to_sri()),
+            flat_hash: flat.filter(|_| !unpack).map(Hash::to_sri),
             unpack,
             executable: context.optional("executable")?.as_deref() == Some("1"),
             certificates,

@@ -47,6 +47,8 @@ pub struct Context<'a> {
     pub outputs: &'a BTreeMap<String, String>,
     /// The hash of the fixed output and whether it is that of a flat file.
     pub fixed: Option<(firn_model::hash::Hash, bool)>,
+    /// Whether the derivation is impure: then it may use the network though no output is fixed.
+    pub impure: bool,
     /// The store directory as it is written into files.
     pub store_dir: &'a str,
     /// How many threads a builder may use.
