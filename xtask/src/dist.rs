@@ -14,6 +14,8 @@ const LINKS: &[&str] = &[
     "nix-build",
     "nix-channel",
     "nix-collect-garbage",
+    "nix-copy-closure",
+    "nix-daemon",
     "nix-env",
     "nix-hash",
     "nix-instantiate",

@@ -136,6 +136,8 @@ pub struct BuildOptions {
     pub shm_size: String,
     /// Install the system call filter.
     pub filter_syscalls: bool,
+    /// Fail where a builder would keep the groups of this process.
+    pub must_drop_groups: bool,
     /// Let set-id programs work.
     pub allow_new_privileges: bool,
     /// Claim to be Linux 2.6.
@@ -252,6 +254,12 @@ impl BuildOptions {
             sandbox_build_dir: settings.text("sandbox-build-dir").into(),
             shm_size: settings.text("sandbox-dev-shm-size").to_owned(),
             filter_syscalls: settings.bool("filter-syscalls"),
+            // Only root can give them up, so nobody else has to unless they say so.
+            must_drop_groups: settings.bool("require-drop-supplementary-groups")
+                && (rustix::process::geteuid().is_root()
+                    || settings
+                        .overridden()
+                        .any(|(name, _)| name == "require-drop-supplementary-groups")),
             allow_new_privileges: settings.bool("allow-new-privileges"),
             impersonate_linux_26: settings.bool("impersonate-linux-26"),
             build_users_group: settings.text("build-users-group").to_owned(),

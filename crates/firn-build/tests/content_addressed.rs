@@ -368,3 +368,29 @@ fn realisations_can_be_had_from_elsewhere() {
     let known = world.store.query_derivation_outputs(&second).unwrap();
     assert_eq!(known["out"], Some(made));
 }
+
+#[test]
+fn more_outputs_of_what_was_resolved_can_be_wanted_later() {
+    let mut world = world!();
+    // two derivations that resolve to one, of which first one output is wanted and then the other
+    let root = |seed: &str| world.drv("root", "echo x > $out").env("seed", seed).floating().add();
+    let two = |root: &StorePath| {
+        let script = format!("cat {} > $out; echo lib > $lib", stands_for(root, "out"));
+        world.drv("two", &script).output("lib").input(root).floating().add()
+    };
+    let (first, second) = (two(&root("1")), two(&root("2")));
+    world.build(&[&first]).unwrap();
+    let output = |drv: &StorePath, name: &str| {
+        let wanted = [DerivedPath::output(drv.clone(), name)];
+        let results = build_paths(&world.store, &wanted, &world.options, &world.logger).unwrap();
+        results.outputs[0].1[name].clone()
+    };
+    let out = output(&second, "out");
+    let lib = output(&second, "lib");
+    assert_eq!(out, output(&first, "out"));
+    assert_eq!(lib, output(&first, "lib"));
+    let user = format!("cat {} {} > $out", stands_for(&first, "out"), stands_for(&second, "lib"));
+    let user = world.drv("user", &user).input(&first).input(&second).floating().add();
+    world.options.max_jobs = 3;
+    assert_eq!(world.text(&user), "x\nlib\n");
+}

@@ -182,6 +182,12 @@ fn full_disk(root: &Path) {
         StoreOptions { ca_derivations: true, reserved_space: 1 << 20, ..StoreOptions::default() };
     world.store = LocalStore::open(StoreLayout::in_root(root), options).unwrap();
     world.options.sandbox = SandboxMode::On;
+    // this user namespace does not allow it, and that is an error unless it is not asked for
+    world.options.must_drop_groups = true;
+    let groups = world.drv("groups", "echo x > $out").add();
+    let error = world.build(&[&groups]).unwrap_err();
+    assert!(error.message.contains("setgroups failed"), "{error}");
+    world.options.must_drop_groups = false;
     let before = world.drv("before", "echo x > $out").add();
     let before_out = world.build(&[&before]).unwrap().outputs[0].1["out"].clone();
     let full = world.drv("full", "dd if=/dev/zero of=$out bs=1048576 count=100").add();

@@ -98,6 +98,7 @@ impl Case {
             allow_new_privileges: false,
             system: "x86_64-linux".into(),
             impersonate_linux_26: false,
+            must_drop_groups: false,
         }
     }
 

@@ -88,7 +88,7 @@ impl Case {
     fn top(&self, between: impl FnOnce(&str)) -> String {
         let top = self.ok("nix-build --no-out-link -A top");
         between(&top);
-        self.ok("nix-collect-garbage -q");
+        self.ok("nix-collect-garbage");
         assert!(!std::path::Path::new(&top).exists());
         top
     }
@@ -120,6 +120,11 @@ fn a_cache_in_a_folder_makes_the_round() {
     assert!(case.ok(&format!("nix store cat --store {cache} {top}")).ends_with("-low"));
     let info = case.run(&format!("nix store info --store {cache}")).err;
     assert_eq!(info, format!("Store URL: {cache}\nTrusted: 1\n"));
+    // nothing is to be built where all is there, and nothing can be where it is not
+    assert_eq!(case.ok(&format!("nix-build --no-out-link --store {cache} -A top")), top);
+    let empty = format!("file://{}", case.text("empty"));
+    let refused = case.fails(&format!("nix-build --no-out-link --store {empty} -A top"));
+    assert!(refused.contains("operation 'buildPaths' is not supported by store"), "{refused}");
     // unsigned, so it is not taken
     let refused = case.fails(&format!("nix copy --from {cache} {top}"));
     assert!(refused.contains("because it lacks a signature by a trusted key"), "{refused}");
@@ -155,7 +160,7 @@ fn builds_use_what_trusted_keys_signed() {
     let drv = case.ok("nix-instantiate -A top");
     assert_eq!(case.ok(&format!("nix log {drv} --substituters {cache}")), "top log");
     // without the key it is built
-    case.ok("nix-collect-garbage -q");
+    case.ok("nix-collect-garbage");
     let ran = case.run(&format!("nix-build --no-out-link -A top --substituters {cache}"));
     assert_eq!(ran.status, 0, "{}", ran.err);
     assert!(ran.err.contains("as it's not signed by any of the keys"), "{}", ran.err);

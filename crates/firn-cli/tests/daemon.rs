@@ -181,7 +181,7 @@ fn what_happens_to_one_client_concerns_no_other() {
         "120"
     );
     // a process that is killed takes only its own client with it
-    let slow = DERIVATION.replace("echo built;", "echo started; sleep 60;");
+    let slow = DERIVATION.replace("echo built;", "echo started; /bin/sleep 60;");
     let mut client = case
         .command("nix-build", &["--no-out-link", "-E", &slow])
         .stderr(Stdio::null())
@@ -202,8 +202,8 @@ fn a_build_ends_when_its_client_leaves() {
     let mut case = case();
     case.start(&[]);
     let marker = case.path("marker");
-    let slow =
-        DERIVATION.replace("echo built;", &format!("echo $$ > {}; sleep 600;", marker.display()));
+    let slow = DERIVATION
+        .replace("echo built;", &format!("echo $$ > {}; /bin/sleep 600;", marker.display()));
     let mut client = case
         .command("nix-build", &["--no-out-link", "-E", &slow])
         .stderr(Stdio::null())

@@ -246,3 +246,27 @@ fn fixed_outputs_may_be_built_by_anybody() {
     let info: Arc<PathInfo> = remote.path_info(&path).unwrap();
     assert_eq!(info.ca, Some(ca));
 }
+
+#[test]
+fn settings_of_a_client_decide_how_what_it_builds_is_kept() {
+    use std::os::unix::fs::MetadataExt as _;
+    let world = world();
+    let (remote, _) = world.remote(Trust::Trusted);
+    let local = world.local(&Logger::silent());
+    let mut options =
+        firn_daemon::ClientOptions::from_settings(&world.settings, firn_event::Level::Info, false);
+    options.overrides.insert("auto-optimise-store".into(), "true".into());
+    remote.set_options(&options, true).unwrap();
+    let inodes: BTreeSet<u64> = ["one", "two"]
+        .into_iter()
+        .map(|name| {
+            let drv = derivation(&local, name, "the same");
+            let path = remote.add_derivation(&drv, Repair::No).unwrap();
+            let wanted = [DerivedPath::all_outputs(path)];
+            let results = remote.build(&wanted, BuildMode::Normal).unwrap();
+            assert_eq!(results[0].result.status, BuildStatus::Built, "{results:?}");
+            local.real_path(&out(&drv, &local)).metadata().unwrap().ino()
+        })
+        .collect();
+    assert_eq!(inodes.len(), 1);
+}

@@ -319,7 +319,6 @@ impl Job<'_> {
             ],
             0,
         );
-        self.logger.message(Level::Chatty, format!("executing builder '{}'", self.drv.builder));
         let log_file = if options.keep_log {
             let path = self.store.layout().log_file(self.drv_path);
             LogFile::create(path.clone(), options.compress_log)

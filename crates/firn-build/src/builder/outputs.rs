@@ -361,12 +361,10 @@ impl Registration<'_> {
         let references = finals.references(found.references, &wanted.scratch);
         let hash = self.content_hash(wanted, method, algo)?;
         let ca = ContentAddress { method, hash };
-        // A fixed output must not have any, which is told later and better.
-        let none = References::default();
         let path = self.store.store_dir().make_fixed_output_path(
             &output_path_name(&self.drv.name, name),
             &ca,
-            if fixed { &none } else { &references },
+            &references,
         )?;
         // Where references are not looked for there may still be some.
         let itself =

@@ -243,6 +243,7 @@ impl Job<'_> {
             cwd: if external.is_some() { build_dir.clone() } else { seen_dir.clone() },
             namespaces,
             user: user.as_ref().map(|u| u.user.clone()),
+            must_drop_groups: options.must_drop_groups,
             filter_syscalls: options.filter_syscalls,
             allow_new_privileges: options.allow_new_privileges,
             system,

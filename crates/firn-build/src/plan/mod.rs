@@ -29,8 +29,8 @@ pub(crate) enum Step {
     Build(StorePath),
     /// Fetch this path.
     Fetch(StorePath),
-    /// Note that outputs of this derivation are paths that were fetched.
-    Realise(StorePath),
+    /// Note that these outputs of a derivation are paths that were fetched.
+    Realise(StorePath, OutputsSpec),
     /// Get outputs of a derivation that is an output itself.
     Obtain(Obtain),
 }
@@ -39,7 +39,7 @@ impl Step {
     /// The name of the store path that it is about.
     pub fn name(&self) -> &str {
         match self {
-            Self::Build(path) | Self::Fetch(path) | Self::Realise(path) => path.name(),
+            Self::Build(path) | Self::Fetch(path) | Self::Realise(path, _) => path.name(),
             Self::Obtain(obtain) => obtain.drv.name(),
         }
     }
@@ -80,7 +80,7 @@ pub struct Plan {
     /// Derivations that are built although their outputs are valid.
     pub(crate) forced: BTreeSet<StorePath>,
     /// For [`Step::Realise`]: what to note.
-    pub(crate) realisations: BTreeMap<StorePath, Vec<Realisation>>,
+    pub(crate) realisations: BTreeMap<(StorePath, OutputsSpec), Vec<Realisation>>,
     /// Derivations to build, each after those that it needs.
     pub will_build: Vec<StorePath>,
     /// Paths to fetch.
@@ -179,7 +179,7 @@ fn build_order(steps: &BTreeMap<Step, BTreeSet<Step>>) -> Vec<StorePath> {
     let mut done: BTreeSet<&Step> = BTreeSet::new();
     let mut starts: Vec<&Step> = steps.keys().collect();
     starts.sort_by_key(|step| match step {
-        Step::Build(path) | Step::Fetch(path) | Step::Realise(path) => {
+        Step::Build(path) | Step::Fetch(path) | Step::Realise(path, _) => {
             (path.name(), path.hash_part())
         }
         Step::Obtain(obtain) => (obtain.drv.name(), obtain.drv.hash_part()),

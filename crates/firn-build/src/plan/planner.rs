@@ -618,8 +618,8 @@ impl<'a> Planner<'a> {
         let wanted = self.plan.wanted.get(drv_path).cloned().unwrap_or(OutputsSpec::All);
         let found = realised.iter().filter(|(name, _)| wanted.contains(name));
         let found = found.map(|(_, realisation)| realisation.clone()).collect();
-        self.plan.realisations.insert(drv_path.clone(), found);
-        let step = Step::Realise(drv_path.clone());
+        self.plan.realisations.insert((drv_path.clone(), wanted.clone()), found);
+        let step = Step::Realise(drv_path.clone(), wanted);
         self.plan.steps.insert(step.clone(), needs);
         Ok(Some([step].into()))
     }

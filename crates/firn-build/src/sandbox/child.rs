@@ -102,10 +102,16 @@ fn launch(spec: &Spec, socket: &UnixStream) -> io::Result<libc::pid_t> {
     if let Some(user) = &spec.user {
         kernel::kill_all_of(user.uid)?;
     }
-    if let Err(error) = kernel::set_groups(&[])
-        && error.raw_os_error() != Some(libc::EPERM)
-    {
-        return doing("setgroups failed", Err(error));
+    match kernel::set_groups(&[]) {
+        Err(error) if error.raw_os_error() != Some(libc::EPERM) => {
+            return doing("setgroups failed", Err(error));
+        }
+        Err(_) if spec.must_drop_groups => {
+            return Err(io::Error::other(
+                "setgroups failed. Set the require-drop-supplementary-groups option to false to skip this step.",
+            ));
+        }
+        Ok(()) | Err(_) => {}
     }
     let mut flags = 0;
     if let Some(namespaces) = &spec.namespaces {

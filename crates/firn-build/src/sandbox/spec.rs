@@ -22,6 +22,8 @@ pub struct Spec {
     pub namespaces: Option<Namespaces>,
     /// Who it runs as, if the launching process is to change that outside of a user namespace.
     pub user: Option<BuildUser>,
+    /// Fail where the groups of the launching process cannot be given up (`require-drop-supplementary-groups`).
+    pub must_drop_groups: bool,
     /// Install the system call filter (`filter-syscalls`).
     pub filter_syscalls: bool,
     /// Let set-id programs work (`allow-new-privileges`).

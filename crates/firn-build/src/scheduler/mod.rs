@@ -23,7 +23,7 @@ use self::perform::Outcome;
 use self::results::{Found, Record};
 use crate::builder::{StopFlag, show_outputs};
 use crate::derivations::Derivations;
-use crate::derived_path::DerivedPath;
+use crate::derived_path::{DerivedPath, OutputsSpec};
 use crate::error::{BuildError, Failure, FailureKind};
 use crate::hook::Slots;
 use crate::options::{BuildOptions, Mode};
@@ -136,7 +136,9 @@ fn refuse_to_check_what_is_not_there(
             };
             if !valid {
                 return Err(BuildError::other(format!(
-                    "some outputs of '{}' are not valid, so checking is not possible",
+                    "some outputs of '{}' are not valid, so checking is not possible\n\
+                     Hint: --rebuild and --check error if the derivation was not previously built and cannot be substituted.\n      \
+                     Remove it to perform a fresh build, or use --repair to rewrite missing or corrupted builds in the store.",
                     store.store_dir().print(drv)
                 )));
             }
@@ -189,7 +191,7 @@ impl State {
         let rank = self.ranks.get(&step).copied().unwrap_or(0);
         let heap = match step {
             Step::Fetch(_) => &mut self.ready_fetches,
-            Step::Build(_) | Step::Realise(_) | Step::Obtain(_) => &mut self.ready_builds,
+            Step::Build(_) | Step::Realise(..) | Step::Obtain(_) => &mut self.ready_builds,
         };
         heap.push((rank, Reverse((step.name().to_owned(), step))));
     }
@@ -198,7 +200,7 @@ impl State {
         match step {
             Step::Build(_) => self.expected_builds += 1,
             Step::Fetch(_) => self.expected_fetches += 1,
-            Step::Realise(_) | Step::Obtain(_) => {}
+            Step::Realise(..) | Step::Obtain(_) => {}
         }
     }
 
@@ -215,6 +217,30 @@ impl State {
         count
     }
 
+    /// Does builds again that are done, but of which more outputs are wanted than are known: of a derivation that
+    /// resolved to another, not all need be there.
+    fn reopen(&mut self, wanted: &BTreeMap<StorePath, OutputsSpec>) -> Vec<Step> {
+        let mut again = Vec::new();
+        for (drv, outputs) in wanted {
+            let step = Step::Build(drv.clone());
+            let known = self.known.get(drv);
+            let has = |name: &String| known.is_some_and(|known| known.contains_key(name));
+            let all = match (outputs, self.plan.drvs.get(drv)) {
+                (OutputsSpec::Names(names), _) => names.iter().all(has),
+                (OutputsSpec::All, Some(drv)) => drv.outputs.keys().all(has),
+                (OutputsSpec::All, None) => true,
+            };
+            if !all && self.done.remove(&step) {
+                self.left += 1;
+                self.waiting.insert(step.clone(), 0);
+                // who waited for it has been told
+                self.dependents.remove(&step);
+                again.push(step);
+            }
+        }
+        again
+    }
+
     /// Adds the steps of another plan that are not there yet; gives those that wait for nothing.
     fn merge(&mut self, more: Plan, rank: u64) -> Vec<Step> {
         let Plan { steps, drvs, wanted, forced, realisations, will_fetch, unknown, bad, .. } = more;
@@ -224,6 +250,7 @@ impl State {
         self.plan.will_fetch.extend(will_fetch);
         self.plan.unknown.extend(unknown);
         self.plan.bad.extend(bad);
+        let mut free = self.reopen(&wanted);
         for (drv, outputs) in wanted {
             self.plan.wanted.entry(drv).and_modify(|w| w.join(&outputs)).or_insert(outputs);
         }
@@ -237,7 +264,6 @@ impl State {
             self.left += 1;
             self.expect(step);
         }
-        let mut free = Vec::new();
         for (step, needs) in new {
             let count = self.wait_for(&step, &needs);
             self.waiting.insert(step.clone(), count);
@@ -461,14 +487,14 @@ impl<'a> Scheduler<'a> {
                 state.left -= 1;
                 state.done.insert(step.clone());
                 if let Some((drv, outputs)) = outputs {
-                    Arc::make_mut(&mut state.known).insert(drv, outputs);
+                    Arc::make_mut(&mut state.known).entry(drv).or_default().extend(outputs);
                 }
                 match step {
                     Step::Build(drv) => state.built.push(drv.clone()),
                     Step::Fetch(path) => state.fetched.push(path.clone()),
-                    Step::Realise(_) | Step::Obtain(_) => {}
+                    Step::Realise(..) | Step::Obtain(_) => {}
                 }
-                if let (Some(record), Step::Build(drv) | Step::Realise(drv)) = (record, step) {
+                if let (Some(record), Step::Build(drv) | Step::Realise(drv, _)) = (record, step) {
                     state.records.insert(drv.clone(), record);
                 }
                 self.settle(&mut state, step);
@@ -523,7 +549,7 @@ impl<'a> Scheduler<'a> {
         }
         match step {
             Step::Build(_) => state.failed_builds += 1,
-            Step::Realise(_) | Step::Obtain(_) => {}
+            Step::Realise(..) | Step::Obtain(_) => {}
             Step::Fetch(path) => {
                 state.failed_fetches += 1;
                 state.unfetched.insert(path.clone());
@@ -596,7 +622,7 @@ impl<'a> Scheduler<'a> {
                     message
                 }
             },
-            Step::Fetch(path) | Step::Realise(path) => {
+            Step::Fetch(path) | Step::Realise(path, _) => {
                 format!("some references of path '{}' could not be realised", dir.print(path))
             }
             Step::Obtain(obtain) => {

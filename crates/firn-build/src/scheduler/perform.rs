@@ -42,7 +42,7 @@ impl Scheduler<'_> {
         match step {
             Step::Build(drv_path) => self.build(drv_path),
             Step::Fetch(path) => self.fetch(path),
-            Step::Realise(drv_path) => self.realise(drv_path),
+            Step::Realise(drv_path, outputs) => self.realise(drv_path, outputs),
             Step::Obtain(obtain) => self.obtain(obtain),
         }
     }
@@ -55,9 +55,10 @@ impl Scheduler<'_> {
     }
 
     /// Notes what substituters say that outputs are, now that these are valid.
-    fn realise(&self, drv_path: &StorePath) -> Result<Outcome, Failure> {
+    fn realise(&self, drv_path: &StorePath, wanted: &OutputsSpec) -> Result<Outcome, Failure> {
+        let which = (drv_path.clone(), wanted.clone());
         let realisations =
-            self.state.lock().plan.realisations.get(drv_path).cloned().unwrap_or_default();
+            self.state.lock().plan.realisations.get(&which).cloned().unwrap_or_default();
         let mut outputs = BTreeMap::new();
         for realisation in realisations {
             self.store.register_realisation(&realisation)?;
@@ -169,6 +170,12 @@ impl Scheduler<'_> {
             let outputs = found.outputs(&path, wanted)?;
             return self.resolved(drv_path, drv, &path, &outputs);
         }
+        if needs.is_subset(&self.state.lock().done) {
+            return Err(Failure::misc(format!(
+                "derivation '{}' was built, but not all outputs that are wanted of it are known",
+                dir.print(&path)
+            )));
+        }
         Ok(Outcome::More(Box::new(planner.plan), needs))
     }
 
@@ -201,6 +208,9 @@ impl Scheduler<'_> {
     }
 
     fn obtain(&self, obtain: &Obtain) -> Result<Outcome, Failure> {
+        if !self.options.has_feature("dynamic-derivations") {
+            return Err(firn_store::Error::FeatureOff("dynamic-derivations").into());
+        }
         let known = self.known();
         let mut planner = self.planner(&known);
         let (needs, complete) = planner.obtained(obtain)?;

@@ -271,7 +271,9 @@ fn build(session: &Session, options: &Options) -> Result<(), Failure> {
 
 fn add_root(bench: &Workbench, path: &StorePath, link: &str) -> Result<(), Failure> {
     let link = current_dir().join(link);
-    bench.store.add_perm_root(path, &link).map_err(|e| e.to_string())?;
+    if bench.store.keeps_roots() {
+        bench.store.add_perm_root(path, &link).map_err(|e| e.to_string())?;
+    }
     Ok(())
 }
 

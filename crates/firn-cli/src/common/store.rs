@@ -1,6 +1,6 @@
 //! Opening the store that the environment, a setting or a flag selects, of whatever kind it is.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 use firn_build::{BuildError, BuildOptions, BuildResults, BuildStore, DerivedPath, Missing};
 use firn_daemon::ManagedStore;
 use firn_event::{Level, Logger};
+use firn_model::StorePath;
 use firn_store::layout::{Environment, Location, StoreLayout, locate};
 use firn_store::{ClosureOptions, LocalStore, Settings, Store, StoreOptions};
 
@@ -117,6 +118,11 @@ impl AnyStore {
         }
     }
 
+    /// Whether links of this machine can keep its paths from being collected; in caches nothing is collected.
+    pub fn keeps_roots(&self) -> bool {
+        !matches!(self.kind, Kind::Passive(_))
+    }
+
     /// Whether it is on this machine and open to this process.
     pub fn is_local(&self) -> bool {
         matches!(self.kind, Kind::Local(_))
@@ -145,10 +151,12 @@ impl AnyStore {
             Kind::Building(store, _) => store.missing(wanted),
             Kind::Passive(store) => {
                 let mut missing = Missing::default();
-                for path in wanted {
-                    let path = path.store_path();
+                for want in wanted {
+                    let path = want.store_path();
                     if !store.is_valid(path)? {
                         missing.unknown.insert(path.clone());
+                    } else if present(&**store, want).is_err() {
+                        missing.will_build.push(path.clone());
                     }
                 }
                 Ok(missing)
@@ -169,15 +177,41 @@ impl AnyStore {
             Kind::Passive(store) => {
                 let mut results = BuildResults::default();
                 for want in wanted {
-                    let DerivedPath::Opaque(path) = want else {
-                        return Err(BuildError::other(self.unsupported("buildPaths")));
-                    };
-                    store.path_info(path)?;
-                    results.outputs.push((want.clone(), [("out".to_owned(), path.clone())].into()));
+                    results.outputs.push((want.clone(), present(&**store, want)?));
                 }
                 Ok(results)
             }
         }
+    }
+}
+
+/// What is wanted of a store that builds nothing, if all of it is there.
+fn present(
+    store: &dyn Store,
+    wanted: &DerivedPath,
+) -> Result<BTreeMap<String, StorePath>, BuildError> {
+    match wanted {
+        DerivedPath::Opaque(path) => {
+            store.path_info(path)?;
+            Ok([("out".to_owned(), path.clone())].into())
+        }
+        DerivedPath::Built { drv, outputs } => {
+            let parsed = store.read_derivation(drv)?;
+            let mut found = BTreeMap::new();
+            for (name, path) in store.known_outputs(&parsed)? {
+                if !outputs.contains(&name) {
+                    continue;
+                }
+                match path {
+                    Some(path) if store.is_valid(&path)? => {
+                        found.insert(name, path);
+                    }
+                    _ => return Err(BuildError::other(store.unsupported("buildPaths"))),
+                }
+            }
+            Ok(found)
+        }
+        DerivedPath::Dynamic { .. } => Err(BuildError::other(store.unsupported("buildPaths"))),
     }
 }
 

@@ -104,12 +104,18 @@ impl Connection {
     }
 
     fn greet(&mut self, close_write: Box<dyn FnOnce() + Send>) -> Result<()> {
-        let ours = |e| Error::io("writing to the daemon")(e);
-        self.writer
+        let greeted = self
+            .writer
             .number(WORKER_MAGIC_1)
             .and_then(|()| self.writer.number(LATEST.wire()))
-            .and_then(|()| self.writer.flush())
-            .map_err(ours)?;
+            .and_then(|()| self.writer.flush());
+        match greeted {
+            // what is no daemon may have ended already, but not without saying why
+            Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
+                return Err(Error::io("writing to the daemon")(e));
+            }
+            _ => {}
+        }
         let mut first = [0; 8];
         let mut have = 0;
         while have < first.len() {

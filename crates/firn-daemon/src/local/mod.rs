@@ -23,12 +23,27 @@ use crate::error::{Error, Result};
 use crate::managed::{ClientOptions, ManagedStore, SubstitutableInfo};
 use crate::protocol::{BuildMode, KeyedResult};
 
+/// The settings that decide how a store behaves.
+const STORE_SETTINGS: &[&str] = &[
+    "auto-optimise-store",
+    "fsync-metadata",
+    "fsync-store-paths",
+    "ignored-acls",
+    "keep-derivations",
+    "keep-outputs",
+    "max-free",
+    "min-free",
+    "min-free-check-interval",
+];
+
 /// Makes the options of builds from settings: also substituters and hooks, which this crate does not know.
 pub type MakeOptions = dyn Fn(&Settings) -> BuildOptions + Send + Sync;
 
 /// The store on this machine, managed.
 pub struct LocalService {
     store: Arc<LocalStore>,
+    /// The same, opened as the client's settings have it, if that is otherwise.
+    adapted: Mutex<Option<Arc<LocalStore>>>,
     settings: Mutex<Settings>,
     make: Box<MakeOptions>,
     logger: Logger,
@@ -51,13 +66,34 @@ impl LocalService {
         logger: Logger,
         version: String,
     ) -> Self {
-        Self { store, settings: Mutex::new(settings), make, logger, version }
+        let adapted = Mutex::default();
+        Self { store, adapted, settings: Mutex::new(settings), make, logger, version }
     }
 
     /// The settings as the client has changed them.
     #[must_use]
     pub fn settings(&self) -> Settings {
         self.settings.lock().clone()
+    }
+
+    /// The store as the client's settings have it.
+    fn current(&self) -> Arc<LocalStore> {
+        self.adapted.lock().clone().unwrap_or_else(|| Arc::clone(&self.store))
+    }
+
+    /// Opens the store anew if the client's settings change how it behaves.
+    fn adapt(&self, before: &Settings) -> Result<()> {
+        let settings = self.settings();
+        if STORE_SETTINGS.iter().all(|name| settings.text(name) == before.text(name)) {
+            return Ok(());
+        }
+        let options = StoreOptions {
+            read_only: self.store.options().read_only,
+            ..StoreOptions::from_settings(&settings, self.logger.clone())
+        };
+        let store = LocalStore::open(self.store.layout().clone(), options)?;
+        *self.adapted.lock() = Some(Arc::new(store));
+        Ok(())
     }
 
     fn options(&self, mode: BuildMode) -> BuildOptions {
@@ -89,13 +125,14 @@ impl ManagedStore for LocalService {
     }
 
     fn set_options(&self, client: &ClientOptions, trusted: bool) -> Result<()> {
+        let before = self.settings();
         options::apply(&mut self.settings.lock(), client, trusted, &self.logger);
-        Ok(())
+        self.adapt(&before)
     }
 
     fn build(&self, wanted: &[DerivedPath], mode: BuildMode) -> Result<Vec<KeyedResult>> {
         let options = self.options(mode);
-        let store = &self.store;
+        let store = &self.current();
         let results = firn_build::build_paths_with_results(store, wanted, &options, &self.logger)
             .map_err(failed)?;
         Ok(results.into_iter().map(|(path, result)| KeyedResult { path, result }).collect())
@@ -108,12 +145,12 @@ impl ManagedStore for LocalService {
         mode: BuildMode,
     ) -> Result<BuildResult> {
         let options = self.options(mode);
-        Ok(firn_build::build_derivation(&self.store, path, drv, &options, &self.logger)?)
+        Ok(firn_build::build_derivation(&self.current(), path, drv, &options, &self.logger)?)
     }
 
     fn query_missing(&self, wanted: &[DerivedPath]) -> Result<Missing> {
         let options = self.options(BuildMode::Normal);
-        Ok(firn_build::plan(&self.store, wanted, &options, &self.logger)?.missing())
+        Ok(firn_build::plan(&self.current(), wanted, &options, &self.logger)?.missing())
     }
 
     fn ensure_path(&self, path: &StorePath) -> Result<()> {
@@ -123,7 +160,7 @@ impl ManagedStore for LocalService {
         }
         let options = self.options(BuildMode::Normal);
         let wanted = [DerivedPath::Opaque(path.clone())];
-        firn_build::build_paths(&self.store, &wanted, &options, &self.logger)
+        firn_build::build_paths(&self.current(), &wanted, &options, &self.logger)
             .map(drop)
             .map_err(failed)
     }
@@ -168,7 +205,7 @@ impl ManagedStore for LocalService {
         }
         let mut options = self.options(BuildMode::Normal);
         options.keep_going = true;
-        if let Err(e) = firn_build::build_paths(&self.store, &wanted, &options, &self.logger) {
+        if let Err(e) = firn_build::build_paths(&self.current(), &wanted, &options, &self.logger) {
             // the client copies what could not be fetched
             self.logger.warn(e.message);
         }
@@ -185,7 +222,7 @@ impl ManagedStore for LocalService {
         if check {
             Trust::from_settings(&self.settings())?.check(info, self.store.store_dir())?;
         }
-        Ok(self.store.add_nar(info, nar, repair)?)
+        Ok(self.current().add_nar(info, nar, repair)?)
     }
 
     fn trusts_realisation(&self, realisation: &Realisation) -> Result<bool> {
@@ -212,15 +249,7 @@ impl ManagedStore for LocalService {
     }
 
     fn collect(&self, options: &GcOptions) -> Result<GcResults> {
-        // what is kept follows the settings as the client has changed them
-        let store = LocalStore::open(
-            self.store.layout().clone(),
-            StoreOptions {
-                read_only: self.store.options().read_only,
-                ..StoreOptions::from_settings(&self.settings(), self.logger.clone())
-            },
-        )?;
-        let results = store.collect_garbage(options);
+        let results = self.current().collect_garbage(options);
         self.store.clear_cache();
         Ok(results?)
     }

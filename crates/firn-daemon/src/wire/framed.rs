@@ -14,12 +14,17 @@ pub struct FramedReader<R> {
     /// What is left of the frame.
     left: u64,
     ended: bool,
+    broken: bool,
+}
+
+fn too_long() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "a frame is too long")
 }
 
 impl<R: Read> FramedReader<R> {
     /// The stream that begins here in `source`.
     pub fn new(source: R) -> Self {
-        Self { source, left: 0, ended: false }
+        Self { source, left: 0, ended: false, broken: false }
     }
 
     /// Skips what has not been read, so that what follows the stream can be.
@@ -36,17 +41,23 @@ impl<R: Read> Read for FramedReader<R> {
         if into.is_empty() {
             return Ok(0);
         }
+        // nobody knows where the next frame would begin
+        if self.broken {
+            return Err(too_long());
+        }
         while self.left == 0 {
             if self.ended {
                 return Ok(0);
             }
             let mut bytes = [0; 8];
             self.source.read_exact(&mut bytes)?;
-            self.left = u64::from_le_bytes(bytes);
-            if self.left > MAX_FRAME {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, "a frame is too long"));
+            let length = u64::from_le_bytes(bytes);
+            if length > MAX_FRAME {
+                self.broken = true;
+                return Err(too_long());
             }
-            self.ended = self.left == 0;
+            self.left = length;
+            self.ended = length == 0;
         }
         let want = usize::try_from(self.left).unwrap_or(usize::MAX).min(into.len());
         let got = self.source.read(&mut into[..want])?;

@@ -94,3 +94,14 @@ fn what_is_left_of_frames_is_skipped() {
     frames.finish().unwrap();
     assert_eq!(WireReader::new(source).number().unwrap(), 42);
 }
+
+#[test]
+fn a_frame_that_is_too_long_ends_the_stream() {
+    let mut out = Vec::new();
+    out.number(u64::MAX).unwrap();
+    out.extend_from_slice(&[0; 64]);
+    let mut frames = FramedReader::new(&*out);
+    assert!(frames.read(&mut [0; 8]).is_err());
+    // what follows is not taken for what it promised
+    assert!(frames.finish().is_err());
+}

@@ -47,7 +47,9 @@ impl<'a> Call<'a> {
             common.log_format = Some(format);
         }
         if given.has("offline") || given.has("no-net") {
-            common.settings.set("substitute", "false")?;
+            if !common.settings.overridden().any(|(name, _)| name == "substitute") {
+                common.settings.set("substitute", "false")?;
+            }
             common.settings.set("tarball-ttl", "4294967295")?;
         } else if given.has("refresh") {
             for name in [

@@ -47,7 +47,8 @@ pub fn run(call: &mut Call<'_>) -> Outcome {
         Some(target) => target,
         None => call.common.open_store()?,
     };
-    let mut paths: BTreeSet<StorePath> = call.store_paths(build)?.into_iter().collect();
+    let (paths, wanted) = call.store_paths_and_wanted(build)?;
+    let mut paths: BTreeSet<StorePath> = paths.into_iter().collect();
     let named = paths.clone();
     if !call.given.has("no-recursive") {
         paths = source.compute_closure(&paths, ClosureOptions::default())?;
@@ -64,7 +65,7 @@ pub fn run(call: &mut Call<'_>) -> Outcome {
     options.cancel = interrupt::flag();
     copy_paths(&*source, &*target, &paths, &options)?;
     let mut realisations = realisations(&source, &named)?;
-    realisations.extend(named_realisations(call, &source)?);
+    realisations.extend(named_realisations(call, &source, &wanted)?);
     copy_realisations(&realisations, &target, &options.trust)?;
     keep(call, target, &named)
 }
@@ -105,18 +106,19 @@ fn copy_realisations(realisations: &[Realisation], target: &AnyStore, trust: &Tr
 
 /// What the derivations that were named came to be. They need not be the derivers: those are what they were
 /// resolved to.
-fn named_realisations(call: &mut Call<'_>, source: &AnyStore) -> Outcome<Vec<Realisation>> {
-    let given = &call.given;
-    let no_outputs = given.has("all") || given.has("derivation") || given.has("stdin");
-    if no_outputs || !call.common.settings.has_feature("ca-derivations") {
+fn named_realisations(
+    call: &Call<'_>,
+    source: &AnyStore,
+    wanted: &[DerivedPath],
+) -> Outcome<Vec<Realisation>> {
+    if call.given.has("derivation") || !call.common.settings.has_feature("ca-derivations") {
         return Ok(Vec::new());
     }
-    let items = call.installables()?;
     let mut found = Vec::new();
-    for wanted in call.derived_paths(&items)?.into_iter().flatten() {
-        let DerivedPath::Built { drv, .. } = &wanted else { continue };
+    for wanted in wanted {
+        let DerivedPath::Built { drv, .. } = wanted else { continue };
         let ids = source.output_ids(&source.read_derivation(drv)?)?;
-        for (name, path) in outputs(source, &wanted)? {
+        for (name, path) in outputs(source, wanted)? {
             let Some(id) = ids.get(&name) else { continue };
             let known = source.query_realisation(id)?;
             found.push(known.unwrap_or_else(|| Realisation::new(id.clone(), path)));

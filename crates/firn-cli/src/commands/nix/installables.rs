@@ -209,8 +209,17 @@ impl Call<'_> {
     /// The store paths that the arguments stand for, dependencies first; outputs are built if
     /// `realise`.
     pub fn store_paths(&mut self, realise: bool) -> Outcome<Vec<StorePath>> {
+        Ok(self.store_paths_and_wanted(realise)?.0)
+    }
+
+    /// As [`Call::store_paths`], with what was named.
+    pub fn store_paths_and_wanted(
+        &mut self,
+        realise: bool,
+    ) -> Outcome<(Vec<StorePath>, Vec<DerivedPath>)> {
         let store = self.store()?;
         let mut paths = BTreeSet::new();
+        let mut wanted: Vec<DerivedPath> = Vec::new();
         if self.given.has("all") {
             if !self.given.args.is_empty() {
                 return usage("'--all' does not expect arguments");
@@ -218,8 +227,7 @@ impl Call<'_> {
             paths = store.query_all_valid_paths()?;
         } else {
             let items = self.installables()?;
-            let wanted: Vec<DerivedPath> =
-                self.derived_paths(&items)?.into_iter().flatten().collect();
+            wanted = self.derived_paths(&items)?.into_iter().flatten().collect();
             if self.given.has("derivation") {
                 paths.extend(wanted.iter().map(|w| w.store_path().clone()));
                 for path in &paths {
@@ -247,7 +255,7 @@ impl Call<'_> {
         }
         let mut sorted = store.topo_sort(&paths)?;
         sorted.reverse();
-        Ok(sorted)
+        Ok((sorted, wanted))
     }
 
     /// The file or expression that flags name.

@@ -99,6 +99,9 @@ pub fn link_results(call: &mut Call<'_>, results: &BuildResults) -> Outcome {
         return Ok(());
     }
     let store = call.store()?;
+    if !store.keeps_roots() {
+        return Ok(());
+    }
     let prefix = call.given.value("out-link").unwrap_or("result");
     for (n, (_, outputs)) in results.outputs.iter().enumerate() {
         for (output, path) in outputs {
