@@ -47,6 +47,8 @@ fn bash() -> Option<String> {
 
 fn case() -> Case {
     let case = Case { dir: tempfile::tempdir().unwrap(), env: Vec::new() };
+    // answers are kept only for those who have a home
+    std::fs::create_dir(case.path("home")).unwrap();
     case.write(
         "conf/nix.conf",
         "build-users-group =\nsubstituters =\nsandbox = false\nflake-registry =\n",

@@ -19,6 +19,8 @@ struct Ran {
 
 fn case() -> Case {
     let case = Case { dir: tempfile::tempdir().unwrap() };
+    // answers are kept only for those who have a home
+    std::fs::create_dir(case.path("home")).unwrap();
     case.write(
         "conf/nix.conf",
         "build-users-group =\nsubstituters =\nsandbox = false\nflake-registry =\n",
