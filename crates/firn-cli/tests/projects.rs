@@ -223,21 +223,24 @@ fn node14_example() {
     );
 }
 
-/// The script for continuous integration checks, builds and pushes; here to another store.
+/// The script for continuous integration checks, builds and pushes; here to a cache in a folder.
 #[test]
 fn ci_example() {
     let Some(world) = World::new() else { return };
     let folder = world.start("node");
-    let cache = world.dir.path().join("cache");
-    let cache = format!("local?root={}", cache.display());
+    let place = format!("file://{}", world.dir.path().join("cache").display());
+    let cache = format!("{place}?compression=zstd");
+    let key = world.nix(&folder, &["key", "generate-secret", "--key-name", "cache.test-1"]);
     let script = workspace().join("examples/ci/build-and-push.sh");
     let said = world.run(
         &folder,
         "/usr/bin/env",
-        &[&format!("CACHE={cache}"), "bash", script.to_str().unwrap()],
+        &[&format!("CACHE={cache}"), &format!("CACHE_KEY={key}"), "bash", script.to_str().unwrap()],
     );
-    assert!(said.contains("== push to local"), "{said}");
-    let pushed = world.nix(&folder, &["path-info", "--store", &cache, "--all"]);
+    assert!(said.contains(&format!("== push to {place}")), "{said}");
     let built = world.nix(&folder, &["build", "--no-link", "--print-out-paths"]);
+    let pushed = world.nix(&folder, &["path-info", "--store", &cache, "--all"]);
     assert!(pushed.lines().any(|line| line == built), "{built} is not among\n{pushed}");
+    let info = world.nix(&folder, &["path-info", "--store", &cache, "--json", &built]);
+    assert!(info.contains("\"cache.test-1:"), "{info}");
 }

@@ -12,6 +12,16 @@ written with this, and is what programs should call.
 Runs a program, given as the list of its name and arguments, and evaluates what it prints. Only there with the
 setting `allow-unsafe-native-code-during-evaluation`.
 "),
+    entry("fetchClosure", &["arguments"], "
+Fetches a store path with all that it refers to from a binary cache. *arguments* is a set with:
+
+- `fromStore`: the cache, such as `https://cache.nixos.org`;
+- `fromPath`: the store path there;
+- `toPath`: the content-addressed form that it is rewritten to; empty to be told which that is;
+- `inputAddressed`: true to take a path that is not content-addressed as it is, which trusts its signatures.
+
+It needs the experimental feature `fetch-closure`.
+"),
     entry("fetchGit", &["arguments"], "
 Fetches a commit of a Git repository into the store. *arguments* is a URL, or a set with some of:
 
