@@ -79,6 +79,20 @@ fn a_machine_that_can_build_is_told_so() {
 }
 
 #[test]
+fn the_trial_asks_nobody() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let cache = format!("http://{}", listener.local_addr().unwrap());
+    let dir = with_conf(&format!(
+        "substituters = {cache}\nbuild-hook = /no/such/hook\nbuilders = ssh://nowhere.invalid\nconnect-timeout = 1\npost-build-hook = /no/such/hook\n"
+    ));
+    let ran = doctor(dir.path(), &[], &[]);
+    assert_eq!(line(&ran, "sandbox").starts_with("ok"), can_sandbox(), "{}", ran.out);
+    let asked = listener.accept().map(drop).map_err(|e| e.kind());
+    assert_eq!(asked, Err(std::io::ErrorKind::WouldBlock), "the cache was asked");
+}
+
+#[test]
 fn a_broken_line_is_named_with_its_file() {
     let dir = with_conf("sandbox\n");
     let ran = doctor(dir.path(), &["--no-build"], &[]);

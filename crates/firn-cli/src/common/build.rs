@@ -91,7 +91,7 @@ impl Workbench {
         let substituters =
             Substituters::new(&session.environment, &session.settings, display.logger().clone());
         options.substituter = substituters.map(|s| s as Arc<dyn Substituter>);
-        let git = super::fetch::git_options(&session.settings);
+        let git = super::fetch::git_options(&session.settings, &options.fetch);
         let tokens = super::fetch::access_tokens(&session.settings);
         let trace_builds = session.settings.bool("trace-import-from-derivation");
         let (env, settings) = (session.environment.clone(), session.settings.clone());
@@ -116,7 +116,7 @@ impl Workbench {
         display: Arc<Display>,
         settings: &Settings,
     ) -> Self {
-        let git = super::fetch::git_options(settings);
+        let git = super::fetch::git_options(settings, &options.fetch);
         let tokens = super::fetch::access_tokens(settings);
         let trace_builds = settings.bool("trace-import-from-derivation");
         let scratch = OnceLock::new();

@@ -37,19 +37,23 @@ fn text(e: impl std::fmt::Display) -> String {
     e.to_string()
 }
 
-/// How the settings say to fetch Git repositories.
-pub fn git_options(settings: &Settings) -> GitOptions {
-    let cache = std::env::var_os("NIX_CACHE_HOME")
+/// Where what was fetched is kept.
+pub fn cache_folder() -> PathBuf {
+    std::env::var_os("NIX_CACHE_HOME")
         .map(PathBuf::from)
         .or_else(|| std::env::var_os("XDG_CACHE_HOME").map(|dir| Path::new(&dir).join("nix")))
         .or_else(|| std::env::var_os("HOME").map(|dir| Path::new(&dir).join(".cache/nix")))
-        .unwrap_or_else(|| std::env::temp_dir().join("nix-cache"));
+        .unwrap_or_else(|| std::env::temp_dir().join("nix-cache"))
+}
+
+/// How the settings say to fetch Git repositories.
+pub fn git_options(settings: &Settings, fetch: &FetchSettings) -> GitOptions {
     GitOptions {
-        cache_dir: cache.join("gitv3"),
+        cache_dir: cache_folder().join("gitv3"),
         ttl: Duration::from_secs(settings.number("tarball-ttl")),
         allow_dirty: settings.bool("allow-dirty"),
         warn_dirty: settings.bool("warn-dirty"),
-        fetch: firn_build::BuildOptions::from_settings(settings).fetch,
+        fetch: fetch.clone(),
     }
 }
 

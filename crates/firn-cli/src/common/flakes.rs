@@ -23,9 +23,7 @@ pub fn registries(settings: &Settings, env: &Environment) -> Registries {
         user: env.config_dir().ok().map(|dir| dir.join("registry.json")),
         system: Some(system),
         global: global.to_owned(),
-        cache: Some(
-            super::fetch::git_options(settings).cache_dir.with_file_name("flake-registries"),
-        ),
+        cache: Some(super::fetch::cache_folder().join("flake-registries")),
         built_in: own_names(built_in),
         fallback: own_names(fallback),
     }

@@ -9,6 +9,8 @@ mod apt;
 mod cargo;
 mod npm;
 
+use std::sync::OnceLock;
+
 use crate::error::FetchError;
 
 /// Base URLs for each kind of mirror, without a slash at the end, the preferred first.
@@ -22,10 +24,8 @@ pub struct Mirrors {
     pub npm: Vec<String>,
     /// `mirror://crates/NAME/NAME-VERSION.crate`
     pub crates: Vec<String>,
-    /// For the same, if `crates` is empty: Cargo's patterns of download URLs.
-    pub cargo: Vec<String>,
-    /// Ask the host's npm if `npm` is empty and a URL needs it, which takes a while.
-    pub ask_npm: bool,
+    /// Ask what npm and Cargo use on this host where `npm` or `crates` is empty and a URL needs it, which takes a while.
+    pub ask_host: bool,
 }
 
 impl Mirrors {
@@ -49,8 +49,7 @@ impl Mirrors {
             debian_security: or("FIRN_MIRROR_DEBIAN_SECURITY", &|| ending("/debian-security")),
             npm: from_variable("FIRN_MIRROR_NPM"),
             crates: from_variable("FIRN_MIRROR_CRATES"),
-            cargo: cargo::downloads(),
-            ask_npm: true,
+            ask_host: true,
         }
     }
 
@@ -59,7 +58,8 @@ impl Mirrors {
     /// # Errors
     /// [`FetchError::NoMirror`] when the host knows no mirror of that kind.
     pub fn resolve(&self, url: &str) -> Result<Vec<String>, FetchError> {
-        static ASKED: std::sync::OnceLock<Vec<String>> = std::sync::OnceLock::new();
+        static NPM: OnceLock<Vec<String>> = OnceLock::new();
+        static CARGO: OnceLock<Vec<String>> = OnceLock::new();
         let Some(rest) = url.strip_prefix("mirror://") else {
             return Ok(vec![url.to_owned()]);
         };
@@ -81,8 +81,8 @@ impl Mirrors {
                 "set FIRN_MIRROR_DEBIAN_SECURITY to the base URL of a mirror of the security \
                  archive (it ends in /debian-security); no apt source of this host is one",
             ),
-            "npm" if self.npm.is_empty() && self.ask_npm => (
-                ASKED.get_or_init(npm::registries),
+            "npm" if self.npm.is_empty() && self.ask_host => (
+                NPM.get_or_init(npm::registries),
                 "set FIRN_MIRROR_NPM to the base URL of an npm registry; npm is not set up on \
                  this host",
             ),
@@ -91,9 +91,12 @@ impl Mirrors {
                 "set FIRN_MIRROR_NPM to the base URL of an npm registry; npm is not set up on \
                  this host",
             ),
-            "crates" if self.crates.is_empty() => {
-                let found: Vec<String> =
-                    self.cargo.iter().filter_map(|dl| cargo::expand(dl, path)).collect();
+            "crates" if self.crates.is_empty() && self.ask_host => {
+                let found: Vec<String> = CARGO
+                    .get_or_init(cargo::downloads)
+                    .iter()
+                    .filter_map(|dl| cargo::expand(dl, path))
+                    .collect();
                 return match found.is_empty() {
                     false => Ok(found),
                     true => Err(no_mirror(

@@ -45,6 +45,10 @@ fn build_below(root: &Path, options: &BuildOptions) -> Result<(), String> {
         sandbox: SandboxMode::On,
         sandbox_fallback: false,
         max_jobs: 1,
+        // here, by this program, and without asking anybody
+        substituter: None,
+        hook: None,
+        external_builders: Vec::new(),
         post_build_hook: None,
         build_dir: None,
         ..options.clone()
