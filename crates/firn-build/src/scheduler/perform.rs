@@ -83,7 +83,7 @@ impl Scheduler<'_> {
         if drv.should_resolve(self.options.has_feature("ca-derivations"))? {
             return self.resolve(drv_path, &drv, &wanted, forced);
         }
-        if self.options.max_jobs == 0 && self.options.hook.is_none() {
+        if self.options.max_jobs == 0 && !self.options.builds_elsewhere() {
             return Err(no_jobs());
         }
         // Inputs of what is checked are built as usual.
