@@ -31,6 +31,10 @@ impl Job<'_> {
         if self.options.max_jobs == 0 {
             return Err(no_jobs());
         }
+        if let Some(slot) = self.slots.take(Duration::ZERO) {
+            return Ok(slot);
+        }
+        self.give_turn();
         loop {
             self.check_stop()?;
             if let Some(slot) = self.slots.take(super::POLL) {
@@ -156,7 +160,7 @@ impl Job<'_> {
                 _ => return Err(Failure::misc("some outputs are unexpectedly invalid")),
             }
         }
-        Ok(Built { built: true, outputs, start, stop: now() })
+        Ok(Built { built: true, outputs, start, stop: now(), cpu: None })
     }
 
     /// A line of the hook: what it says of the build belongs to the build's log, the rest to whoever watches.
