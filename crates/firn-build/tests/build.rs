@@ -437,7 +437,7 @@ fn jobs_run_at_the_same_time() {
     world.options.max_jobs = 0;
     let more = world.drv("more", "echo > $out").add();
     let error = world.build(&[&more]).unwrap_err();
-    assert!(error.message.starts_with("Unable to start any build"), "{error}");
+    assert!(error.message.contains("Reason: local builds are disabled (max-jobs = 0)"), "{error}");
 }
 
 #[test]
@@ -1013,7 +1013,7 @@ fn a_build_can_have_many_accounts() {
     let mut world = world!();
     world.options.system_features.insert("uid-range".into());
     let script = "id -u; cat /proc/self/uid_map /etc/passwd; mkdir $out; echo x > $out/file; \
-                  chown 7:8 $out/file; echo user:x:7:8 > /etc/n; mv /etc/n /etc/passwd; touch /owned; ls /sys";
+                  chown 7:8 $out/file; echo user:x:7:8 > /etc/n; mv /etc/n /etc/passwd; touch /owned; ls -d /sys/kernel";
     let drv = world.drv("range", script).env("requiredSystemFeatures", "uid-range").add();
     let refused = |world: &World, why: &str| {
         let error = world.build(&[&drv]).unwrap_err();
@@ -1048,7 +1048,7 @@ fn a_build_can_have_many_accounts() {
     assert_eq!(map, ["0", "1610612736", "65536"]);
     assert_eq!(lines.next(), Some("root:x:0:0:Nix build user:/build:/noshell"));
     assert_eq!(lines.next(), Some("nixbld:x:0:0:Nix build user:/build:/noshell"));
-    assert!(log.lines().any(|line| line == "kernel"), "{log}");
+    assert!(log.lines().any(|line| line == "/sys/kernel"), "{log}");
     let file = world.store.real_path(&out.outputs[0].1["out"]).join("file");
     assert_eq!(std::fs::metadata(file).unwrap().uid(), 0);
     // what a build that was interrupted has left in the account's cgroup is noted to be killed

@@ -225,19 +225,26 @@ impl Job<'_> {
     fn check_fits(&self, drv_options: &DrvOptions) -> Result<(), Failure> {
         let options = self.options;
         let system = self.drv.system.to_string();
-        if options.external_builder(&system).is_some() {
-            return Ok(());
-        }
+        let external = options.external_builder(&system).is_some();
         let builtin = self.drv.builder.starts_with(b"builtin:");
         let mut reasons = String::new();
-        if !builtin && system != options.system && !options.extra_platforms.contains(&system) {
+        if options.max_jobs == 0 {
+            reasons.push_str(
+                "\nReason: local builds are disabled (max-jobs = 0)\nHint: set 'max-jobs' to a non-zero value to enable local builds, or configure remote builders via 'builders'",
+            );
+        }
+        if !external
+            && !builtin
+            && system != options.system
+            && !options.extra_platforms.contains(&system)
+        {
             reasons.push_str(&format!(
                 "\nReason: platform mismatch\nRequired system: '{system}'\nCurrent system: '{}'",
                 options.system
             ));
         }
         let required = &drv_options.required_features;
-        if !required.is_subset(&options.system_features) {
+        if !external && !required.is_subset(&options.system_features) {
             let list = |set: &BTreeSet<String>| {
                 set.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
             };
@@ -586,8 +593,6 @@ fn now() -> i64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     since.map_or(0, |time| i64::try_from(time.as_secs()).unwrap_or(i64::MAX))
 }
-
-pub(crate) use elsewhere::no_jobs;
 
 /// What several threads share to stop all builds.
 pub(crate) type StopFlag = Arc<AtomicBool>;

@@ -13,7 +13,7 @@ use parking_lot::MutexGuard;
 
 use super::Scheduler;
 use super::results::{Found, Record};
-use crate::builder::{Job, no_jobs, sign_realisation};
+use crate::builder::{Job, sign_realisation};
 use crate::derivations::Derivations;
 use crate::derived_path::{DerivedPath, OutputsSpec};
 use crate::error::{Failure, FailureKind};
@@ -94,9 +94,6 @@ impl Scheduler<'_> {
         if drv.should_resolve(self.options.has_feature("ca-derivations"))? {
             drop(turn);
             return self.resolve(drv_path, &drv, &wanted, forced);
-        }
-        if self.options.max_jobs == 0 && self.options.hook.is_none() {
-            return Err(no_jobs());
         }
         // Inputs of what is checked are built as usual.
         let normal;
