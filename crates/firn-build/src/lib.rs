@@ -13,6 +13,7 @@ mod derived_path;
 pub mod dev_env;
 mod drv_options;
 mod error;
+pub mod executor;
 mod history;
 pub mod hook;
 mod missing;

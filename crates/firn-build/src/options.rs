@@ -11,6 +11,7 @@ use firn_model::derivation::Kind;
 use firn_store::{Settings, Store};
 
 use crate::error::Failure;
+use crate::executor::Executor;
 use crate::hook::BuildHook;
 use crate::recursive::{FEATURE, RecursiveNix};
 use crate::sandbox::Launcher;
@@ -177,6 +178,8 @@ pub struct BuildOptions {
     pub recursive: Option<Arc<dyn RecursiveNix>>,
     /// Builds on other machines; `None` for none.
     pub hook: Option<Arc<dyn BuildHook>>,
+    /// Clusters that run builders; empty for none.
+    pub executors: Vec<Arc<dyn Executor>>,
     /// The store that evaluation wrote derivations to, if it is another.
     pub eval_store: Option<Arc<dyn Store>>,
     /// Where paths can be had without building; `None` for nowhere.
@@ -305,6 +308,7 @@ impl BuildOptions {
                 .collect(),
             recursive: None,
             hook: None,
+            executors: Vec::new(),
             eval_store: None,
             substituter: None,
             always_allow_substitutes: settings.bool("always-allow-substitutes"),
@@ -319,6 +323,11 @@ impl BuildOptions {
     #[must_use]
     pub fn has_feature(&self, name: &str) -> bool {
         self.features.contains(name)
+    }
+
+    /// Whether builders may run on other machines.
+    pub(crate) fn builds_elsewhere(&self) -> bool {
+        self.hook.is_some() || !self.executors.is_empty()
     }
 
     /// The program that builds for `system` in place of this one.

@@ -4,6 +4,7 @@
 //! with its log and time limits, [`outputs`], then [`hooks`].
 
 mod checks;
+mod cluster;
 mod elsewhere;
 pub(crate) mod environment;
 mod external;
@@ -13,7 +14,7 @@ mod outputs;
 mod prepare;
 mod sandboxed;
 mod structured;
-mod terminal;
+pub(crate) mod terminal;
 mod users;
 
 use std::cell::Cell;
@@ -162,7 +163,8 @@ impl Job<'_> {
         })?;
         let fits = self.check_fits(&drv_options);
         let hook = self.prefers_hook(&drv_options, fits.is_ok());
-        if !hook {
+        let clusters = self.clusters(&drv_options, fits.is_ok())?;
+        if !hook && clusters.is_empty() {
             fits.clone()?;
         }
         let known = self.known_outputs()?;
@@ -187,8 +189,16 @@ impl Job<'_> {
             }
         }
         self.write_derivation()?;
-        if hook {
+        if hook || !clusters.is_empty() {
             self.give_turn();
+        }
+        let other_way = hook || (fits.is_ok() && self.options.max_jobs > 0);
+        if let Some(built) =
+            self.build_in_cluster(clusters, &drv_options, &known, &valid, other_way)?
+        {
+            self.post_build_hook(&built.outputs);
+            locks.set_removal(true);
+            return Ok(built);
         }
         if hook && let Some(built) = self.build_elsewhere(&drv_options, &valid)? {
             self.post_build_hook(&built.outputs);
@@ -537,13 +547,15 @@ impl Job<'_> {
         if most == 0 || size <= most {
             return Ok(());
         }
-        Err(Failure::new(
-            FailureKind::LogLimitExceeded,
-            format!(
-                "building derivation '{}' killed after writing more than {most} bytes of log output",
-                self.print(self.drv_path)
-            ),
-        ))
+        Err(Failure::new(FailureKind::LogLimitExceeded, self.log_too_long()))
+    }
+
+    fn log_too_long(&self) -> String {
+        format!(
+            "building derivation '{}' killed after writing more than {} bytes of log output",
+            self.print(self.drv_path),
+            self.options.max_log_size
+        )
     }
 
     /// Leaves the build directory, and outputs that were begun, for a look at them.

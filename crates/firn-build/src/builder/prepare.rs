@@ -364,7 +364,7 @@ impl Job<'_> {
     }
 
     /// A path that stands for that of an output while it is not known.
-    fn scratch_path_of(&self, output: &str) -> Result<StorePath, Failure> {
+    pub(super) fn scratch_path_of(&self, output: &str) -> Result<StorePath, Failure> {
         let kind = format!("rewrite:{}:name:{output}", self.drv_path.base_name());
         let zero = Hash::from_bytes(HashAlgo::Sha256, &[0; 32]).map_err(Failure::misc)?;
         let name = output_path_name(&self.drv.name, output);

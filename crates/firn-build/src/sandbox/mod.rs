@@ -32,6 +32,8 @@ pub use launch::{Exit, Launcher, Running, Started};
 pub use root::{Root, RootError};
 pub use view::exec_in_store;
 
+pub use crate::builder::terminal::open as open_log;
+
 use std::sync::OnceLock;
 
 /// What the kernel grants this process.

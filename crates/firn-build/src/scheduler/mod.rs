@@ -444,7 +444,10 @@ impl<'a> Scheduler<'a> {
         std::thread::scope(|scope| {
             // Without any job there still are derivations that resolve to what is there. Builds on other machines
             // need threads of this one too.
-            let elsewhere = if self.options.hook.is_some() { BUILDS_ELSEWHERE } else { 0 };
+            let elsewhere = match self.options.builds_elsewhere() {
+                true => BUILDS_ELSEWHERE,
+                false => 0,
+            };
             for _ in 0..self.options.max_jobs.saturating_add(elsewhere).max(1).min(builds) {
                 scope.spawn(|| self.work(true));
             }

@@ -3,6 +3,7 @@
 pub mod answers;
 pub mod build;
 pub mod caches;
+pub mod clusters;
 pub mod distribution;
 pub mod eval;
 pub mod fetch;
