@@ -86,8 +86,8 @@ pub(crate) struct Job<'a> {
     pub slots: &'a Slots,
     /// How long it may take, if that is known.
     pub estimate: Option<Duration>,
-    /// Held until the builder runs or something has to be waited for, so that builders begin in the order that the
-    /// scheduler takes them in. Otherwise it would be left to chance which of two that fail at once is the first.
+    /// Held until the builder runs or something has to be waited for, so that the first builders begin in the order
+    /// that the scheduler takes them in. Otherwise it would be left to chance which of two that fail at once fails first.
     pub turn: Cell<Option<MutexGuard<'a, ()>>>,
 }
 

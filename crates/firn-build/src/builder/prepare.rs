@@ -32,6 +32,9 @@ use crate::recursive::{Admit, FEATURE, RecursiveRequest, RecursiveServer, SOCKET
 use crate::sandbox::spec::{Builder, Bytes, Spec};
 use crate::sandbox::{LateInputs, cgroup, support};
 
+/// What serves a builder, and the guard's end of what makes paths appear in its sandbox.
+type Served = (Option<Box<dyn RecursiveServer>>, Option<OwnedFd>);
+
 /// The feature of builds that have a range of accounts.
 const UID_RANGE: &str = "uid-range";
 
@@ -283,7 +286,7 @@ impl Job<'_> {
         build_dir: &Path,
         sandboxed: bool,
         inputs: &BTreeSet<StorePath>,
-    ) -> Result<(Option<Box<dyn RecursiveServer>>, Option<OwnedFd>), Failure> {
+    ) -> Result<Served, Failure> {
         if !drv_options.required_features.contains(FEATURE) {
             return Ok((None, None));
         }

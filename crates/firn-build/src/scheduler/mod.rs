@@ -12,8 +12,8 @@ mod results;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use firn_event::{Activity, ActivityKind, Level, Logger, Report};
 use firn_model::store_path::StorePath;
@@ -175,7 +175,8 @@ struct State {
     ready_fetches: BinaryHeap<Ready>,
     /// How long builds may take that are neither done nor failed.
     times: Times,
-    running: BTreeSet<Step>,
+    /// Steps in work, with when they began.
+    running: BTreeMap<Step, Instant>,
     /// Steps that are neither done nor failed.
     left: usize,
     running_builds: u64,
@@ -301,8 +302,10 @@ struct Scheduler<'a> {
     stop: StopFlag,
     slots: Slots,
     history: History,
-    /// Held by the thread that takes the next build.
+    /// Held by the thread that takes the next of the first builds, until its builder runs.
     turn: Mutex<()>,
+    /// How many steps of builds were taken.
+    begun: AtomicUsize,
     /// What was last told of the time that all builds may still take.
     told_left: AtomicU64,
 }
@@ -344,7 +347,7 @@ impl<'a> Scheduler<'a> {
                 _ => ranks(&plan, &history, &dependents),
             },
             times: Times::default(),
-            running: BTreeSet::new(),
+            running: BTreeMap::new(),
             left: plan.steps.len(),
             dependents,
             waiting,
@@ -388,6 +391,7 @@ impl<'a> Scheduler<'a> {
             slots: Slots::new(options.max_jobs),
             history,
             turn: Mutex::new(()),
+            begun: AtomicUsize::new(0),
             told_left: AtomicU64::new(0),
         };
         scheduler.report(&scheduler.state.lock());
@@ -413,15 +417,21 @@ impl<'a> Scheduler<'a> {
         });
     }
 
-    /// How many milliseconds all builds may still take that are not done, those that run taken to have just begun:
-    /// the longest chain, or all of them on so many jobs, whichever is more. 0 if it cannot be guessed for each.
+    /// How many milliseconds all builds may still take that are not done: the longest chain, or all of them on so
+    /// many jobs, whichever is more. 0 if it cannot be guessed for each.
     fn time_left(&self, state: &State) -> u64 {
-        let Some(sum) = state.times.sum() else { return 0 };
+        let Some(mut sum) = state.times.sum() else { return 0 };
         // Behind what waits there is always something that runs or is ready, and has a higher rank.
-        let running = state.running.iter().filter_map(|step| state.ranks.get(step)).max().copied();
-        let ready = state.ready_builds.peek().map(|(rank, _)| *rank);
-        let jobs = self.options.max_jobs.max(1) as u64;
-        (sum / jobs).max(running.unwrap_or(0)).max(ready.unwrap_or(0))
+        let mut longest = state.ready_builds.peek().map_or(0, |(rank, _)| *rank);
+        for (step, begin) in &state.running {
+            // what takes longer than it did before may be done at any moment
+            let passed = u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX);
+            let passed = passed.min(state.times.of(step));
+            sum = sum.saturating_sub(passed);
+            let rank = state.ranks.get(step).copied().unwrap_or(0);
+            longest = longest.max(rank.saturating_sub(passed));
+        }
+        (sum / self.options.max_jobs.max(1) as u64).max(longest)
     }
 
     fn run(&self) {
@@ -480,8 +490,10 @@ impl<'a> Scheduler<'a> {
     /// What a thread does: takes a ready step, does it, until none is left.
     fn work(&self, builds: bool) {
         loop {
-            // Whoever waits for a step waits for all others that would.
-            let turn = builds.then(|| self.turn.lock());
+            // As long as not every job has had its first build, whoever waits for a step waits for all others that
+            // would. Later they come at different moments by themselves.
+            let first = builds && self.begun.load(Ordering::Relaxed) < self.options.max_jobs;
+            let turn = first.then(|| self.turn.lock());
             let step = {
                 let mut state = self.state.lock();
                 loop {
@@ -496,11 +508,12 @@ impl<'a> Scheduler<'a> {
                             continue;
                         }
                         if builds {
+                            self.begun.fetch_add(1, Ordering::Relaxed);
                             state.running_builds += 1;
                         } else {
                             state.running_fetches += 1;
                         }
-                        state.running.insert(step.clone());
+                        state.running.insert(step.clone(), Instant::now());
                         self.report(&state);
                         break step;
                     }

@@ -44,6 +44,11 @@ impl Times {
         }
     }
 
+    /// How long one may take, in milliseconds; 0 if nobody knows, or it is done.
+    pub fn of(&self, step: &Step) -> u64 {
+        self.each.get(step).copied().flatten().unwrap_or(0)
+    }
+
     /// All together, in milliseconds; `None` if one is not known.
     pub fn sum(&self) -> Option<u64> {
         (self.unknown == 0).then_some(self.sum)
@@ -100,8 +105,9 @@ mod tests {
 
     #[test]
     fn what_is_left_is_the_sum_of_what_is_known() {
-        let step =
-            |name: &str| Step::Build(format!("{}-{name}.drv", "0".repeat(32)).parse().unwrap());
+        let step = |name: &str| {
+            Step::Build(firn_model::store_path::StorePath::from_parts(&[7; 20], name).unwrap())
+        };
         let mut times = Times::default();
         assert_eq!(times.sum(), Some(0));
         times.insert(&step("a"), Some(Duration::from_secs(2)));
