@@ -94,6 +94,9 @@ impl ExternalBuilder {
     }
 }
 
+/// The name of the cgroup that a daemon moves itself into, so that those of builds can be beside it.
+pub const DAEMON_CGROUP: &str = "nix-daemon";
+
 /// How to build.
 #[derive(Clone)]
 pub struct BuildOptions {
@@ -147,6 +150,8 @@ pub struct BuildOptions {
     pub build_users_group: String,
     /// Numbers of users that builds run as in place of that group's members (`auto-allocate-uids`).
     pub uid_pool: Option<UidPool>,
+    /// Run each sandboxed build in a cgroup of its own (`use-cgroups`).
+    pub use_cgroups: bool,
     /// Where build directories are made; by default `builds` in the store's state.
     pub build_dir: Option<PathBuf>,
     /// What this machine is.
@@ -272,6 +277,7 @@ impl BuildOptions {
                 let number = |name| u32::try_from(settings.number(name)).unwrap_or(0);
                 UidPool { start: number("start-id"), count: number("id-count") }
             }),
+            use_cgroups: settings.bool("use-cgroups"),
             build_dir: path("build-dir"),
             system: settings.system().to_owned(),
             extra_platforms: settings.words("extra-platforms").into_iter().collect(),

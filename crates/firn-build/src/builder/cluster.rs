@@ -209,7 +209,7 @@ impl Job<'_> {
             build_dir: &parent.0,
         }
         .run()?;
-        Ok(Built { built: true, outputs, start, stop: now() })
+        Ok(Built { built: true, outputs, start, stop: now(), cpu: None })
     }
 
     fn cluster_ended(&self, end: ExecutorEnd, tail: &[String]) -> Result<(), Failure> {

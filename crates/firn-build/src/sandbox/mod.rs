@@ -13,9 +13,11 @@
 //!
 //! What knows derivations and stores is elsewhere: here are processes, mounts and accounts only.
 
+pub(crate) mod cgroup;
 mod child;
 mod kernel;
 mod landlock;
+mod late;
 mod launch;
 mod protocol;
 mod root;
@@ -23,7 +25,9 @@ mod seccomp;
 pub mod spec;
 mod view;
 
+pub use cgroup::CpuTimes;
 pub use child::child_main;
+pub use late::LateInputs;
 pub use launch::{Exit, Launcher, Running, Started};
 pub use root::{Root, RootError};
 pub use view::exec_in_store;

@@ -182,7 +182,7 @@ impl Workbench {
             realise(&store, &options, &logger, wanted)
         };
         let fetching = self.fetching();
-        let trees = fetching.clone();
+        let (trees, openers) = (fetching.clone(), fetching.clone());
         let closures = Closures {
             store: self.for_evaluation().clone(),
             options: BuildOptions { mode: Mode::Normal, ..self.options.clone() },
@@ -194,7 +194,10 @@ impl Workbench {
             .with_realiser(Box::new(realise))
             .with_closures(closures)
             .with_fetcher(Box::new(move |what: &Fetch<'_>| fetching.file(what)))
-            .with_tree_fetcher(Box::new(move |input: &Input| trees.tree(input)))
+            .with_tree_fetcher(
+                Box::new(move |input: &Input| trees.tree(input)),
+                Box::new(move |input: &Input| openers.open(input)),
+            )
     }
 
     /// Tells what would be built and fetched for `wanted`.

@@ -12,6 +12,7 @@ pub mod flakes;
 pub mod interrupt;
 pub mod legacy;
 pub mod local_time;
+mod local_tree;
 pub mod mercurial;
 pub mod prefetch;
 pub mod remote;

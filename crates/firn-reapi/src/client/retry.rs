@@ -67,7 +67,7 @@ mod tests {
             loop {
                 count += 1;
                 if count > fails {
-                    return Ok(());
+                    return Ok::<(), Error>(());
                 }
                 let error = Error::Call { what: "x".into(), status: Status::new(code, "") };
                 tries.after(error).await?;

@@ -81,6 +81,7 @@ fn private(task: &Task, base: &Path, user_namespaces: bool) -> Result<Furnished,
         outside_uid: rustix::process::geteuid().as_raw(),
         inside_gid: INSIDE.1,
         outside_gid: rustix::process::getegid().as_raw(),
+        count: 1,
     });
     if map.is_none() {
         return Err("it grants no user namespaces, which a builder needs to have an account of \
@@ -99,6 +100,8 @@ fn private(task: &Task, base: &Path, user_namespaces: bool) -> Result<Furnished,
         mounts: root.mounts().to_vec(),
         shm_size: own_dev.then(|| task.shm_size.clone()),
         devpts,
+        sysfs: false,
+        late_inputs: None,
     };
     Ok(Furnished { spec: spec(task, Some(namespaces)), outputs })
 }
@@ -157,6 +160,7 @@ fn spec(task: &Task, namespaces: Option<Namespaces>) -> Spec {
     }
     Spec {
         builder: Builder::Program { path: task.builder.clone(), args: task.args.clone() },
+        cgroup: None,
         env,
         cwd: task.build_dir.clone(),
         namespaces,
