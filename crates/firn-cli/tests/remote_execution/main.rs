@@ -454,6 +454,41 @@ fn secrets_go_to_the_server_and_nowhere_else() {
 }
 
 #[test]
+fn servers_by_tls_must_be_certified() {
+    if !available() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let (certificate, key) = (dir.path().join("certificate"), dir.path().join("key"));
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"])
+        .args(["-nodes", "-days", "2", "-subj", "/CN=test"])
+        .args(["-addext", "subjectAltName=IP:127.0.0.1"])
+        .arg("-out")
+        .arg(&certificate)
+        .arg("-keyout")
+        .arg(&key)
+        .stderr(Stdio::null())
+        .status();
+    if !made.is_ok_and(|status| status.success()) {
+        eprintln!("SKIPPED: there is no openssl to make a certificate with");
+        return;
+    }
+    let server = Server::start_tls(&certificate, &key);
+    let address = format!("reapis://127.0.0.1:{}", server.port);
+    let case = Case::new(&format!("{address}?ca-file={}", certificate.display()));
+    case.ok("nix-build --no-out-link -A local");
+    case.ok("nix-store --gc");
+    // by one whom this system does not know
+    let strangers = format!("{address}?attempts=1");
+    let mut ran = case.command("nix-build --no-out-link -A local --option builders");
+    let output = ran.arg(strangers).output().unwrap();
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && err.contains("certificate"), "{err}");
+    assert_eq!(server.behaviour.executed.load(Ordering::Relaxed), 1);
+}
+
+#[test]
 fn many_builds_run_at_a_time() {
     let Some((server, case)) = cluster() else { return };
     let ran = case.ok("nix-build --no-out-link -A many -vv");
