@@ -10,6 +10,7 @@ mod fetch_cache;
 pub mod flakes;
 pub mod interrupt;
 pub mod legacy;
+pub mod local_store;
 pub mod local_time;
 pub mod mercurial;
 pub mod prefetch;
