@@ -34,6 +34,9 @@ impl LocalStore {
     pub fn optimise(&self) -> Result<OptimiseStats> {
         let activity =
             self.logger().start(ActivityKind::OptimiseStore, Level::Info, "", Vec::new(), 0);
+        if let Some(layers) = self.layers() {
+            return self.optimise_layers(layers);
+        }
         let mut pass = Pass::new(self, Repair::No)?;
         let paths = self.query_all_valid_paths()?;
         for (n, path) in paths.iter().enumerate() {
