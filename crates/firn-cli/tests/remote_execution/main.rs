@@ -2,6 +2,7 @@
 //! of this test, and in BuildBox's where that is installed (`FIRN_BUILDBOX` names its folder).
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "a test fails by panicking")]
+#![allow(clippy::print_stderr, reason = "whoever runs the tests sees what was skipped")]
 
 mod buildbox;
 mod server;
