@@ -495,7 +495,8 @@ fn servers_by_tls_must_be_certified() {
 fn many_builds_run_at_a_time() {
     let Some((server, case)) = cluster() else { return };
     let ran = case.ok("nix-build --no-out-link -A many -vv");
-    assert_eq!(server.behaviour.executed.load(Ordering::Relaxed), 31, "{}", ran.err);
+    // on a machine so busy that a connection is given up, one may be asked for twice
+    assert!(server.behaviour.executed.load(Ordering::Relaxed) >= 31, "{}", ran.err);
     let most = server.behaviour.most.load(Ordering::Relaxed);
     assert!(most > 4, "{most}");
     // no more than its line says
