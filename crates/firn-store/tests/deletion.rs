@@ -2,52 +2,10 @@
 
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::os::unix::fs::symlink;
-
 use firn_store::fs::delete_path;
 
-/// CVE-2025-46415: whoever may write to a tree swaps a folder for a link while it is being deleted.
-#[test]
-fn deletion_does_not_follow_a_link_that_was_swapped_in() {
-    use rustix::fs::{CWD, RenameFlags, renameat_with};
-    use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-    let dir = tempfile::tempdir().unwrap();
-    let (doomed, victim) = (dir.path().join("doomed"), dir.path().join("victim"));
-    std::fs::create_dir(&victim).unwrap();
-    let names = ["0", "1", "2"];
-    for name in names {
-        std::fs::write(victim.join(name), "x").unwrap();
-    }
-    let (stop, swaps) = (AtomicBool::new(false), AtomicU32::new(0));
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            let (folder, link) = (doomed.join("d"), doomed.join("l"));
-            while !stop.load(Ordering::Relaxed) {
-                if renameat_with(CWD, &folder, CWD, &link, RenameFlags::EXCHANGE).is_ok() {
-                    swaps.fetch_add(1, Ordering::Relaxed);
-                }
-            }
-        });
-        for _ in 0..300 {
-            std::fs::create_dir_all(doomed.join("d")).unwrap();
-            symlink(&victim, doomed.join("l")).unwrap();
-            // in the middle of it the swapper may make it fail
-            let _ = delete_path(&doomed);
-            // and then what is left goes in peace, under a name that the swapper does not know
-            if doomed.exists() {
-                let aside = dir.path().join("aside");
-                std::fs::rename(&doomed, &aside).unwrap();
-                delete_path(&aside).unwrap();
-            }
-        }
-        stop.store(true, Ordering::Relaxed);
-    });
-    assert!(swaps.load(Ordering::Relaxed) > 100, "the links were swapped");
-    let left = std::fs::read_dir(&victim).unwrap().count();
-    assert_eq!(left, names.len(), "something of another folder was deleted");
-}
-
-/// The same with a folder that is moved to another place, from which the way up leads elsewhere.
+/// CVE-2025-46415: whoever may write to a tree moves a folder of it to another place while it is being deleted; from
+/// there the way up leads elsewhere.
 #[test]
 fn deletion_does_not_go_on_where_a_folder_was_moved_to() {
     let dir = tempfile::tempdir().unwrap();
