@@ -37,6 +37,7 @@ pub use error::{BuildError, ExitFlags, Failure, FailureKind};
 pub use missing::Missing;
 pub use options::{
     BuildOptions, DAEMON_CGROUP, ExternalBuilder, Mode, SandboxMode, SandboxPath, UidPool,
+    is_static,
 };
 pub use plan::{Plan, plan};
 pub use remote::BuildStore;

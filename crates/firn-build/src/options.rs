@@ -390,7 +390,8 @@ impl SandboxPath {
 }
 
 /// Whether a program runs without a loader: an ELF file without an interpreter.
-fn is_static(path: &std::path::Path) -> bool {
+#[must_use]
+pub fn is_static(path: &std::path::Path) -> bool {
     const PT_INTERP: u32 = 3;
     let Ok(data) = std::fs::read(path) else { return false };
     let Some(b"\x7fELF\x02\x01") = data.get(..6) else { return false };

@@ -16,6 +16,7 @@ use firn_store::{ClosureOptions, Store};
 use super::environment::{self, Rewrites, environment};
 use super::log::{BuildLog, LogFile};
 use super::outputs::{Registration, Wanted};
+use super::prepare::UID_RANGE;
 use super::{Built, Job, KnownOutputs, Temporary, now, show_outputs};
 use crate::drv_options::DrvOptions;
 use crate::error::{Failure, FailureKind, io};
@@ -44,7 +45,7 @@ impl Job<'_> {
             || self.drv.builder.starts_with(b"builtin:")
             || drv_options.no_sandbox
             || !drv_options.impure_host_paths.is_empty()
-            || drv_options.required_features.contains(FEATURE)
+            || [FEATURE, UID_RANGE].iter().any(|f| drv_options.required_features.contains(*f))
             || (drv_options.prefer_local_build && fits && options.max_jobs > 0);
         if local_only {
             return Ok(Vec::new());

@@ -36,7 +36,7 @@ use crate::sandbox::{LateInputs, cgroup, support};
 type Served = (Option<Box<dyn RecursiveServer>>, Option<OwnedFd>);
 
 /// The feature of builds that have a range of accounts.
-const UID_RANGE: &str = "uid-range";
+pub(super) const UID_RANGE: &str = "uid-range";
 
 impl Job<'_> {
     fn acquire_user(&self, count: u32) -> Result<Option<UserLock>, Failure> {

@@ -2,6 +2,7 @@
 //! of this test, and in BuildBox's where that is installed (`FIRN_BUILDBOX` names its folder).
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "a test fails by panicking")]
+#![allow(clippy::print_stderr, reason = "whoever runs the tests sees what was skipped")]
 
 mod buildbox;
 mod server;
@@ -134,7 +135,8 @@ rec {
         busybox hostname
         busybox ip addr | busybox grep -c '^[0-9]'
         busybox pwd
-        busybox ls -la /etc /dev | busybox awk '{ print $1, $9 }' | busybox sort
+        # /dev/kvm is there for those who ask for it
+        busybox ls -la /etc /dev | busybox grep -v kvm | busybox awk '{ print $1, $9 }' | busybox sort
         busybox grep Seccomp: /proc/self/status
       } > $out 2>&1
       true
@@ -451,6 +453,42 @@ fn secrets_go_to_the_server_and_nowhere_else() {
     assert!(!ran.err.contains("s3cret"), "{}", ran.err);
     let seen = server.behaviour.authorization.lock().unwrap().clone();
     assert_eq!(seen.as_deref(), Some("Bearer s3cret"));
+}
+
+#[test]
+fn servers_by_tls_must_be_certified() {
+    if !available() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let (certificate, key) = (dir.path().join("certificate"), dir.path().join("key"));
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"])
+        .args(["-nodes", "-days", "2", "-subj", "/CN=test"])
+        .args(["-addext", "subjectAltName=IP:127.0.0.1"])
+        .args(["-addext", "basicConstraints=critical,CA:FALSE"])
+        .arg("-out")
+        .arg(&certificate)
+        .arg("-keyout")
+        .arg(&key)
+        .stderr(Stdio::null())
+        .status();
+    if !made.is_ok_and(|status| status.success()) {
+        eprintln!("SKIPPED: there is no openssl to make a certificate with");
+        return;
+    }
+    let server = Server::start_tls(&certificate, &key);
+    let address = format!("reapis://127.0.0.1:{}", server.port);
+    let case = Case::new(&format!("{address}?ca-file={}", certificate.display()));
+    case.ok("nix-build --no-out-link -A local");
+    case.ok("nix-store --gc");
+    // by one whom this system does not know
+    let strangers = format!("{address}?attempts=1");
+    let mut ran = case.command("nix-build --no-out-link -A local --option builders");
+    let output = ran.arg(strangers).output().unwrap();
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && err.contains("certificate"), "{err}");
+    assert_eq!(server.behaviour.executed.load(Ordering::Relaxed), 1);
 }
 
 #[test]

@@ -19,6 +19,8 @@ use firn_reapi::wire::proto::Message;
 use h2::server::SendResponse;
 use h2::{RecvStream, SendStream};
 use http::{Request, Response};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
 
@@ -79,6 +81,27 @@ pub struct Server {
 
 impl Server {
     pub fn start() -> Self {
+        Self::start_with(None)
+    }
+
+    /// A server by TLS, with the certificate and the key in these files.
+    pub fn start_tls(certificate: &Path, key: &Path) -> Self {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let chain = CertificateDer::pem_file_iter(certificate).unwrap();
+        let mut config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(
+                chain.map(Result::unwrap).collect(),
+                PrivateKeyDer::from_pem_file(key).unwrap(),
+            )
+            .unwrap();
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        Self::start_with(Some(tokio_rustls::TlsAcceptor::from(Arc::new(config))))
+    }
+
+    fn start_with(tls: Option<tokio_rustls::TlsAcceptor>) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
@@ -100,8 +123,17 @@ impl Server {
         let port = listener.local_addr().unwrap().port();
         runtime.spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
-                let own = shared.clone();
-                let task = tokio::spawn(async move { connection(own, socket).await });
+                let (own, tls) = (shared.clone(), tls.clone());
+                let task = tokio::spawn(async move {
+                    match tls {
+                        None => connection(own, socket).await,
+                        Some(tls) => {
+                            if let Ok(socket) = tls.accept(socket).await {
+                                connection(own, socket).await;
+                            }
+                        }
+                    }
+                });
                 shared.connections.lock().unwrap().push(task.abort_handle());
             }
         });
@@ -109,7 +141,10 @@ impl Server {
     }
 }
 
-async fn connection(shared: Arc<Shared>, socket: tokio::net::TcpStream) {
+async fn connection(
+    shared: Arc<Shared>,
+    socket: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send,
+) {
     let mut builder = h2::server::Builder::new();
     builder.initial_window_size(4 << 20).initial_connection_window_size(16 << 20);
     builder.max_frame_size(1 << 20);

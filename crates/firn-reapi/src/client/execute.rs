@@ -60,7 +60,6 @@ impl Client {
             execution_policy: (priority != 0).then_some(re::ExecutionPolicy { priority }),
             inline_stdout: true,
             inline_stderr: true,
-            ..re::ExecuteRequest::default()
         };
         let mut name: Option<String> = None;
         let mut failures = 0;

@@ -28,6 +28,8 @@ pub struct Prepared {
     pub trees: Vec<Input>,
     /// All else.
     pub blobs: Vec<Blob>,
+    /// The program that is the runner.
+    pub runner: PathBuf,
 }
 
 /// Makes the action.
@@ -125,7 +127,7 @@ pub fn prepare(
     let action = Blob::bytes(action.encode());
     let id = action.id;
     blobs.extend([command, action]);
-    Ok(Prepared { action: id, trees, blobs })
+    Ok(Prepared { action: id, trees, blobs, runner })
 }
 
 fn task(

@@ -365,14 +365,20 @@ impl Run {
             Some(Report::Unable(why)) => return Err(Stopped::Unable(why)),
             None => {
                 let text = String::from_utf8_lossy(&printed);
-                return Err(Stopped::Unable(format!(
-                    "the runner ended with exit code {} before it could say why{}",
-                    result.exit_code,
-                    match text.trim() {
-                        "" => String::new(),
-                        text => format!(": {}", last_lines(text)),
-                    }
-                )));
+                let mut why = format!(
+                    "the runner ended with exit code {} before it could say why",
+                    result.exit_code
+                );
+                if !text.trim().is_empty() {
+                    why.push_str(&format!(": {}", last_lines(text.trim())));
+                }
+                if !firn_build::is_static(&self.prepared.runner) {
+                    why.push_str(&format!(
+                        "; '{}' is linked dynamically, so it may miss libraries there: name a static one by the parameter 'runner'",
+                        self.prepared.runner.display()
+                    ));
+                }
+                return Err(Stopped::Unable(why));
             }
         };
         Ok(Some(end))

@@ -104,7 +104,7 @@ mod tests {
         let closed = |path: &Path| {
             fs::create_dir(path).unwrap();
             fs::write(path.join("f"), "x").unwrap();
-            fs::set_permissions(path.join("f"), Permissions::from_mode(0)).unwrap();
+            fs::set_permissions(path.join("f"), Permissions::from_mode(0o000)).unwrap();
             fs::set_permissions(path, Permissions::from_mode(0o500)).unwrap();
         };
         assert_eq!(collected(closed), Ok(vec!["out".into()]));

@@ -119,7 +119,8 @@ impl Folder {
                 }),
                 Node::Link(target) => message.symlinks.push(re::SymlinkNode { name, target }),
                 Node::Folder(id) => {
-                    message.directories.push(re::DirectoryNode { name, digest: Some(id.into()) })
+                    let digest = Some(id.into());
+                    message.directories.push(re::DirectoryNode { name, digest });
                 }
             }
         }

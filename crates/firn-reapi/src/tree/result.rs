@@ -142,7 +142,7 @@ mod tests {
         re::DirectoryNode { name: name.into(), digest: Some(BlobId::of(&of.encode()).into()) }
     }
 
-    fn write(root: re::Directory, children: Vec<re::Directory>) -> Result<Vec<String>> {
+    fn write(root: &re::Directory, children: &[re::Directory]) -> Result<Vec<String>> {
         let dir = tempfile::tempdir().unwrap();
         let children = children.iter().map(re::Directory::encode).collect();
         let tree = re::Tree { root: root.encode(), children };
@@ -160,8 +160,8 @@ mod tests {
             directories: vec![folder("out", &inner)],
             ..re::Directory::default()
         };
-        assert_eq!(write(root.clone(), vec![inner]).unwrap(), ["dev", "out/f"]);
-        let error = write(root, vec![]).unwrap_err().to_string();
+        assert_eq!(write(&root, &[inner]).unwrap(), ["dev", "out/f"]);
+        let error = write(&root, &[]).unwrap_err().to_string();
         assert!(error.contains("lacks the folder"), "{error}");
     }
 
@@ -173,7 +173,7 @@ mod tests {
                 directories: vec![folder("out", &inner)],
                 ..re::Directory::default()
             };
-            assert!(write(root, vec![inner]).is_err(), "{name:?}");
+            assert!(write(&root, &[inner]).is_err(), "{name:?}");
         }
     }
 
@@ -186,7 +186,7 @@ mod tests {
         };
         let root =
             re::Directory { directories: vec![folder("out", &inner)], ..re::Directory::default() };
-        let error = write(root, vec![inner]).unwrap_err().to_string();
+        let error = write(&root, &[inner]).unwrap_err().to_string();
         assert!(error.contains("two files 'l'"), "{error}");
     }
 }
