@@ -9,7 +9,7 @@ use firn_model::content_address::ContentAddress;
 use firn_model::realisation::{DrvOutput, Realisation};
 use firn_model::store_path::{References, StoreDir, StorePath};
 use firn_store::copy::{CopyOptions, copy_path};
-use firn_store::{Error, LocalStore, Store, Trust};
+use firn_store::{Error, LocalStore, Repair, Store, Trust};
 use parking_lot::Mutex;
 
 use crate::substitute::{Substitutable, Substituter};
@@ -210,6 +210,36 @@ impl Substituter for StoreSubstituter {
         logger: &Logger,
         parent: u64,
     ) -> firn_store::Result<()> {
+        self.get(path, store, logger, parent, Repair::No)
+    }
+
+    /// What a path is in a store with another folder follows from its contents as they were registered.
+    fn repair(
+        &self,
+        path: &StorePath,
+        store: &LocalStore,
+        logger: &Logger,
+        parent: u64,
+    ) -> firn_store::Result<()> {
+        if let Some(info) = store.query_path_info(path)?
+            && let Some(address) = &info.ca
+            && info.references.is_empty()
+        {
+            self.note_address(path, address);
+        }
+        self.get(path, store, logger, parent, Repair::Yes)
+    }
+}
+
+impl StoreSubstituter {
+    fn get(
+        &self,
+        path: &StorePath,
+        store: &LocalStore,
+        logger: &Logger,
+        parent: u64,
+        repair: Repair,
+    ) -> firn_store::Result<()> {
         let known = self.holders.lock().get(path).cloned().unwrap_or_default();
         // those that said to have it first, then all others
         let order =
@@ -248,6 +278,7 @@ impl Substituter for StoreSubstituter {
             let trust = if role.trusted { Trust::Everybody } else { self.trust.clone() };
             let mut options = CopyOptions::new(trust, logger.clone());
             options.parent = activity.id();
+            options.repair = repair;
             options.cancel = Arc::clone(&self.cancel);
             match copy_path(&**source, store, &there, &options) {
                 Ok(()) => return Ok(()),

@@ -84,6 +84,7 @@ impl Workbench {
         };
         let mut options = BuildOptions::from_settings(&session.settings);
         options.hook = super::remote::build_hook(&session.settings, show.verbosity);
+        options.executors = super::clusters::executors(&session.settings, display.logger());
         options.recursive = super::remote::recursive(&session.settings);
         options.verbose_logs = show.shows_logs();
         options.cancel = super::interrupt::flag();

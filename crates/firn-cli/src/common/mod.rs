@@ -3,6 +3,7 @@
 pub mod answers;
 pub mod build;
 pub mod caches;
+pub mod clusters;
 pub mod distribution;
 pub mod eval;
 pub mod fetch;
@@ -10,6 +11,7 @@ mod fetch_cache;
 pub mod flakes;
 pub mod interrupt;
 pub mod legacy;
+pub mod local_store;
 pub mod local_time;
 mod local_tree;
 pub mod mercurial;

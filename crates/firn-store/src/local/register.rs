@@ -32,6 +32,12 @@ impl LocalStore {
 
     /// Registers paths; `outputs` are those of the derivations among them.
     pub(super) fn register_with(&self, infos: &[PathInfo], outputs: &Outputs<'_>) -> Result<()> {
+        self.copy_up_for(infos)?;
+        self.register_rows(infos, outputs)
+    }
+
+    /// As [`LocalStore::register_with`], in this store's own database alone.
+    pub(super) fn register_rows(&self, infos: &[PathInfo], outputs: &Outputs<'_>) -> Result<()> {
         if infos.is_empty() {
             return Ok(());
         }
@@ -156,6 +162,8 @@ impl LocalStore {
         signatures: &BTreeSet<Signature>,
     ) -> Result<()> {
         let printed = self.print(path);
+        // so that it is in this database, wherever its contents are
+        self.is_registered(path)?;
         self.db.write(|rows| {
             let mut row =
                 rows.path(&printed)?.ok_or_else(|| Error::InvalidPath { path: printed.clone() })?;
@@ -178,16 +186,13 @@ impl LocalStore {
 
     pub(super) fn invalidate_row(&self, rows: &Rows<'_>, path: &StorePath) -> Result<()> {
         let printed = self.print(path);
-        if rows.id(&printed)?.is_none() {
+        if rows.delete_path(&printed)? {
             return Ok(());
         }
         let mut referrers = rows.referrers(&printed)?;
         referrers.retain(|r| *r != printed);
-        if !referrers.is_empty() {
-            referrers.sort_unstable();
-            return Err(Error::PathInUse { path: printed, referrers });
-        }
-        rows.delete_path(&printed)
+        referrers.sort_unstable();
+        Err(Error::PathInUse { path: printed, referrers })
     }
 
     /// Replaces hash and size of a valid path, after a repair.
