@@ -108,15 +108,17 @@ fn many(lanes: Lanes, buffers: &[&[u8]]) -> Vec<[u8; 32]> {
     match lanes {
         Lanes::None => {}
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: a value of `Lanes` names what the processor was seen to have.
-        Lanes::Avx2 => {
-            Queue::new(jobs).run(|s, b, n| unsafe { avx2::blocks(s, b, n) }, &mut digests)
-        }
+        Lanes::Avx2 => Queue::new(jobs).run(
+            // SAFETY: a value of `Lanes` names what the processor was seen to have.
+            |s, b, n| unsafe { avx2::blocks(s, b, n) },
+            &mut digests,
+        ),
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: as above.
-        Lanes::Avx512 => {
-            Queue::new(jobs).run(|s, b, n| unsafe { avx512::blocks(s, b, n) }, &mut digests)
-        }
+        Lanes::Avx512 => Queue::new(jobs).run(
+            // SAFETY: as above.
+            |s, b, n| unsafe { avx512::blocks(s, b, n) },
+            &mut digests,
+        ),
     }
     digests
 }
