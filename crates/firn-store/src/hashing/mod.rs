@@ -1,14 +1,21 @@
 //! Hashing beside other work: long streams are hashed by a thread of their own, so that reading and writing files does not
-//! wait for it. Short ones are hashed where they are, for a thread costs more than they do.
+//! wait for it. Short ones are hashed where they are, for a thread costs more than they do. Where the processor can hash many
+//! streams at once, those of one process share a thread (see `together`).
+
+mod together;
 
 use std::io::{self, Read, Write};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
-use firn_model::hash::{Hash, HashAlgo, Hasher};
+use firn_model::hash::{Hash, HashAlgo, Hasher, Sha256Stream};
+
+use self::together::Together;
 
 /// Size of a buffer in bytes.
 const BUFFER: usize = 256 * 1024;
+/// How much at the end of a long stream is hashed together with others, in bytes.
+const WORTH_WAITING: usize = 16 * 1024;
 /// How many full buffers may wait.
 const WAITING: usize = 8;
 /// What is hashed before a thread is started, in bytes.
@@ -30,6 +37,7 @@ enum State {
         empty: Receiver<Vec<u8>>,
         thread: JoinHandle<Hasher>,
     },
+    Together(Box<Together>),
     /// A thread that panicked has been reported.
     Failed,
 }
@@ -38,7 +46,15 @@ impl HashSink {
     /// A sink that has seen nothing.
     #[must_use]
     pub fn new(algo: HashAlgo) -> Self {
-        Self { state: State::Here(Hasher::new(algo)), buffer: Vec::new(), len: 0 }
+        Self::with(algo, algo == HashAlgo::Sha256 && Together::pays())
+    }
+
+    fn with(algo: HashAlgo, together: bool) -> Self {
+        let state = match together {
+            true => State::Together(Box::default()),
+            false => State::Here(Hasher::new(algo)),
+        };
+        Self { state, buffer: Vec::new(), len: 0 }
     }
 
     /// How many bytes it has seen.
@@ -64,6 +80,18 @@ impl HashSink {
             State::Thread { full, thread, .. } => {
                 drop(full);
                 thread.join().map_err(|_| failed())?
+            }
+            State::Together(mut together) => {
+                let whole = self.buffer.len() / Sha256Stream::BLOCK * Sha256Stream::BLOCK;
+                let mut rest = &self.buffer[..];
+                let end;
+                if whole >= WORTH_WAITING && self.len >= BUFFER as u64 {
+                    end = self.buffer.split_off(whole);
+                    together.put(std::mem::take(&mut self.buffer));
+                    rest = &end;
+                }
+                let digest = together.finish(rest);
+                return Hash::from_bytes(HashAlgo::Sha256, &digest).map_err(io::Error::other);
             }
             State::Failed => return Err(failed()),
         };
@@ -122,6 +150,21 @@ impl Write for HashSink {
             self.len += data.len() as u64;
             return Ok(data.len());
         }
+        if let State::Together(together) = &mut self.state {
+            // pieces of whole blocks
+            let mut left = data;
+            while self.buffer.len() + left.len() >= BUFFER {
+                let (now, later) = left.split_at(BUFFER - self.buffer.len());
+                self.buffer.extend_from_slice(now);
+                left = later;
+                self.buffer = together.put(std::mem::take(&mut self.buffer));
+                self.buffer.clear();
+                self.buffer.reserve_exact(BUFFER);
+            }
+            self.buffer.extend_from_slice(left);
+            self.len += data.len() as u64;
+            return Ok(data.len());
+        }
         if self.buffer.len() + data.len() > BUFFER {
             self.send()?;
         }
@@ -171,20 +214,44 @@ mod tests {
     #[test]
     fn long_and_short_streams_have_their_hashes() {
         let data: Vec<u8> = (0..5_000_000u32).map(|n| (n.wrapping_mul(7919) >> 8) as u8).collect();
-        for len in [0, 1, 1000, SHORT as usize - 1, SHORT as usize, SHORT as usize + 1, 5_000_000] {
+        let lengths = [0, 1, 1000, BUFFER, SHORT as usize - 1, SHORT as usize + 1, 5_000_000];
+        for len in lengths {
+            let expected = Hash::digest(HashAlgo::Sha256, &data[..len]);
             for piece in [777, BUFFER - 1, BUFFER, BUFFER + 1, 3_000_000] {
-                let mut sink = HashSink::new(HashAlgo::Sha256);
-                for piece in data[..len].chunks(piece) {
-                    sink.write_all(piece).unwrap();
+                for together in [false, true] {
+                    let mut sink = HashSink::with(HashAlgo::Sha256, together);
+                    for piece in data[..len].chunks(piece) {
+                        sink.write_all(piece).unwrap();
+                    }
+                    assert_eq!(sink.len(), len as u64);
+                    assert_eq!(sink.finish().unwrap(), expected, "{len}, {piece}, {together}");
                 }
-                assert_eq!(sink.len(), len as u64);
-                let expected = Hash::digest(HashAlgo::Sha256, &data[..len]);
-                assert_eq!(sink.finish().unwrap(), expected, "{len} in pieces of {piece}");
             }
         }
         let mut reader = HashReader::new(&data[..], HashAlgo::Sha1);
         io::copy(&mut reader, &mut io::sink()).unwrap();
         let expected = (Hash::digest(HashAlgo::Sha1, &data), data.len() as u64);
         assert_eq!(reader.finish().unwrap(), expected);
+    }
+
+    #[test]
+    fn many_streams_at_once() {
+        let data: Vec<u8> = (0..3_000_000u32).map(|n| (n.wrapping_mul(31) >> 3) as u8).collect();
+        std::thread::scope(|scope| {
+            for n in 0..40 {
+                let data = &data[n * 1000..data.len() - n * 50_000];
+                scope.spawn(move || {
+                    let mut sink = HashSink::with(HashAlgo::Sha256, true);
+                    for piece in data.chunks(100_000) {
+                        sink.write_all(piece).unwrap();
+                    }
+                    let expected = Hash::digest(HashAlgo::Sha256, data);
+                    assert_eq!(sink.finish().unwrap(), expected);
+                    // one that is given up leaves nobody waiting
+                    let mut sink = HashSink::with(HashAlgo::Sha256, true);
+                    sink.write_all(data).unwrap();
+                });
+            }
+        });
     }
 }
