@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use firn_fetch::ClientCertificate;
 use firn_model::signature::SecretKey;
 use firn_store::{Error, Result};
 
@@ -37,6 +38,10 @@ pub struct CacheConfig {
     pub want_mass_query: Option<bool>,
     /// `trusted`
     pub trusted: bool,
+    /// `tls-certificate`: who this client is to servers that ask.
+    pub tls_certificate: Option<PathBuf>,
+    /// `tls-private-key` of that certificate.
+    pub tls_private_key: Option<PathBuf>,
     /// `store`: the folder of the store whose paths it has.
     pub store_dir: Option<String>,
     /// What only some kinds of cache have, by name.
@@ -59,6 +64,8 @@ impl Default for CacheConfig {
             priority: None,
             want_mass_query: None,
             trusted: false,
+            tls_certificate: None,
+            tls_private_key: None,
             store_dir: None,
             special: BTreeMap::new(),
         }
@@ -80,6 +87,24 @@ const S3: &[&str] = &[
 ];
 
 impl CacheConfig {
+    /// The files that say who this client is to servers that ask for a certificate.
+    ///
+    /// # Errors
+    /// If there is a key without a certificate.
+    pub fn client_certificate(&self) -> Result<Option<ClientCertificate>> {
+        match (&self.tls_certificate, &self.tls_private_key) {
+            (Some(certificate), key) => Ok(Some(ClientCertificate {
+                certificate: certificate.clone(),
+                // both may be in one file
+                private_key: key.as_ref().unwrap_or(certificate).clone(),
+            })),
+            (None, Some(_)) => Err(Error::Usage(
+                "the setting 'tls-private-key' needs 'tls-certificate' beside it".to_owned(),
+            )),
+            (None, None) => Ok(None),
+        }
+    }
+
     /// Reads the parameters of an address with this scheme; also gives the names of those that there are not.
     ///
     /// # Errors
@@ -106,8 +131,7 @@ impl CacheConfig {
                     }
                 }
                 "local-nar-cache" => {
-                    config.local_nar_cache =
-                        Some(PathBuf::from(value)).filter(|p| !p.as_os_str().is_empty());
+                    config.local_nar_cache = file_name(value);
                 }
                 "priority" => config.priority = Some(number(name, value)?),
                 "want-mass-query" => config.want_mass_query = Some(switch(name, value)?),
@@ -124,11 +148,8 @@ impl CacheConfig {
                 "log-compression" if remote => {
                     config.log_compression = optional_method(name, value)?;
                 }
-                "tls-certificate" | "tls-private-key" if remote => {
-                    return Err(Error::Usage(format!(
-                        "client certificates ('{name}') are not supported; use a netrc file or a URL with credentials"
-                    )));
-                }
+                "tls-certificate" if remote => config.tls_certificate = file_name(value),
+                "tls-private-key" if remote => config.tls_private_key = file_name(value),
                 _ if scheme == "s3" && S3.contains(&name.as_str()) => {
                     config.special.insert(name.clone(), value.clone());
                 }
@@ -137,6 +158,10 @@ impl CacheConfig {
         }
         Ok((config, unknown))
     }
+}
+
+fn file_name(value: &str) -> Option<PathBuf> {
+    (!value.is_empty()).then(|| PathBuf::from(value))
 }
 
 fn method(name: &str, value: &str) -> Result<Compression> {

@@ -92,8 +92,11 @@ impl Caches {
             None => self.store_dir.clone(),
         };
         let uri = format!("{scheme}://{}", reference.authority);
-        let downloader =
-            || Downloader::new(self.fetch.clone(), self.logger.clone()).map_err(Error::remote);
+        let client_certificate = config.client_certificate()?;
+        let downloader = || {
+            let fetch = FetchSettings { client_certificate, ..self.fetch.clone() };
+            Downloader::new(fetch, self.logger.clone()).map_err(Error::remote)
+        };
         let disabling = Disabling::new(self.fallback);
         let transport: Box<dyn Transport> = match scheme {
             "file" if !self.force_http => {

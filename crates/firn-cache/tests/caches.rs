@@ -472,3 +472,84 @@ fn buckets_are_read_and_written() {
     let unknown = world.open(&uri).query_path_from_hash_part(&"0".repeat(32)).unwrap();
     assert_eq!(unknown, None);
 }
+
+/// A machine that says who the machines on it are, as Amazon's do.
+fn metadata_server() -> (String, std::sync::Arc<std::sync::Mutex<Vec<String>>>) {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let asked = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let noted = asked.clone();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let lines: Vec<String> = BufReader::new(stream.try_clone().unwrap())
+                .lines()
+                .map(|line| line.unwrap().to_lowercase())
+                .take_while(|line| !line.is_empty())
+                .collect();
+            noted.lock().unwrap().push(lines[0].clone());
+            let has = |line: &str| lines.iter().any(|l| l == line);
+            let token = has("x-aws-ec2-metadata-token: a-token");
+            let path = "/latest/meta-data/iam/security-credentials/";
+            let answer = if lines[0].starts_with("put /latest/api/token ")
+                && has("x-aws-ec2-metadata-token-ttl-seconds: 21600")
+            {
+                "a-token".to_owned()
+            } else if token && lines[0] == format!("get {path} http/1.1") {
+                "a-role".to_owned()
+            } else if token && lines[0] == format!("get {path}a-role http/1.1") {
+                r#"{"AccessKeyId":"FROMMACHINE","SecretAccessKey":"s","Token":"session","Expiration":"2999-01-01T00:00:00Z"}"#.to_owned()
+            } else {
+                let answer = "HTTP/1.1 401 No\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+                stream.write_all(answer.as_bytes()).unwrap();
+                continue;
+            };
+            let answer = format!(
+                "HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{answer}",
+                answer.len()
+            );
+            stream.write_all(answer.as_bytes()).unwrap();
+        }
+    });
+    (url, asked)
+}
+
+/// Run by [`a_machine_may_know_who_it_is`] with other variables.
+#[test]
+#[ignore = "part of another test"]
+fn inside_a_machine() {
+    let world = World::new();
+    let server = Server::new(&world.path("served"));
+    let uri = format!("s3://bucket?endpoint={}&scheme=http&compression=none", server.address);
+    let cache = world.open(&uri);
+    let text = world.store("a").add_text("t", b"x", &BTreeSet::new(), Repair::No).unwrap();
+    copy_path(&world.store("a"), &*cache, &text, &everybody()).unwrap();
+    let authorization = server.header("authorization");
+    if std::env::var_os("AWS_EC2_METADATA_DISABLED").is_some() {
+        assert_eq!(authorization, None);
+        return;
+    }
+    let authorization = authorization.unwrap();
+    assert!(authorization.contains("Credential=FROMMACHINE/"), "{authorization}");
+    assert_eq!(server.header("x-amz-security-token").as_deref(), Some("session"));
+}
+
+#[test]
+fn a_machine_may_know_who_it_is() {
+    let (url, asked) = metadata_server();
+    let run = |variable: &str, value: &str| {
+        let ran = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "inside_a_machine", "--ignored", "--nocapture"])
+            .env_clear()
+            .env("HOME", "/nonexistent")
+            .env(variable, value)
+            .output()
+            .unwrap();
+        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    };
+    run("AWS_EC2_METADATA_SERVICE_ENDPOINT", &url);
+    // asked once for many requests
+    assert_eq!(asked.lock().unwrap().len(), 3, "{:?}", asked.lock().unwrap());
+    run("AWS_EC2_METADATA_DISABLED", "true");
+}

@@ -269,3 +269,40 @@ fn the_store_is_served() {
     assert!(ran.status.success(), "{said}");
     assert!(said.contains(&format!("copying path '{top}' from '{url}'")), "{said}");
 }
+
+#[test]
+fn what_is_damaged_is_fetched_again() {
+    let case = case();
+    let cache = format!("file://{}", case.text("cache"));
+    std::fs::write(case.path("hello"), "hello\n").unwrap();
+    let hello = case.ok("nix-store --add hello");
+    case.ok(&format!("nix copy --to {cache} {hello}"));
+    let damage = || {
+        std::fs::remove_file(&hello).unwrap();
+        std::fs::write(&hello, "damaged\n").unwrap();
+    };
+    damage();
+    let alone = case.fails("nix-store --verify --check-contents --repair");
+    assert!(alone.contains("was modified"), "{alone}");
+    let ran = case.run(&format!(
+        "nix-store --verify --check-contents --repair --option substituters {cache}"
+    ));
+    assert_eq!(ran.status, 0, "{}", ran.err);
+    assert!(ran.err.contains(&format!("copying path '{hello}' from '{cache}'")), "{}", ran.err);
+    assert_eq!(std::fs::read_to_string(&hello).unwrap(), "hello\n");
+    damage();
+    case.ok(&format!("nix-store --repair-path {hello} --option substituters {cache}"));
+    assert_eq!(std::fs::read_to_string(&hello).unwrap(), "hello\n");
+    case.ok("nix-store --verify --check-contents");
+}
+
+#[test]
+fn garbage_is_collected_however_long_the_paths_are() {
+    let case = case();
+    std::fs::write(case.path("hello"), "hello\n").unwrap();
+    let root = case.path(&"x".repeat(120));
+    let store = root.to_str().unwrap();
+    let hello = case.ok(&format!("nix-store --store {store} --add hello"));
+    case.ok(&format!("nix-store --store {store} --gc"));
+    assert!(!root.join(hello.trim_start_matches('/')).exists());
+}

@@ -31,7 +31,15 @@ fn case() -> Case {
     let settings = "build-users-group =\nsubstituters =\nsandbox = false\n\
                     experimental-features = nix-command daemon-trust-override\n";
     std::fs::write(case.path("conf/nix.conf"), settings).unwrap();
-    for name in ["nix", "nix-store", "nix-daemon", "nix-build", "nix-copy-closure", "nix-env"] {
+    for name in [
+        "nix",
+        "nix-store",
+        "nix-daemon",
+        "nix-build",
+        "nix-copy-closure",
+        "nix-env",
+        "nix-instantiate",
+    ] {
         std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_firn"), case.path("bin").join(name))
             .unwrap();
     }
@@ -262,6 +270,80 @@ fn paths_are_copied_by_both_protocols() {
     assert!(error.contains("protocol mismatch, got '--stdio'"), "{error}");
     let error = case.fails("nix", &["store", "info", "--store", "ssh-ng://-oProxyCommand=x"]);
     assert!(error.contains("must not start with '-'"), "{error}");
+}
+
+#[test]
+fn sockets_of_the_system_manager_are_served() {
+    let mut case = case();
+    let listener = std::os::unix::net::UnixListener::bind(case.path("socket")).unwrap();
+    // the number of the process must be that of the daemon, which only a shell that becomes it knows
+    let script = "exec 3<&0 </dev/null; export LISTEN_PID=$$ LISTEN_FDS=1; exec nix-daemon";
+    let mut shell = case.command("nix-daemon", &[]);
+    let environment: Vec<_> =
+        shell.get_envs().filter_map(|(n, v)| Some((n.to_owned(), v?.to_owned()))).collect();
+    shell = Command::new("/bin/sh");
+    shell.args(["-c", script]).env_clear().envs(environment).stderr(Stdio::null());
+    let daemon = shell.stdin(std::os::fd::OwnedFd::from(listener)).spawn().unwrap();
+    case.daemon = Some(daemon);
+    let hello = case.ok("nix-store", &["--add", "hello"]);
+    assert_eq!(case.ok("nix-store", &["-q", "--size", &hello]), "120");
+    // the daemon did not make a socket of its own in its place
+    let daemon = case.daemon.as_ref().unwrap().id();
+    let sockets = std::fs::read_dir(format!("/proc/{daemon}/fd"))
+        .unwrap()
+        .filter(|fd| {
+            let link = std::fs::read_link(fd.as_ref().unwrap().path()).unwrap_or_default();
+            link.to_string_lossy().starts_with("socket:")
+        })
+        .count();
+    assert_eq!(sockets, 1);
+    // variables that are meant for another process are refused
+    let mut other = case.command("nix-daemon", &[]);
+    let output = other.env("LISTEN_PID", "1").env("LISTEN_FDS", "1").output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success(), "{said}");
+    assert!(said.contains("unexpected systemd environment variables"), "{said}");
+}
+
+#[test]
+fn settings_of_a_trusted_client_hold_for_single_files() {
+    use std::os::unix::fs::MetadataExt as _;
+    let mut case = case();
+    case.start(&[]);
+    let links = |args: &[&str]| {
+        let path = case.ok("nix-store", args);
+        std::fs::metadata(path).unwrap().nlink()
+    };
+    assert_eq!(links(&["--add", "hello"]), 1);
+    std::fs::write(case.path("other"), "other\n").unwrap();
+    assert_eq!(links(&["--add", "other", "--option", "auto-optimise-store", "true"]), 2);
+}
+
+#[test]
+fn a_store_that_is_asked_for_counts_for_more_than_the_environment() {
+    let mut case = case();
+    case.start(&[]);
+    let other = format!("{}?store={}", case.text("other"), case.text("store"));
+    let drv = case.ok("nix-instantiate", &["--store", &other, "-E", DERIVATION]);
+    let name = drv.rsplit('/').next().unwrap();
+    assert!(case.path("other/nix/store").join(name).exists());
+    assert!(!Path::new(&drv).exists());
+    // also where a file of settings asks for it
+    let settings = std::fs::read_to_string(case.path("conf/nix.conf")).unwrap();
+    std::fs::write(case.path("conf/nix.conf"), format!("{settings}store = {other}\n")).unwrap();
+    let hello = case.ok("nix-store", &["--add", "hello"]);
+    assert!(!Path::new(&hello).exists());
+}
+
+#[test]
+fn files_of_a_daemon_are_read_where_they_are() {
+    let mut case = case();
+    case.start(&[]);
+    let hello = case.ok("nix-store", &["--add", "hello"]);
+    // archives would have offsets
+    let listed = case.ok("nix", &["store", "ls", "--json", &hello]);
+    assert_eq!(listed, r#"{"size":6,"type":"regular"}"#);
+    assert_eq!(case.ok("nix", &["store", "cat", &hello]), "hello");
 }
 
 /// Whether this machine can build in stores whose contents are elsewhere, with a shell.

@@ -19,6 +19,7 @@ pub mod error;
 pub mod hook;
 pub mod local;
 pub mod managed;
+mod pipe;
 pub mod protocol;
 pub mod restricted;
 pub mod serve;

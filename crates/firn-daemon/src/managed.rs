@@ -1,7 +1,7 @@
 //! Stores that look after themselves: what daemons offer beyond [`Store`], and what they are told about a client.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{Read, Write};
+use std::io::Read;
 
 use firn_build::{BuildResult, DerivedPath, Missing};
 use firn_event::Level;
@@ -10,7 +10,7 @@ use firn_model::path_info::PathInfo;
 use firn_model::realisation::Realisation;
 use firn_model::store_path::StorePath;
 use firn_store::local::gc::{GcOptions, GcResults};
-use firn_store::{Repair, Settings, Store};
+use firn_store::{NarSource, Repair, Settings, Store};
 
 use crate::error::{Error, Result};
 use crate::protocol::{BuildMode, KeyedResult};
@@ -166,9 +166,6 @@ pub struct SubstitutableInfo {
     pub nar_size: u64,
 }
 
-/// Writes the NAR of a path that is to be added.
-pub type NarSource<'a> = dyn Fn(&PathInfo, &mut dyn Write) -> firn_store::Result<()> + Sync + 'a;
-
 /// A store that builds, fetches and collects by itself. Trust in whoever asks is the caller's business, but for
 /// what takes it as an argument.
 pub trait ManagedStore: Send + Sync {
@@ -283,7 +280,7 @@ pub trait ManagedStore: Send + Sync {
             if repair == Repair::No && self.store().is_valid(&info.path)? {
                 continue;
             }
-            crate::copy::pipe(
+            crate::pipe::pipe(
                 |sink| nars(info, sink).map_err(Error::from),
                 |source| self.add_to_store(info, source, repair, check),
             )?;

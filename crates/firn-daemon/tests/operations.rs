@@ -97,8 +97,7 @@ fn paths_with_their_information_are_added_one_by_one_and_together() {
     };
     let (remote, events) = to.remote(Trust::Trusted);
     let paths = [a.clone(), b.clone()].into();
-    firn_daemon::copy::copy_paths(&*source, &remote, &paths, Default::default(), remote.logger())
-        .unwrap();
+    firn_daemon::copy::copy_paths(&*source, &remote, &paths, false, remote.logger()).unwrap();
     assert_eq!(remote.query_all_valid_paths().unwrap(), paths);
     assert!(events.text().contains("copying path"), "{}", events.text());
 

@@ -75,6 +75,14 @@ pub enum FetchError {
         /// Why not.
         reason: String,
     },
+    /// The certificate of this client cannot be used.
+    #[error("cannot use the client certificate or key in '{}': {reason}; it must be a file in PEM format", .path.display())]
+    ClientCertificate {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
     /// What arrives cannot be written.
     #[error("cannot write what is downloaded from '{url}': {source}")]
     Sink {

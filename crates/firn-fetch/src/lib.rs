@@ -30,7 +30,7 @@ pub use error::{FailureKind, FetchError};
 pub use exchange::{Answer, Exchange, Payload};
 pub use mirror::Mirrors;
 pub use netrc::Netrc;
-pub use settings::FetchSettings;
+pub use settings::{ClientCertificate, FetchSettings};
 pub use sink::{FileSink, MemorySink, Sink, WriteSink};
 pub use transfer::Transfer;
 

@@ -7,6 +7,15 @@ use std::time::Duration;
 use crate::mirror::Mirrors;
 use crate::netrc::Netrc;
 
+/// Files in PEM format that prove who a client is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientCertificate {
+    /// The certificate, and those up to an authority that the server knows.
+    pub certificate: PathBuf,
+    /// Its private key; may be the same file.
+    pub private_key: PathBuf,
+}
+
 /// Settings of a [`Downloader`](crate::Downloader).
 #[derive(Clone)]
 pub struct FetchSettings {
@@ -14,6 +23,8 @@ pub struct FetchSettings {
     pub ca_file: Option<PathBuf>,
     /// The same as bytes, which win over the file; for a process that cannot see the file.
     pub ca_data: Option<Vec<u8>>,
+    /// Who this client is to servers that ask for a certificate.
+    pub client_certificate: Option<ClientCertificate>,
     /// `connect-timeout`; `None` for no limit.
     pub connect_timeout: Option<Duration>,
     /// `stalled-download-timeout`: how long a transfer may bring nothing.
@@ -51,6 +62,7 @@ impl Default for FetchSettings {
         Self {
             ca_file: None,
             ca_data: None,
+            client_certificate: None,
             connect_timeout: Some(Duration::from_secs(15)),
             stalled_timeout: Some(Duration::from_secs(300)),
             attempts: 5,

@@ -4,7 +4,7 @@
 //! checked is data in [`CopyOptions`].
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufReader, Read};
+use std::io::{BufReader, Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -14,6 +14,7 @@ use firn_model::path_info::PathInfo;
 use firn_model::store_path::StorePath;
 use parking_lot::{Condvar, Mutex};
 
+use crate::closure::topo_sort_by;
 use crate::error::{Error, Result};
 use crate::store::{ClosureOptions, Repair, Store};
 use crate::stream::queue;
@@ -119,6 +120,11 @@ pub fn copy_paths(
         });
     };
     report(0);
+    if infos.len() > 1 && copy_in_one_go(source, destination, &infos, options, all.id())? {
+        done.store(expected, Ordering::Relaxed);
+        report(0);
+        return Ok(names);
+    }
     let copy = |path: &StorePath| {
         let Some(info) = infos.get(path) else { return Ok(()) };
         running.fetch_add(1, Ordering::Relaxed);
@@ -136,6 +142,40 @@ pub fn copy_paths(
     };
     in_order(&infos, options, copy)?;
     Ok(names)
+}
+
+/// Copies all in one request, to a destination for which that is quicker; whether it is one.
+fn copy_in_one_go(
+    source: &dyn Store,
+    destination: &dyn Store,
+    infos: &BTreeMap<StorePath, PathInfo>,
+    options: &CopyOptions,
+    parent: u64,
+) -> Result<bool> {
+    let paths: BTreeSet<StorePath> = infos.keys().cloned().collect();
+    let none = BTreeSet::new();
+    let order = topo_sort_by(&paths, |path| infos.get(path).map_or(&none, |i| &i.references));
+    let order = order.map_err(|(path, parent)| Error::Cycle {
+        path: source.store_dir().print(&path),
+        parent: source.store_dir().print(&parent),
+    })?;
+    let mut sorted = Vec::with_capacity(infos.len());
+    // what each is called in the source
+    let mut from: BTreeMap<&StorePath, &StorePath> = BTreeMap::new();
+    for path in order.iter().rev() {
+        if let Some((path, info)) = infos.get_key_value(path) {
+            options.trust.check(info, destination.store_dir())?;
+            from.insert(&info.path, path);
+            sorted.push(info.clone());
+        }
+    }
+    let nars = |info: &PathInfo, sink: &mut dyn Write| {
+        let path = from.get(&info.path).copied().unwrap_or(&info.path);
+        let activity = begin(source, destination, path, options, parent);
+        let mut sink = Watched::new(sink, &activity, info, options);
+        source.nar_from_path(path, &mut sink)
+    };
+    destination.add_many(&sorted, &nars, options.repair)
 }
 
 /// Copies one path whose references are valid in the destination; nothing if it is valid there.
@@ -181,15 +221,7 @@ fn copy_one(
     parent: u64,
 ) -> Result<()> {
     options.trust.check(info, destination.store_dir())?;
-    let shown = source.store_dir().print(path);
-    let (from, to) = (source.uri(), destination.uri());
-    let text = match (is_here(&from), is_here(&to)) {
-        (true, _) => format!("copying path '{shown}' to '{to}'"),
-        (_, true) => format!("copying path '{shown}' from '{from}'"),
-        _ => format!("copying path '{shown}' from '{from}' to '{to}'"),
-    };
-    let fields = vec![Field::Text(shown), Field::Text(from), Field::Text(to)];
-    let activity = options.logger.start(ActivityKind::CopyPath, Level::Info, text, fields, parent);
+    let activity = begin(source, destination, path, options, parent);
     if let Some(reader) = source.nar_reader(path)? {
         // archives are read in small pieces, streams are better read in large ones
         let watched = Watched::new(reader, &activity, info, options);
@@ -219,6 +251,25 @@ fn copy_one(
             (added, _) => added,
         }
     })
+}
+
+/// Says that a path is being copied.
+fn begin(
+    source: &dyn Store,
+    destination: &dyn Store,
+    path: &StorePath,
+    options: &CopyOptions,
+    parent: u64,
+) -> Activity {
+    let shown = source.store_dir().print(path);
+    let (from, to) = (source.uri(), destination.uri());
+    let text = match (is_here(&from), is_here(&to)) {
+        (true, _) => format!("copying path '{shown}' to '{to}'"),
+        (_, true) => format!("copying path '{shown}' from '{from}'"),
+        _ => format!("copying path '{shown}' from '{from}' to '{to}'"),
+    };
+    let fields = vec![Field::Text(shown), Field::Text(from), Field::Text(to)];
+    options.logger.start(ActivityKind::CopyPath, Level::Info, text, fields, parent)
 }
 
 /// Whether a store is the one that needs no name in messages.
@@ -255,12 +306,33 @@ impl<R: Read> Read for Watched<'_, R> {
             return Err(std::io::Error::other("interrupted by the user"));
         }
         let got = self.inner.read(into)?;
-        self.done += got as u64;
+        self.note(got);
+        Ok(got)
+    }
+}
+
+impl<W: Write> Write for Watched<'_, W> {
+    fn write(&mut self, data: &[u8]) -> std::io::Result<usize> {
+        if self.cancel.load(Ordering::Relaxed) {
+            return Err(std::io::Error::other("interrupted by the user"));
+        }
+        let written = self.inner.write(data)?;
+        self.note(written);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+impl<T> Watched<'_, T> {
+    fn note(&mut self, bytes: usize) {
+        self.done += bytes as u64;
         if self.reported.elapsed() >= PROGRESS_EVERY {
             self.activity.progress(self.done, self.total);
             self.reported = Instant::now();
         }
-        Ok(got)
     }
 }
 

@@ -40,7 +40,9 @@ pub mod trust;
 
 pub use error::{Error, Result};
 pub use layout::StoreLayout;
-pub use local::{LocalStore, StoreOptions};
+pub use local::{LocalStore, Overlay, StoreOptions};
 pub use settings::Settings;
-pub use store::{ClosureOptions, FileKind, Repair, SourceFilter, Store, SubstituterRole};
+pub use store::{
+    ClosureOptions, FileKind, NarSource, Repair, SourceFilter, Store, SubstituterRole,
+};
 pub use trust::Trust;

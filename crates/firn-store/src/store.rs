@@ -54,6 +54,9 @@ impl FileKind {
     }
 }
 
+/// Writes the NAR of a path that is to be added.
+pub type NarSource<'a> = dyn Fn(&PathInfo, &mut dyn Write) -> Result<()> + Sync + 'a;
+
 /// Decides whether a file below a source path is part of it; given the file's full path.
 pub type SourceFilter<'a> = dyn FnMut(&Path, FileKind) -> Result<bool, BoxError> + 'a;
 
@@ -268,6 +271,20 @@ pub trait Store: Send + Sync {
     /// Adds the contents of a path whose information is known, and registers it. The NAR's hash and
     /// size, and the content address if there is one, are verified; trust is the caller's business.
     fn add_nar(&self, info: &PathInfo, nar: &mut dyn Read, repair: Repair) -> Result<()>;
+
+    /// Adds many paths in one go, each after what it refers to, where that is quicker than one by one; `nars`
+    /// writes the NAR of each. `false` if it is not, and nothing was done then.
+    ///
+    /// # Errors
+    /// As [`Store::add_nar`]; those before the one that failed are valid then.
+    fn add_many(
+        &self,
+        _infos: &[PathInfo],
+        _nars: &NarSource<'_>,
+        _repair: Repair,
+    ) -> Result<bool> {
+        Ok(false)
+    }
 
     /// Writes the contents of a valid path as a NAR.
     fn nar_from_path(&self, path: &StorePath, sink: &mut dyn Write) -> Result<()>;

@@ -97,3 +97,86 @@ pub fn unpack(source: &Path, out: &Path) -> Result<u64, Error> {
     }
     Ok(newest)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    /// A member with any name and target, also such as no library would write.
+    fn member(kind: tar::EntryType, name: &str, target: &str, contents: &[u8]) -> Vec<u8> {
+        let mut header = tar::Header::new_ustar();
+        let fields = header.as_old_mut();
+        fields.name[..name.len()].copy_from_slice(name.as_bytes());
+        fields.linkname[..target.len()].copy_from_slice(target.as_bytes());
+        header.set_entry_type(kind);
+        header.set_mode(0o644);
+        header.set_size(contents.len() as u64);
+        header.set_mtime(7);
+        header.set_cksum();
+        let mut out = header.as_bytes().to_vec();
+        out.extend_from_slice(contents);
+        out.resize(out.len().next_multiple_of(512), 0);
+        out
+    }
+
+    #[test]
+    fn members_that_lead_out_are_refused() {
+        use tar::EntryType::{Directory, Link, Regular, Symlink};
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        let outside = root.join("outside");
+        fs::create_dir(&outside).unwrap();
+        fs::write(outside.join("secret"), "secret").unwrap();
+        let away = outside.to_str().unwrap();
+        let cases: [(&str, Vec<Vec<u8>>); 6] = [
+            ("dots", vec![member(Regular, "../outside/evil", "", b"evil")]),
+            ("inner dots", vec![member(Regular, "a/../../outside/evil", "", b"evil")]),
+            (
+                "through a link",
+                vec![member(Symlink, "a", away, b""), member(Regular, "a/evil", "", b"evil")],
+            ),
+            (
+                "a folder through a link",
+                vec![member(Symlink, "a", "../outside", b""), member(Directory, "a/evil", "", b"")],
+            ),
+            (
+                "over a link",
+                vec![
+                    member(Symlink, "a", &format!("{away}/evil"), b""),
+                    member(Regular, "a", "", b"evil"),
+                ],
+            ),
+            ("a hard link to something outside", vec![member(Link, "a", "../outside/secret", b"")]),
+        ];
+        for (name, members) in cases {
+            let (out, archive) = (root.join(name), root.join("archive.tar"));
+            fs::create_dir(&out).unwrap();
+            let mut bytes = members.concat();
+            bytes.extend([0; 1024]);
+            fs::write(&archive, bytes).unwrap();
+            let result = unpack(&archive, &out);
+            let there: Vec<_> =
+                fs::read_dir(&outside).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+            assert_eq!(there, ["secret"], "{name}");
+            // a file in the place of a link replaces it
+            assert!(result.is_err() || name == "over a link", "{name}");
+            assert!(!fs::read(out.join("a")).is_ok_and(|text| text == b"secret"), "{name}");
+        }
+        // an absolute name is one below
+        let out = root.join("absolute");
+        fs::create_dir(&out).unwrap();
+        let archive = root.join("archive.tar");
+        let inside = format!("{away}/evil");
+        fs::write(&archive, [member(Regular, &inside, "", b"evil"), vec![0; 1024]].concat())
+            .unwrap();
+        assert_eq!(unpack(&archive, &out).unwrap(), 7);
+        assert!(!outside.join("evil").exists());
+        assert!(out.join(inside.trim_start_matches('/')).exists());
+        // a target that is a link itself is the caller's business
+        let linked = root.join("linked");
+        symlink(&out, &linked).unwrap();
+        unpack(&archive, &linked).unwrap();
+    }
+}

@@ -110,7 +110,7 @@ impl HttpTransport {
     pub(crate) fn headers(&self, method: &str, url: &str, payload: &str) -> Vec<(String, String)> {
         // what is signed is meant for this cache alone
         match &self.signer {
-            Some(signer) if url.starts_with(&self.base) => signer.sign(method, url, payload),
+            Some(signer) if is_below(url, &self.base) => signer.sign(method, url, payload),
             _ => Vec::new(),
         }
     }
@@ -175,6 +175,11 @@ impl HttpTransport {
         headers.extend(self.headers(method, url, digest));
         self.downloader.exchange(&Exchange { method, url, headers, payload }, 0)
     }
+}
+
+/// Whether a URL is that of something below `base`, and not of a host whose name only begins as that one's.
+fn is_below(url: &str, base: &str) -> bool {
+    url.strip_prefix(base).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
 }
 
 /// Whether an error says that a file is not there. Amazon's buckets answer so to those who may read but not list.
@@ -317,6 +322,18 @@ mod tests {
     use super::*;
     use firn_event::Logger;
     use firn_fetch::FetchSettings;
+
+    #[test]
+    fn requests_of_other_hosts_are_not_signed() {
+        let base = "https://b.s3.example.org";
+        for url in [base, "https://b.s3.example.org/x", "https://b.s3.example.org?uploads"] {
+            assert!(is_below(url, base), "{url}");
+        }
+        for url in ["https://b.s3.example.org.evil/x", "https://b.s3.example.org@evil/", "http://b"]
+        {
+            assert!(!is_below(url, base), "{url}");
+        }
+    }
 
     #[test]
     fn names_are_below_the_cache() {

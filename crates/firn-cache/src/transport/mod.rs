@@ -3,6 +3,7 @@
 
 mod file;
 mod http;
+mod metadata;
 mod s3;
 mod sigv4;
 

@@ -1,7 +1,8 @@
 //! A cache in a bucket of Amazon S3 or of what speaks like it (`s3://BUCKET`).
 //!
-//! Parameters are those of C++ Nix. Credentials come from the environment or from the files of the AWS command line;
-//! those that a virtual machine can ask its host for are not looked for. Without any, requests are not signed.
+//! Parameters are those of C++ Nix. Credentials come from the environment, from the files of the AWS command line, or
+//! from the machine that this one runs on (`metadata`), which is asked when the first request is made. Without any,
+//! requests are not signed.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Seek as _, SeekFrom};
@@ -13,6 +14,7 @@ use firn_model::hash::{Hash, HashAlgo};
 use firn_store::{Error, Result};
 
 use super::http::{Disabling, HttpTransport, Signer};
+use super::metadata::Metadata;
 use super::sigv4::{Credentials, Signable, timestamp};
 use super::{Body, Transport};
 use crate::config::{CacheConfig, switch};
@@ -61,8 +63,15 @@ impl S3Transport {
             .or_else(|| variables("AWS_REGION"))
             .or_else(|| variables("AWS_DEFAULT_REGION"))
             .unwrap_or_else(|| "us-east-1".to_owned());
-        let signer = credentials
-            .map(|credentials| Box::new(Signing { credentials, region }) as Box<dyn Signer>);
+        let known = match credentials {
+            Some(credentials) => Source::Known(credentials),
+            None => Source::Machine(Box::new(Metadata::new(
+                downloader.settings().clone(),
+                downloader.logger().clone(),
+                variables,
+            ))),
+        };
+        let signer: Option<Box<dyn Signer>> = Some(Box::new(Signing { source: known, region }));
         let bytes = |name: &str, default: u64| match special.get(name) {
             None => Ok(default),
             Some(text) => firn_store::settings::parse_number(text)
@@ -204,16 +213,34 @@ impl Transport for S3Transport {
     }
 }
 
+/// Where credentials come from.
+enum Source {
+    Known(Credentials),
+    Machine(Box<Metadata>),
+}
+
 struct Signing {
-    credentials: Credentials,
+    source: Source,
     region: String,
 }
 
 impl Signer for Signing {
     fn sign(&self, method: &str, url: &str, payload: &str) -> Vec<(String, String)> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |t| t.as_secs());
+        let asked;
+        let credentials = match &self.source {
+            Source::Known(credentials) => credentials,
+            Source::Machine(metadata) => match metadata.credentials(now) {
+                Some(found) => {
+                    asked = found;
+                    &asked
+                }
+                // what everybody may read needs no signature
+                None => return Vec::new(),
+            },
+        };
         let time = timestamp(now);
-        Signable { method, url, payload, time: &time, region: &self.region }.sign(&self.credentials)
+        Signable { method, url, payload, time: &time, region: &self.region }.sign(credentials)
     }
 }
 

@@ -105,6 +105,32 @@ pub(crate) fn timestamp(seconds: u64) -> String {
     format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z")
 }
 
+/// The seconds since 1970 of a time in UTC, as `2013-05-24T00:00:00Z`, with or without fractions.
+pub(crate) fn seconds(text: &str) -> Option<u64> {
+    let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
+    let numbers = |text: &str, separator: char| -> Option<[u64; 3]> {
+        let found: Option<Vec<u64>> = text.split(separator).map(|n| n.parse().ok()).collect();
+        found?.try_into().ok()
+    };
+    let [year, month, day] = numbers(date, '-')?;
+    let [hour, minute, second] = numbers(time.split('.').next()?, ':')?;
+    let plausible = (1970..10_000).contains(&year)
+        && (1..=12).contains(&month)
+        && (1..=31).contains(&day)
+        && hour < 24
+        && minute < 60
+        && second < 61;
+    if !plausible {
+        return None;
+    }
+    // as in `timestamp`, from 1 March on
+    let year = if month > 2 { year } else { year - 1 };
+    let of_year = (153 * (if month > 2 { month - 3 } else { month + 9 }) + 2) / 5 + day - 1;
+    let (era, of_era) = (year / 400, year % 400);
+    let days = era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468;
+    Some(days * 86_400 + hour * 3600 + minute * 60 + second)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -144,5 +170,11 @@ mod tests {
         assert_eq!(timestamp(1_369_353_600), "20130524T000000Z");
         assert_eq!(timestamp(951_827_696), "20000229T123456Z");
         assert_eq!(timestamp(4_102_444_799), "20991231T235959Z");
+        assert_eq!(seconds("1970-01-01T00:00:00Z"), Some(0));
+        assert_eq!(seconds("2000-02-29T12:34:56Z"), Some(951_827_696));
+        assert_eq!(seconds("2099-12-31T23:59:59.123Z"), Some(4_102_444_799));
+        for bad in ["", "2000-02-29", "2000-13-01T00:00:00Z", "2000-02-29T12:34:56", "x"] {
+            assert_eq!(seconds(bad), None, "{bad}");
+        }
     }
 }

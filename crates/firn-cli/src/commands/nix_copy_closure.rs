@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use firn_daemon::ManagedStore;
-use firn_daemon::copy::{CopyOptions, copy_paths};
+use firn_daemon::copy::copy_paths;
 use firn_store::ClosureOptions;
 use firn_store::layout::StoreReference;
 
@@ -77,8 +77,7 @@ fn main(args: Vec<OsString>, out: &mut dyn Write) -> Outcome {
     if dry_run {
         return Ok(());
     }
-    let options = CopyOptions { substitute, ..CopyOptions::default() };
-    Ok(copy_paths(from.store(), &**target, &closure, options, &common.logger())?)
+    Ok(copy_paths(from.store(), &**target, &closure, substitute, &common.logger())?)
 }
 
 const HELP: &str = "\

@@ -18,6 +18,7 @@ use firn_store::layout::{Location, locate};
 
 use crate::common::legacy::{self, Common, Failure, Outcome, Taken, fail, usage};
 use crate::common::remote::{open_managed, stop_with};
+use crate::common::store::from_settings;
 use crate::common::{NIX_VERSION, simple_logger};
 
 /// The variable by which the daemon tells a worker its settings, as JSON.
@@ -121,6 +122,7 @@ pub fn daemon(common: &Common, options: Options) -> Outcome {
     let doorman = Doorman {
         rules: AccessRules::from_settings(&common.settings),
         forced: options.trust,
+        most_connections: listen::MOST_CONNECTIONS,
         program: &program,
         logger,
     };
@@ -208,11 +210,7 @@ fn serve(common: &Common, uri: Option<&str>, trust: Trust) -> Outcome {
 
 /// The folder of the store that will be opened.
 fn store_dir(common: &Common, uri: Option<&str>) -> Outcome<firn_model::StoreDir> {
-    let from_settings = Some(common.settings.text("store")).filter(|s| *s != "auto");
-    let uri = uri.or(match common.env.nonempty("NIX_REMOTE") {
-        Some(_) => None,
-        None => from_settings,
-    });
+    let uri = uri.or(from_settings(&common.settings));
     Ok(match locate(&common.env, uri)?.store {
         Location::Local { layout, .. } | Location::Daemon { layout, .. } => layout.store_dir,
         Location::Other(reference) => match reference.params.get("store") {

@@ -194,4 +194,14 @@ impl Substituter for Substituters {
     ) -> firn_store::Result<()> {
         self.get().fetch(path, store, logger, parent)
     }
+
+    fn repair(
+        &self,
+        path: &StorePath,
+        store: &LocalStore,
+        logger: &Logger,
+        parent: u64,
+    ) -> firn_store::Result<()> {
+        self.get().repair(path, store, logger, parent)
+    }
 }

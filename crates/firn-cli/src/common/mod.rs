@@ -11,6 +11,7 @@ mod fetch_cache;
 pub mod flakes;
 pub mod interrupt;
 pub mod legacy;
+pub mod local_store;
 pub mod local_time;
 mod local_tree;
 pub mod mercurial;

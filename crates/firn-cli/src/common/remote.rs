@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 
 use firn_build::hook::BuildHook;
 use firn_build::recursive::RecursiveNix;
@@ -18,11 +18,13 @@ use firn_daemon::ssh::{Ssh, SshProgram, SshStoreParams};
 use firn_daemon::{ClientOptions, ManagedStore};
 use firn_event::{Level, Logger};
 use firn_model::StoreDir;
+use firn_store::Settings;
 use firn_store::layout::{Environment, Location, StoreLayout, StoreReference, locate};
-use firn_store::{LocalStore, Settings, StoreOptions};
 
 use super::caches::Substituters;
 use super::legacy::{Failure, Outcome, fail};
+use super::local_store::{self, Opened};
+use super::store::{Opener, from_settings};
 
 impl From<firn_daemon::Error> for Failure {
     fn from(error: firn_daemon::Error) -> Self {
@@ -251,20 +253,21 @@ pub fn open_managed(
     opener: &RemoteOpener<'_>,
     uri: Option<&str>,
 ) -> Outcome<Arc<dyn ManagedStore>> {
-    let from_settings = Some(opener.settings.text("store")).filter(|s| *s != "auto");
-    let uri = uri.or(match opener.env.nonempty("NIX_REMOTE") {
-        Some(_) => None,
-        None => from_settings,
-    });
+    let uri = uri.or(from_settings(opener.settings));
     let located = locate(opener.env, uri)?;
     for warning in located.warnings {
         opener.logger.warn(warning);
     }
-    match located.store {
-        Location::Local { layout, read_only } => {
-            let mut options = StoreOptions::from_settings(opener.settings, opener.logger.clone());
-            options.read_only = read_only;
-            let store = Arc::new(LocalStore::open(layout, options)?);
+    let scratch = OnceLock::new();
+    let local = Opener {
+        env: opener.env,
+        settings: opener.settings,
+        logger: opener.logger.clone(),
+        verbosity: opener.verbosity,
+        scratch: &scratch,
+    };
+    match local_store::open_located(&local, located.store)? {
+        Opened::Here(store) => {
             let mut settings = opener.settings.clone();
             if let Some(features) = system_features(opener.env, uri) {
                 settings.set("system-features", &features)?;
@@ -279,10 +282,10 @@ pub fn open_managed(
                 super::NIX_VERSION.to_owned(),
             )))
         }
-        Location::Daemon { socket, layout, params } => {
+        Opened::Daemon { socket, layout, params } => {
             Ok(opener.daemon(socket, layout, &params)?.managed())
         }
-        Location::Other(reference) => match opener.ssh(&reference)? {
+        Opened::Other(reference) => match opener.ssh(&reference)? {
             Some(remote) => Ok(remote.managed()),
             None => fail(format!(
                 "store '{}' is of a kind that cannot be offered to clients",

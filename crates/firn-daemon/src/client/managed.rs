@@ -15,12 +15,12 @@ use firn_model::realisation::Realisation;
 use firn_model::store_path::StorePath;
 use firn_store::local::gc::{Action, GcOptions, GcResults};
 use firn_store::local::roots::Roots;
-use firn_store::{Repair, Store};
+use firn_store::{NarSource, Repair, Store};
 
 use super::connection::copy_nar;
 use super::remote::{RemoteStore, done, sending};
 use crate::error::{Error, Result};
-use crate::managed::{ClientOptions, ManagedStore, NarSource, SubstitutableInfo};
+use crate::managed::{ClientOptions, ManagedStore, SubstitutableInfo};
 use crate::protocol::{BuildMode, Codec, KeyedResult, Op, Version};
 use crate::wire::{WireRead, WireWrite as _};
 
@@ -272,7 +272,7 @@ impl ManagedStore for RemoteStore {
         }
         if self.protocol()? < Version(32) {
             for info in infos {
-                crate::copy::pipe(
+                crate::pipe::pipe(
                     |sink| nars(info, sink).map_err(Error::from),
                     |source| self.send_nar(info, source, repair, check),
                 )?;

@@ -55,8 +55,5 @@ impl Connect for UnixSocket {
 /// # Errors
 /// If nobody listens there.
 pub fn connect_socket(path: &Path) -> std::io::Result<UnixStream> {
-    match crate::server::listen::short_path(path)? {
-        Some((_folder, short)) => UnixStream::connect(short),
-        None => UnixStream::connect(path),
-    }
+    firn_store::fs::socket::connect(path)
 }

@@ -21,7 +21,7 @@ use firn_store::local::optimise::OptimiseStats;
 use firn_store::local::roots::Roots;
 use firn_store::local::verify::RepairHook;
 use firn_store::modulo::Modulos;
-use firn_store::{Repair, SourceFilter, Store, StoreLayout};
+use firn_store::{NarSource, Repair, SourceFilter, Store, StoreLayout};
 use parking_lot::Mutex;
 
 use super::connection::{Connection, copy_nar};
@@ -540,6 +540,20 @@ impl Store for RemoteStore {
 
     fn add_nar(&self, info: &PathInfo, nar: &mut dyn Read, repair: Repair) -> StoreResult<()> {
         Ok(self.send_nar(info, nar, repair, false)?)
+    }
+
+    /// One stream for all saves as many answers from far away; what is near takes several streams at a time.
+    fn add_many(
+        &self,
+        infos: &[PathInfo],
+        nars: &NarSource<'_>,
+        repair: Repair,
+    ) -> StoreResult<bool> {
+        if self.options.layout.is_some() || self.protocol()? < Version(32) {
+            return Ok(false);
+        }
+        self.add_multiple(infos, nars, repair, false)?;
+        Ok(true)
     }
 
     fn nar_from_path(&self, path: &StorePath, sink: &mut dyn Write) -> StoreResult<()> {

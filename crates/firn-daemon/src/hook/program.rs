@@ -17,7 +17,7 @@ use firn_store::{ClosureOptions, Settings};
 use parking_lot::Mutex;
 
 use super::machines::Machine;
-use crate::copy::{CopyOptions, copy_paths};
+use crate::copy::copy_paths;
 use crate::error::{Error, Result};
 use crate::managed::ManagedStore;
 use crate::protocol::BuildMode;
@@ -305,13 +305,10 @@ impl Program<'_> {
             .map(|text| dir.parse(text).map_err(Error::model))
             .collect::<Result<BTreeSet<StorePath>>>()?;
         let wanted: BTreeSet<String> = input.texts()?;
-        let options = CopyOptions {
-            substitute: self.settings.bool("builders-use-substitutes"),
-            ..CopyOptions::default()
-        };
-        self.upload(&inputs, chosen, options)?;
+        let substitute = self.settings.bool("builders-use-substitutes");
+        self.upload(&inputs, chosen, substitute)?;
         let drv = here.read_derivation(drv_path)?;
-        let result = self.build_there(drv_path, &drv, &inputs, chosen, options)?;
+        let result = self.build_there(drv_path, &drv, &inputs, chosen, substitute)?;
         if !result.status.is_success() {
             return Err(self.failed(drv_path, &drv, chosen, &result));
         }
@@ -323,7 +320,7 @@ impl Program<'_> {
         &self,
         inputs: &BTreeSet<StorePath>,
         chosen: &Chosen,
-        options: CopyOptions,
+        substitute: bool,
     ) -> Result<()> {
         let mut lock = self.lock_file(&chosen.uri, ".upload-lock")?;
         {
@@ -332,7 +329,7 @@ impl Program<'_> {
             lock.lock(LockKind::Exclusive)?;
         }
         let _copying = self.activity(format!("copying dependencies to '{}'", chosen.uri));
-        copy_paths(self.here.store(), &*chosen.store, inputs, options, &self.logger)
+        copy_paths(self.here.store(), &*chosen.store, inputs, substitute, &self.logger)
     }
 
     fn activity(&self, text: String) -> firn_event::Activity {
@@ -347,7 +344,7 @@ impl Program<'_> {
         drv: &Derivation,
         inputs: &BTreeSet<StorePath>,
         chosen: &Chosen,
-        options: CopyOptions,
+        substitute: bool,
     ) -> Result<BuildResult> {
         let kind = drv.kind().map_err(Error::model)?;
         // those that do not say are as those that trust
@@ -363,7 +360,7 @@ impl Program<'_> {
         let here = self.here.store();
         let closure =
             here.compute_closure(&[drv_path.clone()].into(), ClosureOptions::default())?;
-        copy_paths(here, &*chosen.store, &closure, options, &self.logger)?;
+        copy_paths(here, &*chosen.store, &closure, substitute, &self.logger)?;
         let wanted = [DerivedPath::all_outputs(drv_path.clone())];
         let results = chosen.store.build(&wanted, BuildMode::Normal)?;
         results.into_iter().next().map(|each| each.result).ok_or_else(|| {
@@ -435,7 +432,7 @@ impl Program<'_> {
                 store.assume_locks(&missing);
             }
             let remote = chosen.store.store();
-            copy_paths(remote, &*self.here, &missing, CopyOptions::default(), &self.logger)?;
+            copy_paths(remote, &*self.here, &missing, false, &self.logger)?;
         }
         for realisation in realisations {
             here.register_realisation(realisation)?;

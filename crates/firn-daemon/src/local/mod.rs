@@ -7,7 +7,7 @@ pub use hashes::realisations;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use firn_build::{BuildError, BuildOptions, BuildResult, DerivedPath, Missing, Mode};
 use firn_event::Logger;
@@ -42,13 +42,22 @@ pub type MakeOptions = dyn Fn(&Settings) -> BuildOptions + Send + Sync;
 /// The store on this machine, managed.
 pub struct LocalService {
     store: Arc<LocalStore>,
-    /// The same, opened as the client's settings have it, if that is otherwise.
-    adapted: Mutex<Option<Arc<LocalStore>>>,
+    /// The same, opened as the client's settings have it, each time that they made it another.
+    adapted: OnceLock<Box<Adapted>>,
     settings: Mutex<Settings>,
     make: Box<MakeOptions>,
     logger: Logger,
     version: String,
 }
+
+/// A store as the client's settings had it from some time on, and as they had it later.
+struct Adapted {
+    store: Arc<LocalStore>,
+    later: OnceLock<Box<Self>>,
+}
+
+/// How often a client may change how the store behaves.
+const MOST_ADAPTED: usize = 100;
 
 impl std::fmt::Debug for LocalService {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -66,7 +75,7 @@ impl LocalService {
         logger: Logger,
         version: String,
     ) -> Self {
-        let adapted = Mutex::default();
+        let adapted = OnceLock::new();
         Self { store, adapted, settings: Mutex::new(settings), make, logger, version }
     }
 
@@ -77,8 +86,12 @@ impl LocalService {
     }
 
     /// The store as the client's settings have it.
-    fn current(&self) -> Arc<LocalStore> {
-        self.adapted.lock().clone().unwrap_or_else(|| Arc::clone(&self.store))
+    fn current(&self) -> &Arc<LocalStore> {
+        let (mut store, mut later) = (&self.store, &self.adapted);
+        while let Some(adapted) = later.get() {
+            (store, later) = (&adapted.store, &adapted.later);
+        }
+        store
     }
 
     /// Opens the store anew if the client's settings change how it behaves.
@@ -91,9 +104,23 @@ impl LocalService {
             read_only: self.store.options().read_only,
             ..StoreOptions::from_settings(&settings, self.logger.clone())
         };
-        let store = LocalStore::open(self.store.layout().clone(), options)?;
-        *self.adapted.lock() = Some(Arc::new(store));
-        Ok(())
+        let store = Arc::new(self.store.reopen(options)?);
+        let mut new = Box::new(Adapted { store, later: OnceLock::new() });
+        let mut last = &self.adapted;
+        for _ in 0..MOST_ADAPTED {
+            // the end of what is there, or of what another thread has just put there
+            match last.set(new) {
+                Ok(()) => return Ok(()),
+                Err(back) => new = back,
+            }
+            match last.get() {
+                Some(adapted) => last = &adapted.later,
+                None => break,
+            }
+        }
+        Err(Error::Refused(format!(
+            "the settings of the store were changed more than {MOST_ADAPTED} times"
+        )))
     }
 
     fn options(&self, mode: BuildMode) -> BuildOptions {
@@ -113,7 +140,7 @@ fn failed(error: BuildError) -> Error {
 
 impl ManagedStore for LocalService {
     fn store(&self) -> &dyn Store {
-        &*self.store
+        &**self.current()
     }
 
     fn trusts_us(&self) -> Result<Option<bool>> {
@@ -132,7 +159,7 @@ impl ManagedStore for LocalService {
 
     fn build(&self, wanted: &[DerivedPath], mode: BuildMode) -> Result<Vec<KeyedResult>> {
         let options = self.options(mode);
-        let store = &self.current();
+        let store = self.current();
         let results = firn_build::build_paths_with_results(store, wanted, &options, &self.logger)
             .map_err(failed)?;
         Ok(results.into_iter().map(|(path, result)| KeyedResult { path, result }).collect())
@@ -145,22 +172,22 @@ impl ManagedStore for LocalService {
         mode: BuildMode,
     ) -> Result<BuildResult> {
         let options = self.options(mode);
-        Ok(firn_build::build_derivation(&self.current(), path, drv, &options, &self.logger)?)
+        Ok(firn_build::build_derivation(self.current(), path, drv, &options, &self.logger)?)
     }
 
     fn query_missing(&self, wanted: &[DerivedPath]) -> Result<Missing> {
         let options = self.options(BuildMode::Normal);
-        Ok(firn_build::plan(&self.current(), wanted, &options, &self.logger)?.missing())
+        Ok(firn_build::plan(self.current(), wanted, &options, &self.logger)?.missing())
     }
 
     fn ensure_path(&self, path: &StorePath) -> Result<()> {
-        if self.store.is_valid(path)? {
-            self.store.add_temp_root(path)?;
+        if self.current().is_valid(path)? {
+            self.current().add_temp_root(path)?;
             return Ok(());
         }
         let options = self.options(BuildMode::Normal);
         let wanted = [DerivedPath::Opaque(path.clone())];
-        firn_build::build_paths(&self.current(), &wanted, &options, &self.logger)
+        firn_build::build_paths(self.current(), &wanted, &options, &self.logger)
             .map(drop)
             .map_err(failed)
     }
@@ -193,7 +220,7 @@ impl ManagedStore for LocalService {
         paths: &BTreeSet<StorePath>,
         substitute: bool,
     ) -> Result<BTreeSet<StorePath>> {
-        let valid = self.store.query_valid_paths(paths)?;
+        let valid = self.current().query_valid_paths(paths)?;
         if !substitute || valid.len() == paths.len() {
             return Ok(valid);
         }
@@ -205,11 +232,11 @@ impl ManagedStore for LocalService {
         }
         let mut options = self.options(BuildMode::Normal);
         options.keep_going = true;
-        if let Err(e) = firn_build::build_paths(&self.current(), &wanted, &options, &self.logger) {
+        if let Err(e) = firn_build::build_paths(self.current(), &wanted, &options, &self.logger) {
             // the client copies what could not be fetched
             self.logger.warn(e.message);
         }
-        Ok(self.store.query_valid_paths(paths)?)
+        Ok(self.current().query_valid_paths(paths)?)
     }
 
     fn add_to_store(
@@ -220,7 +247,7 @@ impl ManagedStore for LocalService {
         check: bool,
     ) -> Result<()> {
         if check {
-            Trust::from_settings(&self.settings())?.check(info, self.store.store_dir())?;
+            Trust::from_settings(&self.settings())?.check(info, self.current().store_dir())?;
         }
         Ok(self.current().add_nar(info, nar, repair)?)
     }
@@ -231,7 +258,7 @@ impl ManagedStore for LocalService {
 
     fn verify_store(&self, check_contents: bool, repair: Repair) -> Result<bool> {
         if repair == Repair::No {
-            return Ok(self.store.verify(check_contents, None)?);
+            return Ok(self.current().verify(check_contents, None)?);
         }
         let options = self.options(BuildMode::Normal);
         let logger = &self.logger;
@@ -245,12 +272,12 @@ impl ManagedStore for LocalService {
                 store.store_dir().print(path)
             ))),
         };
-        Ok(self.store.verify(check_contents, Some(&mut hook))?)
+        Ok(self.current().verify(check_contents, Some(&mut hook))?)
     }
 
     fn collect(&self, options: &GcOptions) -> Result<GcResults> {
         let results = self.current().collect_garbage(options);
-        self.store.clear_cache();
+        self.current().clear_cache();
         Ok(results?)
     }
 }

@@ -1,12 +1,11 @@
 //! The daemon's sockets, and a process for each client.
 
-use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
+use std::os::fd::{AsFd, FromRawFd as _, OwnedFd, RawFd};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -16,33 +15,15 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::trust::{AccessRules, Accounts, Peer, Trust};
 use crate::error::{Error, Result};
 
-/// The longest path of a socket that fits into the system's addresses, in bytes.
-const LONGEST_ADDRESS: usize = 107;
-
 /// The first descriptor that the system manager hands over.
 const FIRST_INHERITED: RawFd = 3;
 
 /// How many processes each user who is not trusted may have at a time: as many as nobody needs, but fewer than
 /// would keep others out.
-const MOST_CONNECTIONS: usize = 500;
+pub const MOST_CONNECTIONS: usize = 500;
 
 /// How often ended processes are looked for.
 const REAPING: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
-
-/// For paths that are too long for the system: the folder, and a short path to the socket through it.
-///
-/// # Errors
-/// If the folder cannot be opened.
-pub fn short_path(path: &Path) -> io::Result<Option<(File, PathBuf)>> {
-    use std::os::unix::ffi::OsStrExt as _;
-    if path.as_os_str().as_bytes().len() <= LONGEST_ADDRESS {
-        return Ok(None);
-    }
-    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Ok(None) };
-    let folder = File::open(parent)?;
-    let short = PathBuf::from(format!("/proc/self/fd/{}", folder.as_raw_fd())).join(name);
-    Ok(Some((folder, short)))
-}
 
 /// Makes a socket that everybody may connect to; one that is there already is replaced.
 ///
@@ -75,11 +56,7 @@ fn bind_with_mode(path: &Path, mode: u32) -> Result<UnixListener> {
         Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(fail(e)),
         _ => {}
     }
-    let listener = match short_path(path).map_err(fail)? {
-        Some((_folder, short)) => UnixListener::bind(short),
-        None => UnixListener::bind(path),
-    }
-    .map_err(fail)?;
+    let listener = firn_store::fs::socket::bind(path).map_err(fail)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(fail)?;
     Ok(listener)
 }
@@ -125,6 +102,8 @@ pub struct Doorman<'a> {
     pub rules: AccessRules,
     /// What all clients are, whatever the rules say.
     pub forced: Option<Trust>,
+    /// How many connections each user who is not trusted may have at a time: [`MOST_CONNECTIONS`].
+    pub most_connections: usize,
     /// The program that serves a client, which has the connection as standard input and output.
     pub program: &'a dyn Fn(&Client) -> Command,
     /// Where it is told who connects.
@@ -204,9 +183,10 @@ fn let_in(stream: UnixStream, doorman: &Doorman<'_>, workers: &mut Workers) -> R
         Some(trust) => (trust, accounts.user(peer.uid)),
         None => doorman.rules.judge(peer, &accounts)?,
     };
-    if trust == Trust::Untrusted && workers.of(peer.uid) >= MOST_CONNECTIONS {
+    if trust == Trust::Untrusted && workers.of(peer.uid) >= doorman.most_connections {
         return Err(Error::Refused(format!(
-            "user '{user}' has {MOST_CONNECTIONS} connections already; another is refused"
+            "user '{user}' has {} connections already; another is refused",
+            doorman.most_connections
         )));
     }
     let suffix = if trust == Trust::Trusted { " (trusted)" } else { "" };
@@ -233,6 +213,7 @@ pub const ACTIVATION_VARIABLES: [&str; 3] = ["LISTEN_PID", "LISTEN_FDS", "LISTEN
 #[cfg(test)]
 mod tests {
     use std::io::{Read as _, Write as _};
+    use std::sync::Arc;
 
     use super::*;
 
@@ -247,6 +228,83 @@ mod tests {
         listener.accept().unwrap().0.read_exact(&mut [0]).unwrap();
         // another daemon takes its place
         bind(&path).unwrap();
+    }
+
+    /// Keeps messages.
+    #[derive(Default)]
+    struct Kept(std::sync::Mutex<Vec<String>>);
+
+    impl firn_event::EventSink for Kept {
+        fn event(&self, event: firn_event::Event) {
+            if let firn_event::Event::Message { text, .. } = event {
+                self.0.lock().unwrap().push(text);
+            }
+        }
+    }
+
+    /// Lets clients in at a socket, until the tests end; each is served by `cat`.
+    fn serve_with(allowed: &str, most_connections: usize) -> (tempfile::TempDir, Arc<Kept>) {
+        let dir = tempfile::tempdir().unwrap();
+        let listener = bind(&dir.path().join("socket")).unwrap();
+        let kept = Arc::new(Kept::default());
+        let sink: Arc<dyn firn_event::EventSink> = kept.clone();
+        let rules = AccessRules {
+            trusted: vec![],
+            allowed: vec![allowed.to_owned()],
+            build_group: String::new(),
+        };
+        std::thread::spawn(move || {
+            let doorman = Doorman {
+                rules,
+                forced: None,
+                most_connections,
+                program: &|_| Command::new("cat"),
+                logger: Logger::new(sink),
+            };
+            serve(&[listener], &doorman).unwrap();
+        });
+        (dir, kept)
+    }
+
+    /// A connection that is served; `None` if it was closed.
+    fn connect(dir: &Path) -> Option<UnixStream> {
+        let mut stream = UnixStream::connect(dir.join("socket")).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let mut answer = [0; 1];
+        // nobody reads what is sent to a connection that was closed
+        stream.write_all(b"x").ok()?;
+        match stream.read(&mut answer) {
+            Ok(0) => None,
+            Ok(_) => Some(stream),
+            Err(e) if e.kind() == io::ErrorKind::ConnectionReset => None,
+            Err(e) => panic!("{e}"),
+        }
+    }
+
+    #[test]
+    fn who_is_not_allowed_is_not_let_in() {
+        let (dir, kept) = serve_with("somebody-else", 10);
+        assert!(connect(dir.path()).is_none());
+        let told = kept.0.lock().unwrap().join("\n");
+        assert!(told.contains("is not allowed to connect to the Nix daemon"), "{told}");
+        let (dir, _) = serve_with("*", 10);
+        assert!(connect(dir.path()).is_some());
+    }
+
+    #[test]
+    fn one_user_cannot_take_all_connections() {
+        let (dir, kept) = serve_with("*", 3);
+        let mut open: Vec<UnixStream> = (0..3).map(|_| connect(dir.path()).unwrap()).collect();
+        assert!(connect(dir.path()).is_none());
+        let told = kept.0.lock().unwrap().join("\n");
+        assert!(told.contains("has 3 connections already; another is refused"), "{told}");
+        // and gets another once one of them has ended
+        open.pop();
+        let begin = std::time::Instant::now();
+        while connect(dir.path()).is_none() {
+            assert!(begin.elapsed() < Duration::from_secs(30), "a place does not become free");
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Who may connect to a daemon, and who is trusted: the settings `allowed-users` and `trusted-users`.
 //!
-//! Users and groups are those of `/etc/passwd` and `/etc/group`.
+//! Users and groups are those of `/etc/passwd` and `/etc/group`; for others `getent` is asked, which knows what the
+//! machine's name services know.
 
 use firn_store::Settings;
 
@@ -44,6 +45,27 @@ pub struct Accounts {
     pub passwd: String,
     /// The groups.
     pub group: String,
+    /// Tells the line of what is in neither: of the database `passwd` or `group`, for a name or number.
+    pub others: Option<fn(&str, &str) -> Option<String>>,
+}
+
+/// Asks the machine's name services.
+fn getent(database: &str, key: &str) -> Option<String> {
+    // never an option, and nothing that a user chose the path of
+    if key.is_empty() || key.starts_with('-') {
+        return None;
+    }
+    let program = ["/usr/bin/getent", "/bin/getent", "/run/current-system/sw/bin/getent"]
+        .into_iter()
+        .find(|program| std::path::Path::new(program).exists())?;
+    let output = std::process::Command::new(program)
+        .args([database, key])
+        .stdin(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .output()
+        .ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    output.status.success().then(|| text.lines().next().map(str::to_owned))?
 }
 
 impl Accounts {
@@ -55,27 +77,34 @@ impl Accounts {
                 .map(|b| String::from_utf8_lossy(&b).into_owned())
                 .unwrap_or_default()
         };
-        Self { passwd: read("/etc/passwd"), group: read("/etc/group") }
+        Self { passwd: read("/etc/passwd"), group: read("/etc/group"), others: Some(getent) }
     }
 
     /// The name of a user; its number if it has none.
     #[must_use]
     pub fn user(&self, uid: u32) -> String {
-        name_of(&self.passwd, uid).unwrap_or_else(|| uid.to_string())
+        self.name("passwd", &self.passwd, uid)
     }
 
     /// The name of a group; its number if it has none.
     #[must_use]
     pub fn group(&self, gid: u32) -> String {
-        name_of(&self.group, gid).unwrap_or_else(|| gid.to_string())
+        self.name("group", &self.group, gid)
+    }
+
+    fn name(&self, database: &str, text: &str, number: u32) -> String {
+        let elsewhere = || name_of(&self.others?(database, &number.to_string())?, number);
+        name_of(text, number).or_else(elsewhere).unwrap_or_else(|| number.to_string())
     }
 
     fn is_member(&self, user: &str, group: &str) -> bool {
-        self.group.lines().any(|line| {
+        let members = |line: &str| -> Option<bool> {
             let fields: Vec<&str> = line.split(':').collect();
-            fields.first() == Some(&group)
-                && fields.get(3).is_some_and(|members| members.split(',').any(|m| m == user))
-        })
+            (fields.first() == Some(&group))
+                .then(|| fields.get(3).is_some_and(|all| all.split(',').any(|m| m == user)))
+        };
+        let elsewhere = || members(&self.others?("group", group)?);
+        self.group.lines().find_map(members).or_else(elsewhere).unwrap_or(false)
     }
 }
 
@@ -131,6 +160,15 @@ mod tests {
         let accounts = Accounts {
             passwd: "root:x:0:0::/root:/bin/sh\nanna:x:1000:100::/:/bin/sh\nbert:x:1001:100::/:/bin/sh\n".into(),
             group: "root:x:0:\nusers:x:100:\nwheel:x:10:anna\nnixbld:x:30000:nixbld1\n".into(),
+            others: Some(|database, key| {
+                let line = match (database, key) {
+                    ("passwd", "5000") => "carla:*:5000:6000::/:/bin/sh",
+                    ("group", "6000") => "remote:*:6000:",
+                    ("group", "staff") => "staff:*:6001:bert,carla",
+                    _ => return None,
+                };
+                Some(line.to_owned())
+            }),
         };
         let words = |text: &str| text.split_ascii_whitespace().map(str::to_owned).collect();
         let rules = AccessRules {
@@ -153,6 +191,11 @@ mod tests {
         assert_eq!(judge("root", "anna", 1000, 100), Some(Untrusted));
         assert_eq!(judge("root", "anna", 1001, 100), None);
         assert_eq!(judge("root", "@wheel", 1001, 100), None);
+        // of what is in no file other services know
+        assert_eq!(judge("root", "carla", 5000, 6000), Some(Untrusted));
+        assert_eq!(judge("@staff", "", 5000, 6000), Some(Trusted));
+        assert_eq!(judge("@staff", "", 1000, 100), None);
+        assert_eq!(judge("@remote", "", 5000, 6000), Some(Trusted));
         // users without a name go by their number
         assert_eq!(judge("4711", "", 4711, 4711), Some(Trusted));
         assert_eq!(judge("root", "", 1000, 100), None);

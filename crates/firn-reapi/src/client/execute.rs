@@ -1,5 +1,7 @@
 //! Having an action executed: asking, waiting, waiting again after the connection broke, giving up.
 
+use std::time::{Duration, Instant};
+
 use super::retry::pause;
 use super::{CALL, Client};
 use crate::api::{BlobId, re};
@@ -7,11 +9,16 @@ use crate::error::{Error, Result};
 use crate::wire::grpc::{Code, Status};
 use crate::wire::proto::Message as _;
 
+/// How long a connection must have held for its break not to count with those before.
+const CALM: Duration = Duration::from_secs(60);
+
 /// What is heard while an action is executed.
 #[derive(Debug)]
 pub enum Progress {
     /// The operation's name, by which it can be cancelled.
     Operation(String),
+    /// It failed, and is asked for or waited for again.
+    Again(String),
     /// The stream that the log is written to.
     Log(String),
 }
@@ -58,25 +65,25 @@ impl Client {
         let mut name: Option<String> = None;
         let mut failures = 0;
         loop {
-            match self.wait(&request, &mut name, &mut failures, progress).await {
+            let begin = Instant::now();
+            let error = match self.wait(&request, &mut name, progress).await {
                 Ok(executed) => return Ok(executed),
-                Err(Error::Call { status, .. })
-                    if status.code == Code::NOT_FOUND && name.is_some() =>
-                {
-                    // it has forgotten this execution; only asking anew helps
-                    name = None;
-                    failures += 1;
-                    if failures >= self.retry.attempts {
-                        return Err(Error::Answer(
-                            "it forgets what it was asked to execute".into(),
-                        ));
-                    }
-                }
-                Err(error) if error.is_transient() && failures + 1 < self.retry.attempts => {
-                    failures += 1;
-                }
-                Err(error) => return Err(error),
+                Err(error) => error,
+            };
+            if begin.elapsed() > CALM {
+                failures = 0;
             }
+            failures += 1;
+            let forgotten = name.is_some()
+                && matches!(&error, Error::Call { status, .. } if status.code == Code::NOT_FOUND);
+            if forgotten {
+                // only asking anew helps
+                name = None;
+            }
+            if !(forgotten || error.is_transient()) || failures >= self.retry.attempts {
+                return Err(error);
+            }
+            progress(Progress::Again(error.to_string()));
             pause(failures).await;
         }
     }
@@ -86,7 +93,6 @@ impl Client {
         &self,
         request: &re::ExecuteRequest,
         name: &mut Option<String>,
-        failures: &mut u32,
         progress: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<Executed> {
         let headers = self.headers();
@@ -108,13 +114,13 @@ impl Client {
         while let Some(operation) =
             answers.next::<re::Operation>().await.map_err(Error::call(what))?
         {
-            *failures = 0;
             if name.as_ref() != Some(&operation.name) && !operation.name.is_empty() {
                 *name = Some(operation.name.clone());
                 progress(Progress::Operation(operation.name.clone()));
             }
             if operation.done {
-                return ended(operation);
+                // waiting for what has failed would find the same failure
+                return ended(operation).inspect_err(|_| *name = None);
             }
             if !log_known && let Some(log) = log_stream(&operation) {
                 log_known = true;

@@ -53,6 +53,7 @@ pub fn prepare(
             what.display()
         ))),
     };
+    assembly.folder(&relative(store_dir))?;
     for path in request.inputs {
         let info = store.path_info(path).map_err(|e| Error::Unsuited(e.to_string()))?;
         let real = store.real_path(path);

@@ -300,6 +300,10 @@ impl Run {
             Progress::Operation(name) => {
                 let _ = sender.send(Heard::Operation(name));
             }
+            Progress::Again(why) => {
+                let _ =
+                    sender.send(Heard::Message(Level::Talkative, format!("trying again: {why}")));
+            }
             Progress::Log(name) => {
                 let mut following = following.lock();
                 if following.is_none() {

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -122,6 +123,16 @@ fn direct(task: &Task, base: &Path) -> Result<Furnished, String> {
             task.store_dir.display()
         ));
     }
+    if same(base, Path::new("/")) {
+        // what a root of its own would have, if the worker does not have it
+        let _ = fs::create_dir("/etc");
+        for (name, contents) in etc(task) {
+            let mut options = fs::OpenOptions::new();
+            let file = options.write(true).create_new(true).open(Path::new("/etc").join(name));
+            let _ = file.and_then(|mut file| file.write_all(contents.as_bytes()));
+        }
+        let _ = fs::create_dir("/tmp");
+    }
     let dir = &task.build_dir;
     fs::create_dir_all(dir).map_err(|e| format!("creating '{}': {e}", dir.display()))?;
     write_files(task, dir)?;
@@ -173,7 +184,7 @@ fn write_files(task: &Task, dir: &Path) -> Result<(), String> {
             .create_new(true)
             .mode(0o644)
             .open(&path)
-            .and_then(|mut file| std::io::Write::write_all(&mut file, &contents.0))
+            .and_then(|mut file| file.write_all(&contents.0))
             .map_err(|e| format!("writing '{}': {e}", path.display()))?;
     }
     fs::set_permissions(dir, fs::Permissions::from_mode(0o700))

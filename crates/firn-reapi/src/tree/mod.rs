@@ -140,14 +140,26 @@ impl Assembly {
     /// # Errors
     /// If a name in it is not UTF-8.
     pub fn put(&mut self, path: &Path, node: Node) -> Result<()> {
+        self.at(path)?.here = Some(node);
+        Ok(())
+    }
+
+    /// Makes sure that there is a folder at `path`.
+    ///
+    /// # Errors
+    /// If a name in it is not UTF-8.
+    pub fn folder(&mut self, path: &Path) -> Result<()> {
+        self.at(path).map(drop)
+    }
+
+    fn at(&mut self, path: &Path) -> Result<&mut Self> {
         let mut at = self;
         for part in path.components() {
             let std::path::Component::Normal(part) = part else { continue };
             let part = part.to_str().ok_or_else(|| Error::NotText(path.display().to_string()))?;
             at = at.inside.entry(part.to_owned()).or_default();
         }
-        at.here = Some(node);
-        Ok(())
+        Ok(at)
     }
 
     /// The whole tree; its folders are added to `blobs`.

@@ -10,6 +10,7 @@ mod dump;
 mod git;
 pub mod lock;
 mod restore;
+pub mod socket;
 #[cfg(test)]
 mod tests;
 

@@ -36,7 +36,14 @@ impl StoreReference {
                 Some((scheme, rest)) if !scheme.is_empty() && is_scheme(scheme) => {
                     (scheme, decode(rest).ok_or_else(bad)?)
                 }
-                None if base.contains('/') => ("local", absolute(base)?),
+                // a URL without a host
+                None => match base.split_once(":/") {
+                    Some((scheme, rest)) if is_scheme(scheme) => {
+                        (scheme, decode(&format!("/{rest}")).ok_or_else(bad)?)
+                    }
+                    _ if base.contains('/') => ("local", absolute(base)?),
+                    _ => return Err(bad()),
+                },
                 _ => return Err(bad()),
             },
         };

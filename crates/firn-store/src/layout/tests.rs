@@ -109,6 +109,16 @@ fn addresses_of_other_stores_are_handed_on() {
 }
 
 #[test]
+fn folders_are_named_with_and_without_a_host() {
+    let env = Environment::from_variables([], true);
+    let parse = |uri: &str| StoreReference::parse(uri, &env).unwrap();
+    assert_eq!(parse("file:/tmp/x?trusted=1"), parse("file:///tmp/x?trusted=1"));
+    assert_eq!(parse("file:/tmp/x").authority, "/tmp/x");
+    assert_eq!(parse("./file:/x").scheme, "local");
+    assert_eq!(parse("/tmp/a:/x").authority, "/tmp/a:/x");
+}
+
+#[test]
 fn nonsense_is_refused_by_name() {
     let env = Environment::from_variables([], true);
     let message = |uri: &str| locate(&env, Some(uri)).unwrap_err().to_string();

@@ -43,7 +43,7 @@ impl LocalStore {
     ) -> Result<()> {
         if self.options.read_only {
             return Err(Error::Usage(format!(
-                "cannot add path '{}' because the store is read-only",
+                "cannot add path '{}' because the store is read-only: attempt to write a readonly database",
                 self.print(path)
             )));
         }
@@ -102,7 +102,8 @@ impl LocalStore {
 
     /// Keeps the old contents of a path that is repaired until the new ones are there.
     fn set_aside(&self, real: &Path) -> Result<Option<TemporaryFolder>> {
-        if real.symlink_metadata().is_err() {
+        // what is in a lower layer cannot be moved
+        if real.symlink_metadata().is_err() || self.layers().is_some() {
             return Ok(None);
         }
         let folder = TemporaryFolder::new(&self.layout.real_store_dir)?;

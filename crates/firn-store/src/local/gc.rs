@@ -139,6 +139,7 @@ impl LocalStore {
         self.clear_cache();
         if deletes {
             self.reserve_space();
+            self.remount_if_stale()?;
         }
         result
     }
@@ -217,7 +218,9 @@ impl LocalStore {
                 .to_str()
                 .and_then(|n| StorePath::from_base_name(n).ok())
                 .is_some_and(|p| graph.index.contains_key(&p));
-            if !valid && name != ".links" {
+            // what is in a lower store only is none of our garbage
+            let ours = self.layers().is_none_or(|layers| layers.in_upper(&name));
+            if !valid && ours && name != ".links" {
                 names.push(name);
             }
         }
@@ -238,7 +241,12 @@ impl LocalStore {
         let (mut actual, mut unshared) = (0i64, 0i64);
         let entries = std::fs::read_dir(&dir).map_err(Error::io("opening directory", &dir))?;
         for entry in entries {
-            let path = entry.map_err(Error::io("reading directory", &dir))?.path();
+            let entry = entry.map_err(Error::io("reading directory", &dir))?;
+            let name = Path::new(".links").join(entry.file_name());
+            if self.layers().is_some_and(|layers| !layers.in_upper(name.as_os_str())) {
+                continue;
+            }
+            let path = entry.path();
             let meta = path.symlink_metadata().map_err(Error::io("getting status of", &path))?;
             let size = i64::try_from(meta.len()).unwrap_or(i64::MAX);
             if meta.nlink() != 1 {
@@ -612,7 +620,10 @@ impl Work<'_> {
     fn delete_files(&mut self, real: &Path, printed: String) -> Result<(), Stop> {
         self.store.info(format!("deleting '{printed}'"));
         self.results.paths.insert(printed);
-        self.results.bytes_freed += delete_path(real)?;
+        self.results.bytes_freed += match self.store.layers() {
+            Some(layers) => self.store.delete_in_upper(layers, real)?,
+            None => delete_path(real)?,
+        };
         if let Some(limit) = self.options.max_freed
             && self.results.bytes_freed > limit
         {

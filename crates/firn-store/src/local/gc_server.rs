@@ -93,7 +93,7 @@ impl Server {
         }
         crate::fs::remove_file_if_present(socket)?;
         let listener =
-            UnixListener::bind(socket).map_err(Error::io("cannot bind to socket", socket))?;
+            crate::fs::socket::bind(socket).map_err(Error::io("cannot bind to socket", socket))?;
         std::fs::set_permissions(socket, std::fs::Permissions::from_mode(0o666))
             .map_err(Error::io("changing mode of", socket))?;
         let (dir, state) = (dir.clone(), shared.clone());
@@ -107,7 +107,7 @@ impl Drop for Server {
         self.shared.stopping.store(true, Ordering::Relaxed);
         self.shared.release_all();
         // a connection of our own ends the waiting for one
-        let _ = UnixStream::connect(&self.socket);
+        let _ = crate::fs::socket::connect(&self.socket);
         let _ = std::fs::remove_file(&self.socket);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();

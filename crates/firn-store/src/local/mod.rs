@@ -2,7 +2,7 @@
 //!
 //! [`LocalStore`] is split by what is done to it: [`mod@self`] opens it, `query` asks, `add` and
 //! `register` change it, `realisations` keeps what outputs came to be, `temp_roots`, `roots` and `gc` collect garbage, `verify` and `optimise`
-//! look after it, `log` keeps build logs.
+//! look after it, `log` keeps build logs; `overlay` lays a store over another.
 
 mod add;
 mod add_derivations;
@@ -10,6 +10,7 @@ pub mod gc;
 mod gc_server;
 mod log;
 pub mod optimise;
+mod overlay;
 mod query;
 mod realisations;
 mod register;
@@ -23,6 +24,7 @@ pub mod verify;
 
 pub use add_derivations::NewDerivation;
 pub use log::read_build_log;
+pub use overlay::Overlay;
 
 use std::collections::{HashMap, HashSet};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -134,6 +136,8 @@ pub struct LocalStore {
     assumed_locks: Mutex<HashSet<StorePath>>,
     /// When it was last looked at how much space is free.
     space_checked: Mutex<Option<Instant>>,
+    /// What it is laid over.
+    layers: Option<Arc<overlay::Layers>>,
 }
 
 impl LocalStore {
@@ -167,6 +171,7 @@ impl LocalStore {
             modulos: Modulos::default(),
             assumed_locks: Mutex::default(),
             space_checked: Mutex::default(),
+            layers: None,
         };
         if !store.options.read_only {
             store.reserve_space();

@@ -21,8 +21,11 @@ impl LocalStore {
         if let Some(info) = self.cache.lock().get(path) {
             return Ok(Some(info.clone()));
         }
-        let found = self.db.read(|rows| self.info_from(rows, path))?;
-        Ok(found.map(|info| self.remember(info)))
+        match (self.db.read(|rows| self.info_from(rows, path))?, self.layers()) {
+            (Some(info), _) => Ok(Some(self.remember(info))),
+            (None, Some(layers)) => layers.lower().query_path_info(path),
+            (None, None) => Ok(None),
+        }
     }
 
     fn remember(&self, info: PathInfo) -> Arc<PathInfo> {
@@ -83,8 +86,13 @@ impl LocalStore {
         })
     }
 
-    /// Whether the database knows the path, without what it knows.
+    /// Whether the path is valid, without what is known of it.
     pub(super) fn is_registered(&self, path: &StorePath) -> Result<bool> {
+        Ok(self.is_in_database(path)? || self.copy_up(path)?)
+    }
+
+    /// Whether the database knows the path.
+    pub(super) fn is_in_database(&self, path: &StorePath) -> Result<bool> {
         if self.cache.lock().contains_key(path) {
             return Ok(true);
         }
@@ -97,6 +105,15 @@ impl LocalStore {
         &self,
         paths: &(impl Iterator<Item = &'p StorePath> + Clone),
     ) -> Result<HashSet<&'p StorePath>> {
+        if self.layers().is_some() {
+            let mut found = HashSet::new();
+            for path in paths.clone() {
+                if self.is_registered(path)? {
+                    found.insert(path);
+                }
+            }
+            return Ok(found);
+        }
         self.db.read_together(|rows| {
             let mut found = HashSet::new();
             for path in paths.clone() {
@@ -119,12 +136,22 @@ impl LocalStore {
 
     pub(super) fn referrers_of(&self, path: &StorePath) -> Result<BTreeSet<StorePath>> {
         let printed = self.print(path);
-        self.parse_all(&self.db.read(|rows| rows.referrers(&printed))?)
+        let mut found: BTreeSet<_> =
+            self.parse_all(&self.db.read(|rows| rows.referrers(&printed))?)?;
+        if let Some(layers) = self.layers() {
+            found.extend(layers.lower().query_referrers(path)?);
+        }
+        Ok(found)
     }
 
     pub(super) fn derivers_of(&self, path: &StorePath) -> Result<BTreeSet<StorePath>> {
         let printed = self.print(path);
-        self.parse_all(&self.db.read(|rows| rows.derivers(&printed))?)
+        let mut found: BTreeSet<_> =
+            self.parse_all(&self.db.read(|rows| rows.derivers(&printed))?)?;
+        if let Some(layers) = self.layers() {
+            found.extend(layers.lower().query_valid_derivers(path)?);
+        }
+        Ok(found)
     }
 
     pub(super) fn outputs_of(
@@ -133,6 +160,7 @@ impl LocalStore {
     ) -> Result<BTreeMap<String, Option<StorePath>>> {
         let printed = self.print(drv);
         let dir = &self.layout.store_dir;
+        self.is_registered(drv)?;
         let outputs = self.db.read(|rows| match rows.id(&printed)? {
             Some(id) => rows.outputs(id),
             None => Err(Error::InvalidPath { path: printed.clone() }),
@@ -152,7 +180,10 @@ impl LocalStore {
             Some(found) if found.starts_with(&prefix) => {
                 self.layout.store_dir.parse(&found).map(Some).map_err(Error::model)
             }
-            _ => Ok(None),
+            _ => match self.layers() {
+                Some(layers) => layers.lower().query_path_from_hash_part(hash_part),
+                None => Ok(None),
+            },
         }
     }
 }

@@ -25,7 +25,10 @@ impl LocalStore {
         let Some((_, path, signatures)) =
             self.db.read(|rows| rows.realisation(&hash, &id.output_name))?
         else {
-            return Ok(None);
+            return match self.layers() {
+                Some(layers) => layers.lower().query_realisation(id),
+                None => Ok(None),
+            };
         };
         let corrupt = |reason: String| Error::CorruptEntry { path: path.clone(), reason };
         let out_path = self.layout.store_dir.parse(&path).map_err(|e| corrupt(e.to_string()))?;
@@ -49,6 +52,18 @@ impl LocalStore {
     pub(super) fn keep_realisation(&self, realisation: &Realisation) -> Result<()> {
         self.need_realisations()?;
         let id = &realisation.id;
+        if let Some(layers) = self.layers() {
+            // so that another one than that of the lower store is noticed
+            if let Some(below) = layers.lower().query_realisation(id)? {
+                self.keep_realisation_here(&below)?;
+            }
+        }
+        self.keep_realisation_here(realisation)
+    }
+
+    fn keep_realisation_here(&self, realisation: &Realisation) -> Result<()> {
+        let id = &realisation.id;
+        self.is_registered(&realisation.out_path)?;
         let hash = drv_hash(id);
         let path = self.print(&realisation.out_path);
         let mut signatures: BTreeSet<String> =

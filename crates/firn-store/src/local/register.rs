@@ -32,6 +32,12 @@ impl LocalStore {
 
     /// Registers paths; `outputs` are those of the derivations among them.
     pub(super) fn register_with(&self, infos: &[PathInfo], outputs: &Outputs<'_>) -> Result<()> {
+        self.copy_up_for(infos)?;
+        self.register_rows(infos, outputs)
+    }
+
+    /// As [`LocalStore::register_with`], in this store's own database alone.
+    pub(super) fn register_rows(&self, infos: &[PathInfo], outputs: &Outputs<'_>) -> Result<()> {
         if infos.is_empty() {
             return Ok(());
         }
@@ -156,6 +162,8 @@ impl LocalStore {
         signatures: &BTreeSet<Signature>,
     ) -> Result<()> {
         let printed = self.print(path);
+        // so that it is in this database, wherever its contents are
+        self.is_registered(path)?;
         self.db.write(|rows| {
             let mut row =
                 rows.path(&printed)?.ok_or_else(|| Error::InvalidPath { path: printed.clone() })?;

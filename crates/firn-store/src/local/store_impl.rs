@@ -27,7 +27,10 @@ impl Store for LocalStore {
     }
 
     fn uri(&self) -> String {
-        self.layout.uri()
+        match self.layers() {
+            Some(_) => "local-overlay://".to_owned(),
+            None => self.layout.uri(),
+        }
     }
 
     fn as_local(&self) -> Option<&LocalStore> {

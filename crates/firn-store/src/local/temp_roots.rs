@@ -106,7 +106,7 @@ impl State {
     fn tell_collector(&mut self, state_dir: &Path, printed: &str) -> Result<bool> {
         let socket = state_dir.join("gc-socket/socket");
         if self.collector.is_none() {
-            match UnixStream::connect(&socket) {
+            match crate::fs::socket::connect(&socket) {
                 Ok(stream) => self.collector = Some(stream),
                 Err(e)
                     if matches!(e.kind(), ErrorKind::ConnectionRefused | ErrorKind::NotFound) =>

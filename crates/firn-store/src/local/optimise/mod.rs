@@ -42,6 +42,9 @@ impl LocalStore {
     pub fn optimise(&self) -> Result<OptimiseStats> {
         let activity =
             self.logger().start(ActivityKind::OptimiseStore, Level::Info, "", Vec::new(), 0);
+        if let Some(layers) = self.layers() {
+            return self.optimise_layers(layers);
+        }
         let all = self.query_all_valid_paths()?;
         // what is valid now that it is a root stays until this process ends
         self.add_temporary_roots(&all)?;

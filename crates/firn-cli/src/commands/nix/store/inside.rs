@@ -48,7 +48,7 @@ pub fn ls(call: &mut Call<'_>) -> Outcome {
     let store = call.store()?;
     let (path, rest) = inside(&store, &text)?;
     let missing = || Failure::Message(format!("path '{text}' does not exist"));
-    let node = if store.is_local() {
+    let node = if store.has_files() {
         nar::from_disk(&on_disk(&store, &path, &rest), call.given.has("recursive")).map_err(
             |e| match e.kind() {
                 std::io::ErrorKind::NotFound => missing(),
@@ -69,7 +69,7 @@ pub fn cat(call: &mut Call<'_>) -> Outcome {
     let (path, rest) = inside(&store, &text)?;
     let failed =
         |e: std::io::Error| Failure::Message(format!("opening file '{text}': {}", errno_text(&e)));
-    if !store.is_local() {
+    if !store.has_files() {
         let (mut file, root) = archive(&store, &path)?;
         let Some(node) = root.find(&nar::components(&rest)) else {
             return fail(format!("path '{text}' does not exist"));
