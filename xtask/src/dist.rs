@@ -32,7 +32,9 @@ pub fn build() -> Result<PathBuf, String> {
     let root = process::workspace();
     let mut flags = "-C target-feature=+crt-static".to_owned();
     if let Some(profile) = profile::stored()? {
-        flags = format!("{flags} -C profile-use={}", profile.display());
+        // functions that changed since are no news
+        let quiet = "-C llvm-args=-no-pgo-warn-mismatch";
+        flags = format!("{flags} -C profile-use={} {quiet}", profile.display());
     }
     let built = compile(&root.join("target"), &flags)?;
     let dist = root.join("target/dist");
