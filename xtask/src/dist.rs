@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use crate::process;
+use crate::{process, profile};
 
 /// The names that `firn` answers to.
 const LINKS: &[&str] = &[
@@ -30,17 +30,42 @@ const LINKS: &[&str] = &[
 pub fn build() -> Result<PathBuf, String> {
     let started = Instant::now();
     let root = process::workspace();
-    let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    let mut flags = "-C target-feature=+crt-static".to_owned();
+    if let Some(profile) = profile::stored()? {
+        // functions that changed since are no news
+        let quiet = "-C llvm-args=-no-pgo-warn-mismatch";
+        flags = format!("{flags} -C profile-use={} {quiet}", profile.display());
+    }
+    let built = compile(&root.join("target"), &flags)?;
+    let dist = root.join("target/dist");
+    lay_out(&built, &dist)?;
+    let size = fs::metadata(&built).map_or(0, |m| m.len());
+    println!(
+        "target/dist/bin/firn ({:.1} MB) and the distribution, after {:.0} s",
+        size as f64 / 1e6,
+        started.elapsed().as_secs_f64()
+    );
+    Ok(dist)
+}
+
+/// Compiles the program in the target folder `target`, and gives its path.
+pub fn compile(target: &Path, flags: &str) -> Result<PathBuf, String> {
+    let triple = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
     process::run(
         process::cargo()
-            .args(["build", "--quiet", "--release", "--package", "firn-cli", "--target", &target])
-            .env("RUSTFLAGS", "-C target-feature=+crt-static"),
+            .args(["build", "--quiet", "--release", "--package", "firn-cli", "--target", &triple])
+            .arg("--target-dir")
+            .arg(target)
+            .env("RUSTFLAGS", flags),
     )?;
-    let dist = root.join("target/dist");
+    Ok(target.join(&triple).join("release/firn"))
+}
+
+/// Makes the folder `dist` of what is installed from the program `built`.
+pub fn lay_out(built: &Path, dist: &Path) -> Result<(), String> {
     let bin = dist.join("bin");
     fs::create_dir_all(&bin).map_err(|e| format!("cannot create '{}': {e}", bin.display()))?;
-    let built = root.join("target").join(&target).join("release/firn");
-    replace_file(&built, &bin.join("firn"))?;
+    replace_file(built, &bin.join("firn"))?;
     for name in LINKS {
         let link = bin.join(name);
         let _ = fs::remove_file(&link);
@@ -52,15 +77,9 @@ pub fn build() -> Result<PathBuf, String> {
         fs::remove_dir_all(&copy)
             .map_err(|e| format!("cannot remove '{}': {e}", copy.display()))?;
     }
-    copy_tree(&root.join("distribution"), &copy)?;
+    copy_tree(&process::workspace().join("distribution"), &copy)?;
     let _ = fs::remove_dir_all(copy.join("tests"));
-    let size = fs::metadata(bin.join("firn")).map_or(0, |m| m.len());
-    println!(
-        "target/dist/bin/firn ({:.1} MB) and the distribution, after {:.0} s",
-        size as f64 / 1e6,
-        started.elapsed().as_secs_f64()
-    );
-    Ok(dist)
+    Ok(())
 }
 
 /// Replaces a file that may be running.

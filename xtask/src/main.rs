@@ -1,4 +1,4 @@
-//! The developers' own commands: `cargo xtask demo | test | bench | conformance | dist | debian-lock`.
+//! The developers' own commands: `cargo xtask demo | test | bench | conformance | dist | profile | debian-lock`.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "commands for developers")]
 
 mod bench;
@@ -7,6 +7,7 @@ mod debian_lock;
 mod demo;
 mod dist;
 mod process;
+mod profile;
 mod setup;
 mod sides;
 mod test;
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
         Some("debian-lock") => return debian_lock::main(&arguments),
         Some("demo") => demo::main(&arguments),
         Some("dist") => dist::build().map(drop),
+        Some("profile") => profile::main(&arguments),
         Some("test") => test::main(&arguments),
         Some(other) => Err(format!("'{other}' is not one of xtask's commands\n{USAGE}")),
         None => Err(USAGE.to_owned()),
@@ -43,5 +45,6 @@ usage: cargo xtask demo [--vm | --container]    build a system, boot it, switch 
                                                 time the hot paths, beside C++ Nix if NIX_REFERENCE is set
        cargo xtask conformance PART…            compare with C++ Nix; without a part it lists them
        cargo xtask dist                         build what is installed into target/dist
+       cargo xtask profile --nixpkgs DIR        train the compiler on the benchmarks, for dist
        cargo xtask debian-lock [--update] [--security] [--check]
                                                 resolve the distribution's Debian packages";

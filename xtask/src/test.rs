@@ -30,9 +30,13 @@ pub fn main(args: &[String]) -> Result<(), String> {
     ]))?;
     println!("== dist");
     let dist = dist::build()?;
+    let buildbox = if quick { None } else { setup::buildbox() };
     println!("== tests");
     let mut command = process::cargo();
     command.args(["test", "--workspace", "--no-fail-fast"]).env("FIRN_DIST", &dist);
+    if let Some(folder) = buildbox {
+        command.env("FIRN_BUILDBOX", folder);
+    }
     // snapshots are compared, and never written by a test run
     command.env("INSTA_UPDATE", "no");
     if quick {

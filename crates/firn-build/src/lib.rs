@@ -13,6 +13,8 @@ mod derived_path;
 pub mod dev_env;
 mod drv_options;
 mod error;
+pub mod executor;
+mod history;
 pub mod hook;
 mod missing;
 mod options;
@@ -33,11 +35,14 @@ pub use derived_path::{DerivedPath, OutputsSpec};
 pub use drv_options::{DrvOptions, OutputChecks, Reference};
 pub use error::{BuildError, ExitFlags, Failure, FailureKind};
 pub use missing::Missing;
-pub use options::{BuildOptions, ExternalBuilder, Mode, SandboxMode, SandboxPath, UidPool};
+pub use options::{
+    BuildOptions, DAEMON_CGROUP, ExternalBuilder, Mode, SandboxMode, SandboxPath, UidPool,
+};
 pub use plan::{Plan, plan};
 pub use remote::BuildStore;
 pub use repair::repair_path;
 pub use result::{BuildResult, BuildStatus};
+pub use sandbox::cgroup::enter_own as enter_daemon_cgroup;
 pub use scheduler::{BuildResults, build_paths, build_paths_with_results};
 pub use single::build_derivation;
 pub use store_substituter::StoreSubstituter;

@@ -11,6 +11,7 @@ use firn_model::derivation::Kind;
 use firn_store::{Settings, Store};
 
 use crate::error::Failure;
+use crate::executor::Executor;
 use crate::hook::BuildHook;
 use crate::recursive::{FEATURE, RecursiveNix};
 use crate::sandbox::Launcher;
@@ -93,6 +94,9 @@ impl ExternalBuilder {
     }
 }
 
+/// The name of the cgroup that a daemon moves itself into, so that those of builds can be beside it.
+pub const DAEMON_CGROUP: &str = "nix-daemon";
+
 /// How to build.
 #[derive(Clone)]
 pub struct BuildOptions {
@@ -146,6 +150,8 @@ pub struct BuildOptions {
     pub build_users_group: String,
     /// Numbers of users that builds run as in place of that group's members (`auto-allocate-uids`).
     pub uid_pool: Option<UidPool>,
+    /// Run each sandboxed build in a cgroup of its own (`use-cgroups`).
+    pub use_cgroups: bool,
     /// Where build directories are made; by default `builds` in the store's state.
     pub build_dir: Option<PathBuf>,
     /// What this machine is.
@@ -172,6 +178,8 @@ pub struct BuildOptions {
     pub recursive: Option<Arc<dyn RecursiveNix>>,
     /// Builds on other machines; `None` for none.
     pub hook: Option<Arc<dyn BuildHook>>,
+    /// Clusters that run builders; empty for none.
+    pub executors: Vec<Arc<dyn Executor>>,
     /// The store that evaluation wrote derivations to, if it is another.
     pub eval_store: Option<Arc<dyn Store>>,
     /// Where paths can be had without building; `None` for nowhere.
@@ -269,6 +277,7 @@ impl BuildOptions {
                 let number = |name| u32::try_from(settings.number(name)).unwrap_or(0);
                 UidPool { start: number("start-id"), count: number("id-count") }
             }),
+            use_cgroups: settings.bool("use-cgroups"),
             build_dir: path("build-dir"),
             system: settings.system().to_owned(),
             extra_platforms: settings.words("extra-platforms").into_iter().collect(),
@@ -299,6 +308,7 @@ impl BuildOptions {
                 .collect(),
             recursive: None,
             hook: None,
+            executors: Vec::new(),
             eval_store: None,
             substituter: None,
             always_allow_substitutes: settings.bool("always-allow-substitutes"),
@@ -313,6 +323,11 @@ impl BuildOptions {
     #[must_use]
     pub fn has_feature(&self, name: &str) -> bool {
         self.features.contains(name)
+    }
+
+    /// Whether builders may run on other machines.
+    pub(crate) fn builds_elsewhere(&self) -> bool {
+        self.hook.is_some() || !self.executors.is_empty()
     }
 
     /// The program that builds for `system` in place of this one.

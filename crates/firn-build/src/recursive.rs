@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 
 use firn_event::Logger;
 use firn_model::store_path::StorePath;
@@ -15,23 +16,28 @@ pub const FEATURE: &str = "recursive-nix";
 /// The name of the socket in the build directory.
 pub const SOCKET: &str = ".nix-socket";
 
+/// Lets a builder have a path that it has just added, before it is told of it.
+pub type Admit = dyn Fn(&StorePath) -> Result<(), Failure> + Send + Sync;
+
 /// A build whose builder is to be served.
-#[derive(Debug)]
 pub struct RecursiveRequest<'a> {
     /// The directories of the store.
     pub store: &'a StoreLayout,
     /// Where the builder looks for the daemon.
     pub socket: &'a Path,
-    /// All that the builder may see.
+    /// All that the builder may see from the start.
     pub inputs: &'a BTreeSet<StorePath>,
+    /// Called once for each path that it may see besides.
+    pub admit: Arc<Admit>,
     /// Where messages go.
     pub logger: &'a Logger,
 }
 
 /// Serves a builder as long as it lives.
 pub trait RecursiveServer: Send {
-    /// Ends the service; gives the paths that the builder has added, to which its outputs may refer.
-    fn finish(self: Box<Self>) -> BTreeSet<StorePath>;
+    /// Ends the service; gives the paths that the builder has added, to which its outputs may refer. They are kept
+    /// from collection until this is dropped.
+    fn finish(&mut self) -> BTreeSet<StorePath>;
 }
 
 /// Serves builders.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use firn_event::{ActivityKind, Field, Level, Logger};
+use firn_event::{Level, Logger};
 use firn_model::store_path::StorePath;
 use firn_store::{ClosureOptions, LocalStore, Store};
 
@@ -19,14 +19,9 @@ pub(crate) fn is_good(store: &LocalStore, path: &StorePath) -> firn_store::Resul
     Ok(store.check_path(path)?.is_none())
 }
 
-/// What is damaged in the closures of `wanted`, by what can be done about it.
+/// What is damaged in the closures of `wanted`: paths, each with the derivation that is known to make it.
 #[derive(Debug, Default)]
-pub(crate) struct Damage {
-    /// Derivations with damaged outputs.
-    pub drvs: BTreeSet<StorePath>,
-    /// Paths that nothing here is known to make.
-    pub paths: BTreeSet<StorePath>,
-}
+pub(crate) struct Damage(BTreeMap<StorePath, Option<StorePath>>);
 
 impl Damage {
     /// Looks at all that is valid of `wanted` and of what it needs.
@@ -69,25 +64,52 @@ impl Damage {
                 Level::Error,
                 format!("found corrupted or missing path '{}'", store.store_dir().print(&path)),
             );
-            match makers.get(&path) {
-                Some(drv) => damage.drvs.insert(drv.clone()),
-                None => damage.paths.insert(path),
-            };
+            let maker = makers.get(&path).cloned();
+            damage.0.insert(path, maker);
         }
         Ok(damage)
     }
 
-    /// Gets damaged paths again that no derivation here makes.
+    /// Fetches what is damaged where somebody has it. Gives the derivations that have to be built for the rest.
+    ///
+    /// # Errors
+    /// If something can be had neither way.
     pub fn fetch_paths(
-        &self,
+        self,
         store: &LocalStore,
         options: &BuildOptions,
         logger: &Logger,
-    ) -> Result<(), BuildError> {
-        for path in &self.paths {
-            repair_path(store, path, options, logger)?;
+    ) -> Result<BTreeSet<StorePath>, BuildError> {
+        let mut drvs = BTreeSet::new();
+        for (path, maker) in self.0 {
+            match maker {
+                Some(drv) if drvs.contains(&drv) => {}
+                Some(drv) => {
+                    if !fetch_again(store, &path, options, logger) {
+                        drvs.insert(drv);
+                    }
+                }
+                None => repair_path(store, &path, options, logger)?,
+            }
         }
-        Ok(())
+        Ok(drvs)
+    }
+}
+
+/// Fetches a valid path once more; whether that worked.
+fn fetch_again(
+    store: &LocalStore,
+    path: &StorePath,
+    options: &BuildOptions,
+    logger: &Logger,
+) -> bool {
+    let Some(substituter) = &options.substituter else { return false };
+    match substituter.repair(path, store, logger, 0) {
+        Ok(()) => true,
+        Err(error) => {
+            logger.message(Level::Talkative, error.to_string());
+            false
+        }
     }
 }
 
@@ -101,20 +123,10 @@ pub fn repair_path(
     options: &BuildOptions,
     logger: &Logger,
 ) -> Result<(), BuildError> {
-    let shown = store.store_dir().print(path);
-    if let Some(substituter) = &options.substituter {
-        let activity = logger.start(
-            ActivityKind::Substitute,
-            Level::Info,
-            format!("fetching '{shown}' again"),
-            vec![Field::Text(shown.clone()), Field::Text(String::new())],
-            0,
-        );
-        match substituter.repair(path, store, logger, activity.id()) {
-            Ok(()) => return Ok(()),
-            Err(error) => logger.message(Level::Talkative, error.to_string()),
-        }
+    if fetch_again(store, path, options, logger) {
+        return Ok(());
     }
+    let shown = store.store_dir().print(path);
     let deriver = store.query_path_info(path)?.and_then(|info| info.deriver.clone());
     let Some(drv) = deriver.filter(|drv| store.is_valid(drv).unwrap_or(false)) else {
         return Err(BuildError::other(format!("cannot repair path '{shown}'")));

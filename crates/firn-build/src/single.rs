@@ -1,5 +1,6 @@
 //! Builds a derivation that need not be in the store: what a client of a daemon sends whole.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicBool;
 
@@ -13,6 +14,7 @@ use crate::builder::Job;
 use crate::derived_path::DerivedPath;
 use crate::drv_options::DrvOptions;
 use crate::error::Failure;
+use crate::history::History;
 use crate::hook::Slots;
 use crate::options::{BuildOptions, Mode};
 use crate::result::{BuildResult, BuildStatus};
@@ -77,12 +79,17 @@ fn attempt(
     let stop = AtomicBool::new(false);
     let slots = Slots::new(options.max_jobs.max(1));
     let parent = builds.id();
-    let built =
-        Job { store, options, logger, parent, drv_path, drv, stop: &stop, slots: &slots }.run()?;
+    let estimate = History::read(&store.layout().state_dir).estimate(drv);
+    let (stop, slots) = (&stop, &slots);
+    let turn = Cell::default();
+    let job = Job { store, options, logger, parent, drv_path, drv, stop, slots, estimate, turn };
+    let built = job.run()?;
     let mut result = BuildResult::new(BuildStatus::AlreadyValid);
     if built.built {
         result.status = BuildStatus::Built;
         (result.times_built, result.start_time, result.stop_time) = (1, built.start, built.stop);
+        result.cpu_user = built.cpu.map(|cpu| cpu.user);
+        result.cpu_system = built.cpu.map(|cpu| cpu.system);
     }
     Ok((result, built.outputs))
 }

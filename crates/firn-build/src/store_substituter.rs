@@ -210,9 +210,10 @@ impl Substituter for StoreSubstituter {
         logger: &Logger,
         parent: u64,
     ) -> firn_store::Result<()> {
-        self.obtain(path, store, Repair::No, logger, parent)
+        self.get(path, store, logger, parent, Repair::No)
     }
 
+    /// What a path is in a store with another folder follows from its contents as they were registered.
     fn repair(
         &self,
         path: &StorePath,
@@ -220,18 +221,24 @@ impl Substituter for StoreSubstituter {
         logger: &Logger,
         parent: u64,
     ) -> firn_store::Result<()> {
-        self.obtain(path, store, Repair::Yes, logger, parent)
+        if let Some(info) = store.query_path_info(path)?
+            && let Some(address) = &info.ca
+            && info.references.is_empty()
+        {
+            self.note_address(path, address);
+        }
+        self.get(path, store, logger, parent, Repair::Yes)
     }
 }
 
 impl StoreSubstituter {
-    fn obtain(
+    fn get(
         &self,
         path: &StorePath,
         store: &LocalStore,
-        repair: Repair,
         logger: &Logger,
         parent: u64,
+        repair: Repair,
     ) -> firn_store::Result<()> {
         let known = self.holders.lock().get(path).cloned().unwrap_or_default();
         // those that said to have it first, then all others

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use firn_build::sandbox::spec::{Builder, IdMap, Namespaces, Spec};
-use firn_build::sandbox::{Exit, Launcher, Root, Running, Started, support};
+use firn_build::sandbox::{Exit, LateInputs, Launcher, Root, Running, Started, support};
 
 fn launcher() -> Launcher {
     let mut guard = PathBuf::from(env!("CARGO_BIN_EXE_firn-sandbox-child"));
@@ -87,12 +87,16 @@ impl Case {
                     outside_uid: rustix::process::getuid().as_raw(),
                     inside_gid: 100,
                     outside_gid: rustix::process::getgid().as_raw(),
+                    count: 1,
                 }),
                 private_network: !self.network,
                 mounts: self.root.mounts().to_vec(),
                 shm_size: Some("50%".into()),
                 devpts: true,
+                sysfs: false,
+                late_inputs: None,
             }),
+            cgroup: None,
             user: None,
             filter_syscalls: true,
             allow_new_privileges: false,
@@ -293,6 +297,155 @@ fn nothing_outlives_the_builder() {
     assert!(before > 0);
     std::thread::sleep(Duration::from_millis(200));
     assert_eq!(std::fs::read(&file).unwrap().len(), before, "a process still writes");
+}
+
+/// Without a sandbox, too: a process whose parent and session are not the builder's any more.
+#[test]
+fn nothing_outlives_a_builder_without_a_sandbox() {
+    let case = Case::new();
+    let file = case.dir.path().join("build/alive");
+    for end in ["ends", "is killed"] {
+        let mut spec = case.spec();
+        spec.namespaces = None;
+        spec.cwd = case.dir.path().join("build");
+        let exe = std::env::current_exe().unwrap();
+        let name = if end == "ends" { "inside_run_away" } else { "inside_run_away_and_stay" };
+        let args = ["test", "--exact", name, "--ignored", "--nocapture", "--test-threads=1"];
+        spec.builder = Builder::Program {
+            path: exe.to_str().unwrap().into(),
+            args: args.iter().map(Into::into).collect(),
+        };
+        let (log, out) = std::io::pipe().unwrap();
+        let mut running = launcher().start(&spec, out.into()).unwrap();
+        assert!(matches!(running.started().unwrap(), Started::Yes));
+        let begin = Instant::now();
+        while !file.exists() {
+            assert!(begin.elapsed() < Duration::from_secs(20));
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        if end == "ends" {
+            assert_eq!(running.wait().unwrap(), Exit::Code(0));
+        } else {
+            drop(running);
+        }
+        drop(log);
+        let before = std::fs::read(&file).unwrap().len();
+        std::thread::sleep(Duration::from_millis(100));
+        assert_eq!(std::fs::read(&file).unwrap().len(), before, "{end}: a process still writes");
+        std::fs::remove_file(&file).unwrap();
+    }
+}
+
+/// Leaves a process behind whose parent has ended and whose session is its own.
+fn run_away() {
+    // SAFETY: the children make plain system calls only.
+    unsafe {
+        if libc::fork() == 0 {
+            libc::setsid();
+            if libc::fork() == 0 {
+                libc::setsid();
+                let fd = libc::open(c"alive".as_ptr(), libc::O_CREAT | libc::O_WRONLY, 0o644);
+                loop {
+                    libc::write(fd, c"x".as_ptr().cast(), 1);
+                    libc::usleep(1000);
+                }
+            }
+            libc::_exit(0);
+        }
+    }
+    while !Path::new("alive").exists() {}
+}
+
+#[test]
+#[ignore = "run as a builder"]
+fn inside_run_away() {
+    run_away();
+}
+
+#[test]
+#[ignore = "run as a builder"]
+fn inside_run_away_and_stay() {
+    run_away();
+    loop {
+        std::thread::sleep(Duration::from_secs(1));
+    }
+}
+
+/// Inputs that come while the builder runs, into a directory that the builder may write to itself.
+#[test]
+fn inputs_can_come_later() {
+    if !available() {
+        return;
+    }
+    let mut case = Case::new().inside("inside_late");
+    let sources = case.dir.path().join("sources");
+    std::fs::create_dir_all(sources.join("dir")).unwrap();
+    std::fs::write(sources.join("file"), "a file").unwrap();
+    std::fs::write(sources.join("early"), "early").unwrap();
+    std::fs::write(sources.join("dir/file"), "in a dir").unwrap();
+    std::os::unix::fs::symlink("/nowhere", sources.join("link")).unwrap();
+    case.root.directory(Path::new("/late"), 0o1777).unwrap();
+    case.root.bind(&sources.join("early"), Path::new("/late/early"), true).unwrap();
+    let mut spec = case.spec();
+    spec.namespaces.as_mut().unwrap().late_inputs = Some("/late".into());
+    let (late, requests) = LateInputs::new().unwrap();
+    let (mut log, out) = std::io::pipe().unwrap();
+    let mut running = launcher().start_with(&spec, out.into(), Some(requests)).unwrap();
+    assert!(matches!(running.started().unwrap(), Started::Yes));
+    let build = case.dir.path().join("build");
+    let begin = Instant::now();
+    while !build.join("ready").exists() {
+        assert!(begin.elapsed() < Duration::from_secs(20));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    // The builder has made what leads elsewhere, and something of its own.
+    for name in ["trap", "own"] {
+        let error = late.add(&sources.join("file"), name).unwrap_err().to_string();
+        assert!(error.contains("already exists in the sandbox"), "{error}");
+    }
+    assert_eq!(std::fs::read_dir(&build).unwrap().count(), 1, "nothing was made where it leads");
+    for name in ["", ".", "..", "../x", "a/b"] {
+        assert!(late.add(&sources.join("file"), name).is_err(), "{name}");
+    }
+    assert!(late.add(&sources.join("none"), "none").is_err());
+    for name in ["file", "dir", "link", "link", "early"] {
+        late.add(&sources.join(name), name).unwrap_or_else(|e| panic!("{name}: {e}"));
+    }
+    std::fs::write(build.join("go"), "").unwrap();
+    let mut text = Vec::new();
+    log.read_to_end(&mut text).unwrap();
+    let text = String::from_utf8_lossy(&text).into_owned();
+    assert_eq!(running.wait().unwrap(), Exit::Code(0), "{text}");
+    assert!(text.contains("1 passed"), "{text}");
+    assert!(late.add(&sources.join("file"), "again").unwrap_err().to_string().contains("gone"));
+    let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
+    assert!(!mounts.contains(case.dir.path().to_str().unwrap()), "{mounts}");
+    assert_eq!(std::fs::read(sources.join("file")).unwrap(), b"a file");
+}
+
+#[test]
+#[ignore = "runs in the sandbox"]
+fn inside_late() {
+    std::os::unix::fs::symlink("/build/trapped", "/late/trap").unwrap();
+    std::fs::create_dir("/late/own").unwrap();
+    assert!(std::fs::rename("/late", "/elsewhere").is_err());
+    std::fs::write("/build/ready", "").unwrap();
+    while !Path::new("/build/go").exists() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(std::fs::read("/late/file").unwrap(), b"a file");
+    assert_eq!(std::fs::read("/late/dir/file").unwrap(), b"in a dir");
+    assert_eq!(std::fs::read_link("/late/link").unwrap(), Path::new("/nowhere"));
+    for file in ["/late/file", "/late/dir/new"] {
+        assert_eq!(
+            std::fs::write(file, "x").unwrap_err().raw_os_error(),
+            Some(libc::EROFS),
+            "{file}"
+        );
+    }
+    // The way in is for the guard alone.
+    let fds = std::fs::read_dir("/proc/self/fd").unwrap().count();
+    assert_eq!(fds, 4);
 }
 
 /// Leaves a process behind that writes for ever, in its own session, and ends.

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use common::World;
-use firn_build::StoreSubstituter;
+use firn_build::{Mode, StoreSubstituter, repair_path};
 use firn_cache::Caches;
 use firn_event::{Event, Level};
 use firn_fetch::FetchSettings;
@@ -179,4 +179,53 @@ fn what_is_lost_is_built_and_what_is_broken_fails() {
     assert!(world.build(&[&top]).is_err());
     world.options.fallback = true;
     assert_eq!(world.build(&[&top]).unwrap().built.len(), 2);
+}
+
+/// Damaged paths are fetched again by those who have them; who cannot be asked, or lies, is no help, and then they
+/// are built.
+#[test]
+fn what_is_damaged_is_fetched_again() {
+    let Some(mut world) = World::in_place() else { return };
+    let folder = world.dir.path().join("cache");
+    let (top, _) = cached(&world, &folder, None);
+    let uri = format!("file://{}", folder.display());
+    let stores = vec![cache(&world, &uri)];
+    substitute(&mut world, stores, Trust::Everybody);
+    let outs = world.build(&[&top]).unwrap().fetched;
+    assert_eq!(outs.len(), 2);
+    let damage = |world: &World| {
+        use std::os::unix::fs::PermissionsExt;
+        for out in &outs {
+            let file = world.store.real_path(out);
+            std::fs::set_permissions(&file, PermissionsExt::from_mode(0o644)).unwrap();
+            std::fs::write(&file, "damaged").unwrap();
+            assert!(world.store.check_path(out).unwrap().is_some());
+        }
+        world.kept.0.lock().unwrap().clear();
+    };
+    let whole = |world: &World| outs.iter().all(|o| world.store.check_path(o).unwrap().is_none());
+    damage(&world);
+    for out in &outs {
+        repair_path(&world.store, out, &world.options, &world.logger).unwrap();
+    }
+    assert!(whole(&world) && world.log().is_empty(), "{}", world.log());
+    damage(&world);
+    world.options.mode = Mode::Repair;
+    let repaired = world.build(&[&top]).unwrap();
+    assert!(whole(&world) && repaired.built.is_empty() && world.log().is_empty());
+    // an archive that is not what it should be
+    damage(&world);
+    for file in archives(&folder) {
+        std::fs::write(&file, "nonsense").unwrap();
+    }
+    let repaired = world.build(&[&top]).unwrap();
+    assert!(whole(&world), "{:?}", world.errors());
+    assert_eq!(repaired.built.len(), 2);
+    // a stranger
+    damage(&world);
+    let ours = SecretKey::from_seed("k-1", &[1; 32]).unwrap().public_key();
+    let stores = vec![cache(&world, &uri)];
+    substitute(&mut world, stores, Trust::Keys(vec![ours]));
+    assert_eq!(world.build(&[&top]).unwrap().built.len(), 2);
+    assert!(whole(&world));
 }

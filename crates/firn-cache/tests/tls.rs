@@ -15,6 +15,7 @@ use std::sync::Arc;
 use common::{World, open};
 use firn_cache::Caches;
 use firn_fetch::FetchSettings;
+use firn_store::Store as _;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;

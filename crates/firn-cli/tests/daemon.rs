@@ -153,6 +153,17 @@ fn everyday_commands_go_through_the_daemon() {
         error.contains("no luck") && error.contains("builder failed with exit code 1"),
         "{error}"
     );
+    // How it failed is told by the exit code only where this program builds itself.
+    for (name, args) in [
+        ("nix-build", &["--no-out-link", "-E", &failing][..]),
+        ("nix", &["build", "--no-link", "--impure", "--expr", &failing]),
+    ] {
+        let with = case.command(name, args).output().unwrap().status.code();
+        let without =
+            case.command(name, args).env_remove("NIX_REMOTE").output().unwrap().status.code();
+        let local = if name == "nix" { 1 } else { 100 };
+        assert_eq!((with, without), (Some(1), Some(local)), "{name}");
+    }
 }
 
 #[test]

@@ -9,7 +9,10 @@ use std::sync::Arc;
 
 use firn_eval::context::DerivedPath;
 use firn_eval::error::Result;
-use firn_eval::io::{AddPath, Contents, EvalIo, Fetch, FetchedTree, FileKind, Filter, Outside};
+use firn_eval::io::{
+    AddPath, Contents, EvalIo, Fetch, FetchedTree, FileKind, Filter, Outside, TreePlace,
+};
+use firn_eval::trees::{self, LazyTree};
 use firn_model::input::{Input as Source, InputUrl};
 use firn_model::{Derivation, StoreDir, StorePath};
 use parking_lot::Mutex;
@@ -50,6 +53,29 @@ struct State {
     unrepeatable: Option<&'static str>,
 }
 
+impl State {
+    fn add(&mut self, input: Input) {
+        let (kind, name) = input.key();
+        let key = (kind, name.to_owned());
+        if let Some(known) = self.inputs.get(&key) {
+            if !known.agrees(&input) {
+                self.unrepeatable.get_or_insert("a file was changed meanwhile");
+            }
+            return;
+        }
+        self.inputs.insert(key, input);
+    }
+
+    fn add_all(&mut self, inputs: io::Result<Vec<Input>>) {
+        match inputs {
+            Ok(inputs) => inputs.into_iter().for_each(|input| self.add(input)),
+            Err(_) => {
+                self.unrepeatable.get_or_insert("a file of a source tree cannot be read");
+            }
+        }
+    }
+}
+
 /// A world that notes what is read in another one.
 pub struct RecordingIo {
     inner: Arc<dyn EvalIo>,
@@ -57,7 +83,7 @@ pub struct RecordingIo {
     warn_dirty: bool,
     /// Variables that are not noted.
     variables: Vec<String>,
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
     /// Store paths that were found valid: nothing in them changes.
     valid: Mutex<HashSet<StorePath>>,
 }
@@ -67,14 +93,7 @@ impl RecordingIo {
     /// told of working trees that differ from their commit.
     pub fn new(inner: Arc<dyn EvalIo>, pure: bool, warn_dirty: bool) -> Self {
         let variables = Vec::new();
-        Self {
-            inner,
-            pure,
-            warn_dirty,
-            variables,
-            state: Mutex::default(),
-            valid: Mutex::default(),
-        }
+        Self { inner, pure, warn_dirty, variables, state: Arc::default(), valid: Mutex::default() }
     }
 
     /// Does not note these variables, whose values the question tells.
@@ -108,22 +127,54 @@ impl RecordingIo {
     }
 
     fn add(&self, input: Input) {
-        let (kind, name) = input.key();
-        let key = (kind, name.to_owned());
-        let mut state = self.state.lock();
-        if let Some(known) = state.inputs.get(&key) {
-            if !known.agrees(&input) {
-                state.unrepeatable.get_or_insert("a file was changed meanwhile");
-            }
-            return;
-        }
-        state.inputs.insert(key, input);
+        self.state.lock().add(input);
     }
 
     fn note_all(&self, inputs: io::Result<Vec<Input>>) {
-        match inputs {
-            Ok(inputs) => inputs.into_iter().for_each(|input| self.add(input)),
-            Err(_) => self.unrepeatable("a file of a source tree cannot be read"),
+        self.state.lock().add_all(inputs);
+    }
+
+    /// Notes what is known of a tree that was opened and not copied: `seen` is what a Git working tree had in it
+    /// before. The rest of the tree is noted if it is copied after all.
+    fn note_opened(&self, source: &Source, tree: &LazyTree, seen: Option<Vec<Input>>) {
+        let real = tree.real(Path::new(""));
+        match seen {
+            Some(seen) => {
+                let clean = source.text("rev").is_some();
+                // that it differs from its commit is shown by one file that does
+                let proof = tree.changed().map(|file| real.join(file));
+                let whole = clean || proof.is_none();
+                for input in seen {
+                    let counts = match &input {
+                        Input::Member { path, found, .. } => {
+                            whole || found.is_none() || proof.as_ref() == Some(path)
+                        }
+                        _ => true,
+                    };
+                    if counts {
+                        self.add(input);
+                    }
+                }
+                let (state, attributes) = (Arc::clone(&self.state), source.flag("exportIgnore"));
+                tree.before_settling(move || match tree::git(&real, attributes) {
+                    Ok(Some(inputs)) => state.lock().add_all(Ok(inputs)),
+                    _ => state.lock().add_all(Err(io::ErrorKind::Other.into())),
+                });
+            }
+            None => {
+                let state = Arc::clone(&self.state);
+                tree.before_settling(move || {
+                    let inputs = tree::folder(&real, true);
+                    state.lock().add_all(inputs);
+                });
+            }
+        }
+    }
+
+    /// Notes the files of a tree of which only some are part.
+    fn note_listed(&self, tree: &LazyTree, inner: &Path) {
+        for file in tree.listed(inner).unwrap_or_default() {
+            self.note_all(tree::member(&tree.real(&file), false).map(|input| vec![input]));
         }
     }
 
@@ -151,12 +202,18 @@ impl RecordingIo {
         }
     }
 
+    /// Notes that the user is told of changes in a working tree.
+    fn note_warning(&self, source: &Source, tree: &FetchedTree) {
+        if source.kind() == "git" && tree.input.text("rev").is_none() && self.warn_dirty {
+            let url = InputUrl::parse(source.text("url").unwrap_or_default(), false);
+            let shown = url.map_or_else(|_| String::new(), |url| url.plain_path());
+            let text = format!("Git tree '{shown}' is dirty");
+            self.state.lock().messages.push(Message { text, warning: true });
+        }
+    }
+
     /// Notes a source that is not locked, before it is fetched.
     fn note_source(&self, source: &Source) {
-        let local = |name: &str| {
-            let url = InputUrl::parse(source.text(name)?, false).ok()?;
-            (url.scheme == "file").then(|| PathBuf::from(url.plain_path()))
-        };
         match source.kind() {
             "path" => {
                 let path = PathBuf::from(source.text("path").unwrap_or_default());
@@ -167,27 +224,38 @@ impl RecordingIo {
                     self.note_all(tree::folder(&self.inner.real(&path), true));
                 }
             }
-            "git" => {
-                let plain = source.text("ref").is_none()
-                    && source.text("rev").is_none()
-                    && !source.flag("submodules")
-                    && !source.flag("lfs");
-                match local("url").filter(|path| plain && path.is_absolute()) {
-                    Some(root) => match tree::git(&root, source.flag("exportIgnore")) {
-                        Ok(Some(inputs)) => self.note_all(Ok(inputs)),
-                        Ok(None) => self.unrepeatable("a Git repository cannot be looked at"),
-                        Err(e) => self.note_all(Err(e)),
-                    },
-                    None => self.unrepeatable("a Git repository is not locked"),
-                }
-            }
-            "tarball" | "file" => match local("url").filter(|path| path.is_absolute()) {
+            "git" => match plain_checkout(source) {
+                Some(root) => match tree::git(&root, source.flag("exportIgnore")) {
+                    Ok(Some(inputs)) => self.note_all(Ok(inputs)),
+                    Ok(None) => self.unrepeatable("a Git repository cannot be looked at"),
+                    Err(e) => self.note_all(Err(e)),
+                },
+                None => self.unrepeatable("a Git repository is not locked"),
+            },
+            "tarball" | "file" => match local_url(source) {
                 Some(path) => self.note_all(tree::member(&path, false).map(|input| vec![input])),
                 None => self.unrepeatable("a download is not locked"),
             },
             _ => self.unrepeatable("a source is not locked"),
         }
     }
+}
+
+/// The place on this machine that a source's URL names.
+fn local_url(source: &Source) -> Option<PathBuf> {
+    let url = InputUrl::parse(source.text("url")?, false).ok()?;
+    let path = (url.scheme == "file").then(|| PathBuf::from(url.plain_path()))?;
+    path.is_absolute().then_some(path)
+}
+
+/// The Git working tree that a source is, as it is now and without anything from elsewhere.
+fn plain_checkout(source: &Source) -> Option<PathBuf> {
+    let plain = source.kind() == "git"
+        && source.text("ref").is_none()
+        && source.text("rev").is_none()
+        && !source.flag("submodules")
+        && !source.flag("lfs");
+    plain.then(|| local_url(source)).flatten()
 }
 
 impl EvalIo for RecordingIo {
@@ -249,6 +317,15 @@ impl EvalIo for RecordingIo {
             return self.inner.read_dir(path);
         }
         let real = self.inner.real(path);
+        if trees::lazy(path).is_some_and(|(tree, _)| tree.is_partial()) {
+            // which files there may be is noted already
+            let entries = self.inner.read_dir(path)?;
+            for (name, kind) in &entries {
+                let kind = Some(kind.name().to_owned());
+                self.add(Input::Kind { path: real.join(name), kind });
+            }
+            return Ok(entries);
+        }
         let stamp = Stamp::behind(&real);
         let entries = self.inner.read_dir(path)?;
         match stamp {
@@ -271,16 +348,24 @@ impl EvalIo for RecordingIo {
             return self.inner.add_path(what, filter);
         }
         let real = self.inner.real(what.path);
+        let partial = trees::lazy(what.path).filter(|(tree, _)| tree.is_partial());
         let Some(filter) = filter else {
+            if let Some((tree, inner)) = partial {
+                self.note_listed(&tree, &inner);
+                return self.inner.add_path(what, None);
+            }
             self.note_all(tree::folder(&real, false));
             return self.inner.add_path(what, None);
         };
         // What the filter was asked about is what folders have in them, and what it said depends on nothing but
         // what is recorded anyway. What it lets through is read.
-        self.note_all(tree::member(&real, false).map(|input| vec![input]));
+        if partial.is_none() {
+            self.note_all(tree::member(&real, false).map(|input| vec![input]));
+        }
         let mut ask = |path: &Path, kind: FileKind| {
             let wanted = filter(path, kind)?;
-            if wanted {
+            // a folder of a tree of which only some files are part may have others put into it
+            if wanted && !(partial.is_some() && kind == FileKind::Directory) {
                 let real = self.inner.real(path);
                 self.note_all(tree::member(&real, false).map(|input| vec![input]));
             }
@@ -360,12 +445,33 @@ impl EvalIo for RecordingIo {
             self.note_source(input);
         }
         let tree = self.inner.fetch_tree(input)?;
-        if !locked && input.kind() == "git" && tree.input.text("rev").is_none() && self.warn_dirty {
-            let url = InputUrl::parse(input.text("url").unwrap_or_default(), false);
-            let shown = url.map_or_else(|_| String::new(), |url| url.plain_path());
-            let text = format!("Git tree '{shown}' is dirty");
-            self.state.lock().messages.push(Message { text, warning: true });
+        if !locked {
+            self.note_warning(input, &tree);
         }
+        Ok(tree)
+    }
+
+    fn open_tree(&self, input: &Source) -> Result<FetchedTree> {
+        if input.is_locked() {
+            return self.inner.open_tree(input);
+        }
+        // before it is looked at, as all else
+        let seen = match plain_checkout(input) {
+            Some(root) => match tree::git(&root, input.flag("exportIgnore")) {
+                Ok(Some(inputs)) => Some(inputs),
+                // why that cannot be kept is for `fetch_tree` to say
+                _ => return self.fetch_tree(input),
+            },
+            None if input.kind() == "path" => None,
+            None => return self.fetch_tree(input),
+        };
+        let tree = self.inner.open_tree(input)?;
+        match (&tree.place, seen) {
+            (TreePlace::Lazy(lazy), seen) => self.note_opened(&tree.input, lazy, seen),
+            (TreePlace::Stored(_), Some(seen)) => self.note_all(Ok(seen)),
+            (TreePlace::Stored(_), None) => return self.fetch_tree(input),
+        }
+        self.note_warning(input, &tree);
         Ok(tree)
     }
 

@@ -1,7 +1,9 @@
 //! A locked flake as a value: its outputs with its inputs passed to them.
 
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
+use firn_eval::io::TreePlace;
 use firn_eval::position::PosId;
 use firn_eval::value::SetBuilder;
 use firn_eval::{Error, Result, Value, Vm};
@@ -40,7 +42,13 @@ let
         if relative && !here then parent.outPath + below (plain locked.path)
         else sourceInfo.outPath + below (present.${name}.dir or locked.dir or "");
 
-      flake = import (outPath + "/flake.nix");
+      # As outPath, but of a tree that is not in the store a path that asks for no store path.
+      readable =
+        if relative && !here then parent.readable + below (plain locked.path)
+        else if here && present.${name} ? root then present.${name}.root + below (present.${name}.dir)
+        else outPath;
+
+      flake = import (readable + "/flake.nix");
       inputs = builtins.mapAttrs (_: spec: nodes.${leadsTo spec}.value) (node.inputs or { });
       outputs = flake.outputs (inputs // { self = whole; });
       whole = outputs // sourceInfo // {
@@ -49,7 +57,7 @@ let
       };
     in
     {
-      inherit outPath sourceInfo;
+      inherit outPath readable sourceInfo;
       value =
         if !(node.flake or true) then sourceInfo // { inherit sourceInfo outPath; }
         else if builtins.isFunction flake.outputs then whole
@@ -70,7 +78,7 @@ pub fn value_of(vm: &mut Vm, locked: &LockedFlake) -> Result<Value> {
     let mut present = SetBuilder::default();
     for (at, (tree, folder)) in &locked.fetched {
         let Some(Some(key)) = keys.get(*at) else { continue };
-        let root = vm.store_dir().print(&tree.path);
+        let root = tree.root(vm.store_dir());
         let dir = folder.strip_prefix(&root).map(|d| d.to_string_lossy().into_owned());
         let mut info = tree.clone();
         match &locked.locks.nodes[*at].lock {
@@ -84,6 +92,10 @@ pub fn value_of(vm: &mut Vm, locked: &LockedFlake) -> Result<Value> {
         let mut set = SetBuilder::default();
         set.push(Symbol::intern(b"sourceInfo"), source_info);
         set.push(Symbol::intern(b"dir"), dir);
+        if let TreePlace::Lazy(lazy) = &tree.place {
+            let root = Value::path(&mut vm.heap, lazy.root().as_os_str().as_bytes());
+            set.push(Symbol::intern(b"root"), root);
+        }
         let value = set.finish(&mut vm.heap).value();
         present.push(Symbol::intern(key.as_bytes()), value);
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use firn_eval::io::FetchedTree;
+use firn_eval::io::{FetchedTree, TreePlace};
 use firn_eval::position::PosId;
 use firn_eval::value::Set;
 use firn_eval::{Error, Result, Value, View, Vm};
@@ -20,7 +20,7 @@ pub struct Flake {
     pub original: FlakeRef,
     /// With registries asked.
     pub resolved: FlakeRef,
-    /// With all that became known by fetching.
+    /// With all that became known by fetching; see [`FetchedTree::input`].
     pub locked: FlakeRef,
     /// The tree it is in.
     pub tree: FetchedTree,
@@ -49,6 +49,32 @@ pub struct FlakeInput {
     pub overrides: BTreeMap<String, FlakeInput>,
 }
 
+impl Flake {
+    /// The reference with all that is to be known of the flake's tree, which is in the store then.
+    ///
+    /// # Errors
+    /// If the tree cannot be copied there.
+    pub fn settled(&self) -> Result<FlakeRef> {
+        let input = match &self.tree.place {
+            TreePlace::Stored(_) => self.locked.input.clone(),
+            TreePlace::Lazy(_) => self.tree.settled()?.input,
+        };
+        Ok(FlakeRef { input, dir: self.locked.dir.clone() })
+    }
+
+    /// How messages name the flake, by what is known of it. A folder's URL has the hash of what is in it, so that its
+    /// tree must be in the store; that of a repository has not.
+    ///
+    /// # Errors
+    /// As [`Flake::settled`].
+    pub fn url(&self) -> Result<String> {
+        match self.locked.input.kind() {
+            "path" => self.settled().map(|locked| url_of(&locked)),
+            _ => Ok(url_of(&self.locked)),
+        }
+    }
+}
+
 fn symbol(name: &str) -> Symbol {
     Symbol::intern(name.as_bytes())
 }
@@ -71,7 +97,7 @@ pub(crate) fn read(
     at: &[String],
 ) -> Result<Flake> {
     let file = dir.join("flake.nix");
-    let root = PathBuf::from(vm.store_dir().print(&tree.path));
+    let root = tree.root(vm.store_dir());
     vm.shared.io.allow(&root);
     if !dir.starts_with(&root) {
         // a relative path that leads out of its tree

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use firn_eval::builtins::fetch_input;
+use firn_eval::builtins::{fetch_input, open_input};
 use firn_eval::io::FetchedTree;
 use firn_eval::position::PosId;
 use firn_eval::{Error, Result, Vm};
@@ -69,7 +69,8 @@ pub fn get_flake(
     which: Use,
 ) -> Result<Flake> {
     let refetched = Vec::new();
-    Fetcher { registries, known: BTreeMap::new(), refetched }.flake(vm, reference, which, &[])
+    let mut fetcher = Fetcher { registries, known: BTreeMap::new(), refetched };
+    fetcher.flake(vm, reference, which, &[], true)
 }
 
 /// Fetches a flake and locks its inputs.
@@ -85,8 +86,8 @@ pub fn lock_flake(
     let (top, inputs) =
         if flags.no_registries { (Use::No, Use::No) } else { (Use::All, Use::Limited) };
     let mut fetcher = Fetcher { registries, known: BTreeMap::new(), refetched: Vec::new() };
-    let flake = fetcher.flake(vm, reference, top, &[])?;
-    let shown = url_of(&flake.locked);
+    let flake = fetcher.flake(vm, reference, top, &[], true)?;
+    let root = flake.clone();
     let lock = |vm: &mut Vm| -> Result<LockedFlake> {
         let file = match &flags.reference_lock_file {
             Some(file) => {
@@ -149,6 +150,7 @@ pub fn lock_flake(
         Ok(LockedFlake { flake, locks, before, fetched, warnings, refetched })
     };
     lock(vm).map_err(|e| {
+        let shown = root.url().unwrap_or_else(|_| url_of(&root.resolved));
         e.trace(PosId::NONE, format!("while updating the lock file of flake '{shown}'"))
     })
 }
@@ -170,19 +172,22 @@ struct Fetcher<'a> {
 }
 
 impl Fetcher<'_> {
-    /// What an input stands for, a folder that a registry adds, and its tree.
+    /// What an input stands for, a folder that a registry adds, and its tree. A `lazy` one need not be in the store:
+    /// locks of inputs have their hashes in them, the flake itself has no lock.
     fn tree(
         &mut self,
         vm: &mut Vm,
         input: &Input,
         which: Use,
+        lazy: bool,
     ) -> Result<(Input, Option<String>, FetchedTree)> {
         let key = firn_model::input::to_json(&input.attrs);
-        if let Some(known) = self.known.get(&key) {
-            return Ok(known.clone());
+        if let Some((resolved, dir, tree)) = self.known.get(&key) {
+            let tree = if lazy { tree.clone() } else { tree.settled()? };
+            return Ok((resolved.clone(), dir.clone(), tree));
         }
         let (resolved, dir) = self.registries.resolve(vm, input, which)?;
-        let tree = fetch_input(vm, &resolved)?;
+        let tree = if lazy { open_input(vm, &resolved)? } else { fetch_input(vm, &resolved)? };
         let found = (resolved, dir, tree);
         self.known.insert(key, found.clone());
         Ok(found)
@@ -194,13 +199,14 @@ impl Fetcher<'_> {
         original: &FlakeRef,
         which: Use,
         at: &[String],
+        lazy: bool,
     ) -> Result<Flake> {
-        let (resolved, dir, mut tree) = self.tree(vm, &original.input, which)?;
+        let (resolved, dir, mut tree) = self.tree(vm, &original.input, which, lazy)?;
         let dir = dir.unwrap_or_else(|| original.dir.clone());
         let resolved = FlakeRef { input: resolved, dir: dir.clone() };
         let mut locked = FlakeRef { input: tree.input.clone(), dir: dir.clone() };
         let folder = |vm: &Vm, tree: &FetchedTree| {
-            let root = PathBuf::from(vm.store_dir().print(&tree.path));
+            let root = tree.root(vm.store_dir());
             if dir.is_empty() { root } else { root.join(&dir) }
         };
         let here = folder(vm, &tree);
@@ -222,7 +228,7 @@ impl Fetcher<'_> {
             return Ok(flake);
         }
         input.attrs.remove("narHash");
-        (_, _, tree) = self.tree(vm, &input, Use::No)?;
+        (_, _, tree) = self.tree(vm, &input, Use::No, lazy)?;
         locked.input = tree.input.clone();
         let here = folder(vm, &tree);
         self.refetched.push(locked.clone());
@@ -381,8 +387,8 @@ impl Locker<'_> {
                 let folder = self.relative(&reference, &base)?;
                 (place.tree.clone(), folder, reference.clone())
             } else {
-                let (_, _, tree) = self.fetcher.tree(vm, &reference.input, which)?;
-                let folder = PathBuf::from(vm.store_dir().print(&tree.path));
+                let (_, _, tree) = self.fetcher.tree(vm, &reference.input, which, false)?;
+                let folder = tree.root(vm.store_dir());
                 let locked = FlakeRef { input: tree.input.clone(), dir: reference.dir.clone() };
                 (tree, folder, locked)
             };
@@ -494,7 +500,7 @@ impl Locker<'_> {
         place: &Place,
     ) -> Result<Flake> {
         if !is_relative(&reference.input) {
-            return self.fetcher.flake(vm, reference, which, path);
+            return self.fetcher.flake(vm, reference, which, path, false);
         }
         let mut folder = self.relative(reference, base)?;
         if !reference.dir.is_empty() {

@@ -42,6 +42,8 @@ struct Activity {
     touched: u64,
     progress: [u64; 4],
     expected: BTreeMap<u32, u64>,
+    /// How long it may take, or for all builds may still take, and since when.
+    estimate: Option<(Duration, Instant)>,
 }
 
 #[derive(Default)]
@@ -196,6 +198,7 @@ impl EventSink for Bar {
                         touched: clock,
                         progress: [0; 4],
                         expected: BTreeMap::new(),
+                        estimate: None,
                     },
                 );
             }
@@ -225,6 +228,11 @@ impl EventSink for Bar {
                     }
                     Report::Progress { done, expected, running, failed } => {
                         activity.progress = [done, expected, running, failed];
+                    }
+                    // what builds take is told in milliseconds
+                    Report::SetExpected(ActivityKind::Build, millis) => {
+                        let time = Duration::from_millis(millis);
+                        activity.estimate = (millis > 0).then(|| (time, Instant::now()));
                     }
                     Report::SetExpected(kind, count) => {
                         activity.expected.insert(kind as u32, count);
@@ -286,6 +294,16 @@ fn sizes([done, expected, ..]: [u64; 4]) -> Option<String> {
     })
 }
 
+/// How long all builds may still take.
+fn left(state: &State, now: Instant) -> Option<String> {
+    let of = |a: &Activity| {
+        let (time, since) = a.estimate.filter(|_| a.kind == ActivityKind::Builds)?;
+        Some(time.saturating_sub(now.duration_since(since)))
+    };
+    let time = state.activities.values().filter_map(of).max().filter(|time| *time >= LONG)?;
+    Some(format!("~{} left", render_time(time)))
+}
+
 fn has_ancestor(state: &State, mut id: u64, kind: ActivityKind) -> bool {
     while let Some(activity) = state.activities.get(&id) {
         if activity.kind == kind {
@@ -301,6 +319,7 @@ fn render(state: &State, now: Instant) -> String {
         count(totals(state, ActivityKind::Builds), "built"),
         count(totals(state, ActivityKind::CopyPaths), "fetched"),
         sizes(totals(state, ActivityKind::FileTransfer)),
+        left(state, now),
     ]
     .into_iter()
     .flatten()
@@ -336,6 +355,9 @@ fn render(state: &State, now: Instant) -> String {
         let took = now.duration_since(activity.begin);
         if took >= LONG {
             line.push_str(&format!(" {}", render_time(took)));
+            if let Some((time, _)) = activity.estimate.filter(|(time, _)| *time >= LONG) {
+                line.push_str(&format!(" of ~{}", render_time(time)));
+            }
         }
     }
     if shown.len() > 4 {
@@ -405,6 +427,14 @@ mod tests {
         file.progress(1 << 20, 4 << 20);
         assert!(line(&bar, 1).starts_with("[2/1/5 built, 1.0 MiB/4.0 MiB DL] x.deb, a-1"));
         drop(file);
+        b.report(Report::SetExpected(ActivityKind::Build, 100_000));
+        builds.report(Report::SetExpected(ActivityKind::Build, 3_700_000));
+        let shown = line(&bar, 90);
+        assert!(shown.starts_with("[2/1/5 built, 1.0 MiB DL, ~1h00m left] a-1"), "{shown}");
+        assert!(shown.contains("b-2 1m30s of ~1m40s"), "{shown}");
+        // what is nearly done, or late, is not guessed any more
+        assert!(line(&bar, 3_800).starts_with("[2/1/5 built, 1.0 MiB DL] a-1"));
+        builds.report(Report::SetExpected(ActivityKind::Build, 0));
         drop((a, b));
         report(4, 0, 1);
         assert_eq!(line(&bar, 1), "[4/5 built (1 failed), 1.0 MiB DL]");

@@ -88,11 +88,20 @@ pub(crate) struct Json {
     pub verbosity: Level,
 }
 
+/// Whether programs that read JSON are told. How long builds may take is for the display alone: C++ Nix has nothing
+/// like it.
+fn is_for_programs(event: &Event, verbosity: Level) -> bool {
+    match event {
+        Event::Message { level, .. } => *level <= verbosity,
+        Event::Result { report: Report::SetExpected(ActivityKind::Build, _), .. } => false,
+        _ => true,
+    }
+}
+
 impl EventSink for Json {
     fn event(&self, event: Event) {
-        match &event {
-            Event::Message { level, .. } if *level > self.verbosity => {}
-            _ => write_line(&format!("@nix {}", firn_event::json::encode(&event))),
+        if is_for_programs(&event, self.verbosity) {
+            write_line(&format!("@nix {}", firn_event::json::encode(&event)));
         }
     }
 }
@@ -114,7 +123,7 @@ impl JsonFile {
 
 impl EventSink for JsonFile {
     fn event(&self, event: Event) {
-        if !matches!(&event, Event::Message { level, .. } if *level > self.verbosity) {
+        if is_for_programs(&event, self.verbosity) {
             let line = firn_event::json::encode(&event) + "\n";
             // a log that cannot be written is no reason to stop
             let _ = self.file.lock().write_all(line.as_bytes());

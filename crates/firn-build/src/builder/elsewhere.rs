@@ -28,9 +28,10 @@ impl Job<'_> {
 
     /// The right to build on this machine.
     pub(super) fn wait_for_slot(&self) -> Result<Slot<'_>, Failure> {
-        if self.options.max_jobs == 0 {
-            return Err(no_jobs());
+        if let Some(slot) = self.slots.take(Duration::ZERO) {
+            return Ok(slot);
         }
+        self.give_turn();
         loop {
             self.check_stop()?;
             if let Some(slot) = self.slots.take(super::POLL) {
@@ -156,7 +157,7 @@ impl Job<'_> {
                 _ => return Err(Failure::misc("some outputs are unexpectedly invalid")),
             }
         }
-        Ok(Built { built: true, outputs, start, stop: now() })
+        Ok(Built { built: true, outputs, start, stop: now(), cpu: None })
     }
 
     /// A line of the hook: what it says of the build belongs to the build's log, the rest to whoever watches.
@@ -200,13 +201,4 @@ impl Job<'_> {
         self.show_log(&mut message, tail);
         Failure::new(FailureKind::Misc, message)
     }
-}
-
-/// That nothing may be built on this machine, and no other took it.
-pub(crate) fn no_jobs() -> Failure {
-    Failure::new(
-        FailureKind::InputRejected,
-        "Unable to start any build; either increase '--max-jobs' or enable remote builds.\n\n\
-         For more information run 'man nix.conf' and search for '/machines'.",
-    )
 }

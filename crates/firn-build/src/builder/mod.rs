@@ -4,6 +4,7 @@
 //! with its log and time limits, [`outputs`], then [`hooks`].
 
 mod checks;
+mod cluster;
 mod elsewhere;
 pub(crate) mod environment;
 mod external;
@@ -13,25 +14,27 @@ mod outputs;
 mod prepare;
 mod sandboxed;
 mod structured;
-mod terminal;
+pub(crate) mod terminal;
 mod users;
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use firn_event::{ActivityKind, Field, Level, Logger};
+use firn_event::{ActivityKind, Field, Level, Logger, Report};
 use firn_model::derivation::{Derivation, Kind};
 use firn_model::store_path::StorePath;
 use firn_store::fs::delete_path;
 use firn_store::fs::lock::PathLocks;
 use firn_store::{LocalStore, Repair, Store};
+use parking_lot::MutexGuard;
 
 use self::log::{BuildLog, LogFile};
 pub(crate) use self::outputs::sign_realisation;
@@ -40,12 +43,13 @@ use self::users::UserLock;
 use crate::derivations::Derivations;
 use crate::drv_options::DrvOptions;
 use crate::error::{Failure, FailureKind, io};
+use crate::history;
 use crate::hook::Slots;
 use crate::options::{BuildOptions, Mode};
 use crate::recursive::{RecursiveServer, SOCKET};
 use crate::repair::is_good;
 use crate::sandbox::spec::Spec;
-use crate::sandbox::{Exit, Running, Started};
+use crate::sandbox::{CpuTimes, Exit, Running, Started, cgroup};
 
 /// How often waiting builds look around.
 const POLL: Duration = Duration::from_millis(100);
@@ -63,6 +67,8 @@ pub(crate) struct Built {
     /// When the builder was started and had ended, in seconds since 1970; 0 if it was not.
     pub start: i64,
     pub stop: i64,
+    /// The processor time of its cgroup, if it had one.
+    pub cpu: Option<CpuTimes>,
 }
 
 /// One build.
@@ -78,6 +84,11 @@ pub(crate) struct Job<'a> {
     pub stop: &'a AtomicBool,
     /// How many builds run on this machine.
     pub slots: &'a Slots,
+    /// How long it may take, if that is known.
+    pub estimate: Option<Duration>,
+    /// Held until the builder runs or something has to be waited for, so that the first builders begin in the order
+    /// that the scheduler takes them in. Otherwise it would be left to chance which of two that fail at once fails first.
+    pub turn: Cell<Option<MutexGuard<'a, ()>>>,
 }
 
 /// A tree that goes away with this.
@@ -101,6 +112,17 @@ struct Prepared {
     root: Option<Temporary>,
     user: Option<UserLock>,
     recursive: Option<Box<dyn RecursiveServer>>,
+    /// The guard's end of what makes paths appear in the sandbox.
+    requests: Option<OwnedFd>,
+}
+
+impl Drop for Prepared {
+    fn drop(&mut self) {
+        // The guard removes it; this is for builds that never came to it.
+        if let Some(cgroup) = &self.spec.cgroup {
+            let _ = cgroup::destroy(cgroup);
+        }
+    }
 }
 
 /// How long a builder may go on after it has closed its log.
@@ -117,6 +139,11 @@ enum LogEnd {
 impl Job<'_> {
     fn print(&self, path: &StorePath) -> String {
         self.store.store_dir().print(path)
+    }
+
+    /// Lets the next build begin.
+    fn give_turn(&self) {
+        drop(self.turn.take());
     }
 
     fn check_stop(&self) -> Result<(), Failure> {
@@ -136,7 +163,8 @@ impl Job<'_> {
         })?;
         let fits = self.check_fits(&drv_options);
         let hook = self.prefers_hook(&drv_options, fits.is_ok());
-        if !hook {
+        let clusters = self.clusters(&drv_options, fits.is_ok())?;
+        if !hook && clusters.is_empty() {
             fits.clone()?;
         }
         let known = self.known_outputs()?;
@@ -150,7 +178,8 @@ impl Job<'_> {
         if self.options.mode != Mode::Check && valid.len() == known.len() {
             locks.set_removal(true);
             let outputs = known.into_iter().filter_map(|(name, path)| Some((name, path?)));
-            return Ok(Built { built: false, outputs: outputs.collect(), start: 0, stop: 0 });
+            let outputs = outputs.collect();
+            return Ok(Built { built: false, outputs, start: 0, stop: 0, cpu: None });
         }
         for (name, path) in &known {
             if let (Some(path), false) = (path, valid.contains(name))
@@ -160,6 +189,17 @@ impl Job<'_> {
             }
         }
         self.write_derivation()?;
+        if hook || !clusters.is_empty() {
+            self.give_turn();
+        }
+        let other_way = hook || (fits.is_ok() && self.options.max_jobs > 0);
+        if let Some(built) =
+            self.build_in_cluster(clusters, &drv_options, &known, &valid, other_way)?
+        {
+            self.post_build_hook(&built.outputs);
+            locks.set_removal(true);
+            return Ok(built);
+        }
         if hook && let Some(built) = self.build_elsewhere(&drv_options, &valid)? {
             self.post_build_hook(&built.outputs);
             locks.set_removal(true);
@@ -169,11 +209,13 @@ impl Job<'_> {
         let _slot = self.wait_for_slot()?;
         let prepared = self.prepare(&drv_options, &known, &valid)?;
         let start = now();
-        let outputs = self.build(prepared, &drv_options)?;
+        let begin = Instant::now();
+        let (outputs, cpu) = self.build(prepared, &drv_options)?;
         let stop = now();
+        history::note(&self.store.layout().state_dir, self.drv, begin.elapsed());
         self.post_build_hook(&outputs);
         locks.set_removal(true);
-        Ok(Built { built: true, outputs, start, stop })
+        Ok(Built { built: true, outputs, start, stop, cpu })
     }
 
     /// A derivation that came of resolving another is written once it is really built, so that outputs have a
@@ -193,19 +235,26 @@ impl Job<'_> {
     fn check_fits(&self, drv_options: &DrvOptions) -> Result<(), Failure> {
         let options = self.options;
         let system = self.drv.system.to_string();
-        if options.external_builder(&system).is_some() {
-            return Ok(());
-        }
+        let external = options.external_builder(&system).is_some();
         let builtin = self.drv.builder.starts_with(b"builtin:");
         let mut reasons = String::new();
-        if !builtin && system != options.system && !options.extra_platforms.contains(&system) {
+        if options.max_jobs == 0 {
+            reasons.push_str(
+                "\nReason: local builds are disabled (max-jobs = 0)\nHint: set 'max-jobs' to a non-zero value to enable local builds, or configure remote builders via 'builders'",
+            );
+        }
+        if !external
+            && !builtin
+            && system != options.system
+            && !options.extra_platforms.contains(&system)
+        {
             reasons.push_str(&format!(
                 "\nReason: platform mismatch\nRequired system: '{system}'\nCurrent system: '{}'",
                 options.system
             ));
         }
         let required = &drv_options.required_features;
-        if !required.is_subset(&options.system_features) {
+        if !external && !required.is_subset(&options.system_features) {
             let list = |set: &BTreeSet<String>| {
                 set.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
             };
@@ -214,9 +263,6 @@ impl Job<'_> {
                 list(required),
                 list(&options.system_features)
             ));
-        }
-        if required.contains("uid-range") && reasons.is_empty() {
-            reasons = "\nReason: the feature 'uid-range' is not supported by this version".into();
         }
         if reasons.is_empty() {
             return Ok(());
@@ -280,6 +326,7 @@ impl Job<'_> {
                 return Ok(locks);
             }
             if activity.is_none() {
+                self.give_turn();
                 let list: Vec<String> =
                     files.iter().map(|f| format!("'{}'", f.display())).collect();
                 activity = Some(self.logger.start(
@@ -299,7 +346,7 @@ impl Job<'_> {
         &self,
         mut prepared: Prepared,
         drv_options: &DrvOptions,
-    ) -> Result<BTreeMap<String, StorePath>, Failure> {
+    ) -> Result<(BTreeMap<String, StorePath>, Option<CpuTimes>), Failure> {
         let options = self.options;
         let shown = self.print(self.drv_path);
         let verb = match options.mode {
@@ -319,6 +366,10 @@ impl Job<'_> {
             ],
             0,
         );
+        if let Some(time) = self.estimate {
+            let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+            activity.report(Report::SetExpected(ActivityKind::Build, millis));
+        }
         let log_file = if options.keep_log {
             let path = self.store.layout().log_file(self.drv_path);
             LogFile::create(path.clone(), options.compress_log)
@@ -334,10 +385,10 @@ impl Job<'_> {
         let (reader, writer) = terminal::open(owner).map_err(io("making a pipe for the log"))?;
         let mut running = options
             .launcher
-            .start(&prepared.spec, writer)
+            .start_with(&prepared.spec, writer, prepared.requests.take())
             .map_err(io("starting the sandbox's guard process"))?;
         match running.started().map_err(io("waiting for the sandbox"))? {
-            Started::Yes => {}
+            Started::Yes => self.give_turn(),
             Started::No(why) => {
                 return Err(Failure::misc(format!(
                     "while setting up the build environment for '{shown}': {why}"
@@ -352,14 +403,29 @@ impl Job<'_> {
             Ok(LogEnd::Closed) if running.ends_within(END_OF_BUILDER) => {}
             Ok(LogEnd::Closed) | Err(_) => running.kill(),
         }
-        let exit = running.wait().map_err(io("waiting for the builder"));
+        let exit = running.wait_with_times().map_err(io("waiting for the builder"));
         let tail = log.finish();
-        if let Some(server) = prepared.recursive.take() {
+        if let Some(mut server) = prepared.recursive.take() {
             // what it added it may refer to
-            prepared.inputs.extend(server.finish());
+            let added = server.finish();
+            for path in &added {
+                self.store.add_temp_root(path)?;
+            }
+            prepared.inputs.extend(added);
             let _ = fs::remove_file(prepared.build_dir.join(SOCKET));
         }
-        let result = watched.and(exit).and_then(|exit| match exit {
+        let times = exit.as_ref().ok().and_then(|(_, times)| *times);
+        if let Some(times) = times {
+            self.logger.message(
+                Level::Debug,
+                format!(
+                    "builder for '{shown}' terminated, user CPU {:.3}s, system CPU {:.3}s",
+                    times.user.as_secs_f64(),
+                    times.system.as_secs_f64()
+                ),
+            );
+        }
+        let result = watched.and(exit).and_then(|(exit, _)| match exit {
             Exit::Code(0) => Registration {
                 store: self.store,
                 options,
@@ -368,7 +434,7 @@ impl Job<'_> {
                 drv_options,
                 inputs: &prepared.inputs,
                 outputs: &prepared.outputs,
-                user: prepared.user.as_ref().map(|u| (u.user.uid, u.user.gid)),
+                user: prepared.user.as_ref().map(|u| &u.user),
                 logger: self.logger,
                 build_dir: &prepared.build_dir,
             }
@@ -381,9 +447,13 @@ impl Job<'_> {
         for wanted in prepared.outputs.values().filter(|w| w.path.as_ref() != Some(&w.scratch)) {
             delete_path(&self.store.real_path(&wanted.scratch))?;
         }
-        drop(prepared.root);
-        drop(prepared.user);
-        result
+        drop(prepared.root.take());
+        // While the account is still this build's: the next one's cgroup has the same name.
+        if let Some(cgroup) = prepared.spec.cgroup.take() {
+            let _ = cgroup::destroy(&cgroup);
+        }
+        drop(prepared.user.take());
+        Ok((result?, times))
     }
 
     /// Reads the log until the builder is gone, and keeps to the limits.
@@ -477,13 +547,15 @@ impl Job<'_> {
         if most == 0 || size <= most {
             return Ok(());
         }
-        Err(Failure::new(
-            FailureKind::LogLimitExceeded,
-            format!(
-                "building derivation '{}' killed after writing more than {most} bytes of log output",
-                self.print(self.drv_path)
-            ),
-        ))
+        Err(Failure::new(FailureKind::LogLimitExceeded, self.log_too_long()))
+    }
+
+    fn log_too_long(&self) -> String {
+        format!(
+            "building derivation '{}' killed after writing more than {} bytes of log output",
+            self.print(self.drv_path),
+            self.options.max_log_size
+        )
     }
 
     /// Leaves the build directory, and outputs that were begun, for a look at them.
@@ -533,8 +605,6 @@ fn now() -> i64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     since.map_or(0, |time| i64::try_from(time.as_secs()).unwrap_or(i64::MAX))
 }
-
-pub(crate) use elsewhere::no_jobs;
 
 /// What several threads share to stop all builds.
 pub(crate) type StopFlag = Arc<AtomicBool>;

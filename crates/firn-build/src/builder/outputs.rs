@@ -31,6 +31,7 @@ use crate::derivations::Derivations;
 use crate::drv_options::DrvOptions;
 use crate::error::{Failure, FailureKind, io};
 use crate::options::{BuildOptions, Mode};
+use crate::sandbox::spec::BuildUser;
 
 /// An output of a derivation in work.
 #[derive(Debug, Clone)]
@@ -55,8 +56,8 @@ pub(super) struct Registration<'a> {
     /// The closure of the inputs.
     pub inputs: &'a BTreeSet<StorePath>,
     pub outputs: &'a BTreeMap<String, Wanted>,
-    /// The account and group that the builder had, if not these.
-    pub user: Option<(u32, u32)>,
+    /// The account that the builder had, if not this one.
+    pub user: Option<&'a BuildUser>,
     pub logger: &'a Logger,
     /// Where the builder worked.
     pub build_dir: &'a Path,
@@ -77,7 +78,7 @@ impl Registration<'_> {
     /// Checks, registers and moves all outputs; gives their paths.
     pub fn run(&self) -> Result<BTreeMap<String, StorePath>, Failure> {
         let mut canonicalise = Canonicalise {
-            uid_range: self.user.map(|(uid, _)| (uid, uid)),
+            uid_range: self.user.map(|user| (user.uid, user.uid + (user.count - 1))),
             ..Canonicalise::default()
         };
         let mut finals = Finals::default();
@@ -227,7 +228,7 @@ impl Registration<'_> {
         };
         let mode = meta.mode();
         let writable = !meta.file_type().is_symlink() && mode & 0o022 != 0;
-        if writable || self.user.is_some_and(|(uid, _)| uid != meta.uid()) {
+        if writable || self.user.is_some_and(|user| user.uid != meta.uid()) {
             return Err(Self::rejected(format!(
                 "suspicious ownership or permission on \"{shown}\" for output '{name}'; rejecting this build output"
             )));
@@ -459,13 +460,20 @@ impl Registration<'_> {
     fn compare(
         &self,
         infos: &BTreeMap<String, PathInfo>,
-        finals: Finals,
+        mut finals: Finals,
     ) -> Result<BTreeMap<String, StorePath>, Failure> {
         check_outputs(self.store, self.drv_path, self.drv, self.drv_options, infos)?;
         for (name, info) in infos {
             let wanted = &self.outputs[name];
-            // Of contents that address themselves, others are elsewhere.
-            let before = wanted.path.as_ref().unwrap_or(&info.path);
+            // Of contents that address themselves, others are elsewhere, and nothing is wrong with them.
+            let before = match (&wanted.path, self.is_unforeseen(name)) {
+                (Some(path), false) => path,
+                (Some(path), true) => {
+                    finals.paths.insert(name.clone(), path.clone());
+                    &info.path
+                }
+                (None, _) => &info.path,
+            };
             let Some(old) = self.store.query_path_info(before)? else { continue };
             if old.nar_hash == info.nar_hash {
                 continue;
@@ -501,8 +509,8 @@ impl Registration<'_> {
             .arg(self.build_dir)
             .current_dir("/")
             .stdin(std::process::Stdio::null());
-        if let Some((uid, gid)) = self.user {
-            command.uid(uid).gid(gid);
+        if let Some(user) = self.user {
+            command.uid(user.uid).gid(user.gid);
         }
         let failed = match command.output() {
             Ok(output) => {

@@ -4,9 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, DirBuilder};
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, chown};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use firn_event::{ActivityKind, Level};
 use firn_model::derivation::placeholder::placeholder;
@@ -18,24 +21,30 @@ use firn_store::{ClosureOptions, Store};
 
 use super::environment::{self, Rewrites, environment, write_file};
 use super::outputs::Wanted;
-use super::users::{self, Acquired, UserLock};
+use super::users::{self, Acquired, NUMBERS, UserLock};
 use super::{Job, KnownOutputs, POLL, Prepared, Temporary};
 use crate::builtin::{BuiltinSpec, Context};
 use crate::derivations::Derivations;
 use crate::drv_options::DrvOptions;
 use crate::error::{Failure, FailureKind, io};
-use crate::options::SandboxMode;
-use crate::recursive::{FEATURE, RecursiveRequest, RecursiveServer, SOCKET};
+use crate::options::{DAEMON_CGROUP, SandboxMode};
+use crate::recursive::{Admit, FEATURE, RecursiveRequest, RecursiveServer, SOCKET};
 use crate::sandbox::spec::{Builder, Bytes, Spec};
-use crate::sandbox::support;
+use crate::sandbox::{LateInputs, cgroup, support};
+
+/// What serves a builder, and the guard's end of what makes paths appear in its sandbox.
+type Served = (Option<Box<dyn RecursiveServer>>, Option<OwnedFd>);
+
+/// The feature of builds that have a range of accounts.
+const UID_RANGE: &str = "uid-range";
 
 impl Job<'_> {
-    fn acquire_user(&self) -> Result<Option<UserLock>, Failure> {
+    fn acquire_user(&self, count: u32) -> Result<Option<UserLock>, Failure> {
         let mut activity = None;
         loop {
             let state = &self.store.layout().state_dir;
             let acquired = match &self.options.uid_pool {
-                Some(pool) => users::acquire_number(state, pool),
+                Some(pool) => users::acquire_numbers(state, pool, count),
                 None => users::acquire(state, &self.options.build_users_group),
             };
             match acquired? {
@@ -44,6 +53,7 @@ impl Job<'_> {
                 Acquired::Busy => {}
             }
             if activity.is_none() {
+                self.give_turn();
                 activity = Some(self.logger.start(
                     ActivityKind::BuildWaiting,
                     Level::Warn,
@@ -133,7 +143,16 @@ impl Job<'_> {
         let external = options.external_builder(&system);
         let sandboxed = external.is_none() && self.wants_sandbox(drv_options)?;
         let inputs = self.input_closure()?;
-        let user = self.acquire_user()?;
+        let range = drv_options.required_features.contains(UID_RANGE);
+        if range && !sandboxed {
+            return Err(Failure::misc("feature 'uid-range' is only supported in sandboxed builds"));
+        }
+        let user = self.acquire_user(if range { NUMBERS } else { 1 })?;
+        if range && user.as_ref().is_none_or(|u| u.user.count < NUMBERS) {
+            return Err(Failure::misc(
+                "feature 'uid-range' requires the setting 'auto-allocate-uids' to be enabled",
+            ));
+        }
         let owner = user.as_ref().map(|u| (u.user.uid, u.user.gid));
 
         let parent = match &options.build_dir {
@@ -199,7 +218,8 @@ impl Job<'_> {
         }
         let mut variables: Vec<(Bytes, Bytes)> =
             env.variables.iter().map(|(n, v)| ((&**n).into(), (&**v).into())).collect();
-        let recursive = self.serve_builder(drv_options, &build_dir, sandboxed, &inputs)?;
+        let (recursive, requests) =
+            self.serve_builder(drv_options, &build_dir, sandboxed, &inputs)?;
         if recursive.is_some() {
             let socket = seen_dir.join(SOCKET);
             if owner.is_some() {
@@ -232,8 +252,13 @@ impl Job<'_> {
             }
             (None, None)
         };
+        let cgroup = match sandboxed && (options.use_cgroups || range) {
+            true => Some(self.make_cgroup(user.as_ref())?),
+            false => None,
+        };
         let spec = Spec {
             builder,
+            cgroup,
             env: match external {
                 None => variables,
                 Some(_) => std::env::vars_os()
@@ -250,43 +275,99 @@ impl Job<'_> {
             impersonate_linux_26: options.impersonate_linux_26,
         };
         let top_dir = Some(top_dir);
-        Ok(Prepared { spec, outputs, inputs, build_dir, top_dir, root, user, recursive })
+        Ok(Prepared { spec, outputs, inputs, build_dir, top_dir, root, user, recursive, requests })
     }
 
-    /// Serves a builder that uses the store itself, if its derivation asks for that.
+    /// Serves a builder that uses the store itself, if its derivation asks for that. In a sandbox, also gives the
+    /// guard's end of what makes paths appear there.
     fn serve_builder(
         &self,
         drv_options: &DrvOptions,
         build_dir: &Path,
         sandboxed: bool,
         inputs: &BTreeSet<StorePath>,
-    ) -> Result<Option<Box<dyn RecursiveServer>>, Failure> {
+    ) -> Result<Served, Failure> {
         if !drv_options.required_features.contains(FEATURE) {
-            return Ok(None);
+            return Ok((None, None));
         }
         let Some(server) = &self.options.recursive else {
             return Err(firn_store::Error::FeatureOff(FEATURE).into());
         };
-        if sandboxed {
-            return Err(Failure::new(
-                FailureKind::InputRejected,
-                format!(
-                    "derivation '{}' needs the feature '{FEATURE}', which this version has only outside of the sandbox; use '--no-sandbox'",
-                    self.print(self.drv_path)
-                ),
-            ));
-        }
+        let (admit, requests): (Arc<Admit>, _) = if sandboxed {
+            let (late, requests) =
+                LateInputs::new().map_err(io("making a way into the sandbox"))?;
+            let layout = self.store.layout().clone();
+            let admit = move |path: &StorePath| {
+                late.add(&layout.real_path(path), path.base_name()).map_err(|e| {
+                    let shown = layout.store_dir.print(path);
+                    Failure::misc(format!("could not add path '{shown}' to sandbox: {e}"))
+                })
+            };
+            (Arc::new(admit), Some(requests))
+        } else {
+            (Arc::new(|_: &StorePath| Ok(())), None)
+        };
         let request = RecursiveRequest {
             store: self.store.layout(),
             socket: &build_dir.join(SOCKET),
             inputs,
+            admit,
             logger: self.logger,
         };
-        server.serve(&request).map(Some)
+        Ok((Some(server.serve(&request)?), requests))
+    }
+
+    /// Makes the builder's cgroup, a neighbour of this process's, or of the daemon's where that has one of its own.
+    /// Which one an account had last is noted, so that what was left there by an interrupted build is killed.
+    fn make_cgroup(&self, user: Option<&UserLock>) -> Result<PathBuf, Failure> {
+        static COUNTER: AtomicU64 = AtomicU64::new(0);
+        if !self.options.has_feature("cgroups") {
+            return Err(firn_store::Error::FeatureOff("cgroups").into());
+        }
+        let own = cgroup::current().map_err(Failure::misc)?;
+        let base = match own.parent().filter(|_| own.ends_with(DAEMON_CGROUP)) {
+            Some(parent) => parent.to_owned(),
+            None => own,
+        };
+        let name = match user {
+            Some(user) => format!("nix-build-uid-{}", user.user.uid),
+            None => format!(
+                "nix-build-pid-{}-{}",
+                std::process::id(),
+                COUNTER.fetch_add(1, Ordering::Relaxed)
+            ),
+        };
+        let path = base.join(name);
+        if let Some(user) = user {
+            let dir = self.store.layout().state_dir.join("cgroups");
+            fs::create_dir_all(&dir)
+                .map_err(io(format!("creating directory '{}'", dir.display())))?;
+            let note = dir.join(user.user.uid.to_string());
+            match fs::read(&note) {
+                Ok(last) if !last.is_empty() => {
+                    let last = Path::new(std::ffi::OsStr::from_bytes(&last)).to_owned();
+                    cgroup::destroy(&last).map_err(Failure::misc)?;
+                }
+                _ => {}
+            }
+            fs::write(&note, path.as_os_str().as_bytes())
+                .map_err(io(format!("writing '{}'", note.display())))?;
+        }
+        fs::create_dir(&path).map_err(io(format!("creating cgroup \"{}\"", path.display())))?;
+        if let Some(user) = user {
+            for name in ["", "cgroup.procs", "cgroup.threads"] {
+                let file = path.join(name);
+                if let Err(e) = chown(&file, Some(user.user.uid), Some(user.user.gid)) {
+                    let _ = cgroup::destroy(&path);
+                    return Err(io(format!("changing owner of '{}'", file.display()))(e));
+                }
+            }
+        }
+        Ok(path)
     }
 
     /// A path that stands for that of an output while it is not known.
-    fn scratch_path_of(&self, output: &str) -> Result<StorePath, Failure> {
+    pub(super) fn scratch_path_of(&self, output: &str) -> Result<StorePath, Failure> {
         let kind = format!("rewrite:{}:name:{output}", self.drv_path.base_name());
         let zero = Hash::from_bytes(HashAlgo::Sha256, &[0; 32]).map_err(Failure::misc)?;
         let name = output_path_name(&self.drv.name, output);

@@ -15,6 +15,7 @@ use super::users::UserLock;
 use super::{Job, Temporary};
 use crate::drv_options::DrvOptions;
 use crate::error::{Failure, io};
+use crate::recursive::FEATURE;
 use crate::sandbox::spec::{IdMap, Namespaces};
 use crate::sandbox::{Root, RootError, support};
 
@@ -26,6 +27,9 @@ impl From<RootError> for Failure {
 
 /// The account that a builder has inside.
 const INSIDE: (u32, u32) = (1000, 100);
+
+/// The account inside of a builder that has a range of them.
+const FIRST: (u32, u32) = (0, 0);
 
 impl Job<'_> {
     /// Prepares the root and says what is to be mounted; `outputs` learn where they will be.
@@ -49,21 +53,31 @@ impl Job<'_> {
         parent.push(".chroot");
         let parent = PathBuf::from(parent);
         delete_path(&parent)?;
-        let group = user.map(|u| u.user.gid);
-        let mut root = Root::create(&parent, group)?;
+        let user = user.map(|lock| &lock.user);
+        let group = user.map(|u| u.gid);
+        let mut root = Root::create(&parent, user)?;
         let temporary = Temporary(parent);
 
         let private_network = !matches!(self.drv.kind()?, Kind::Fixed | Kind::Impure);
         let user_namespaces = support(&options.launcher).user_namespaces;
+        let range = user.is_some_and(|u| u.count != 1);
+        if range && !user_namespaces {
+            return Err(Failure::misc(format!(
+                "derivation '{}' needs the feature 'uid-range', for which this system grants no user namespaces; check /proc/sys/user/max_user_namespaces",
+                store.store_dir().print(self.drv_path)
+            )));
+        }
+        let inside = if range { FIRST } else { INSIDE };
         let map = user_namespaces.then(|| IdMap {
-            inside_uid: INSIDE.0,
-            outside_uid: user.map_or(rustix::process::geteuid().as_raw(), |u| u.user.uid),
-            inside_gid: INSIDE.1,
-            outside_gid: user.map_or(rustix::process::getegid().as_raw(), |u| u.user.gid),
+            inside_uid: inside.0,
+            outside_uid: user.map_or(rustix::process::geteuid().as_raw(), |u| u.uid),
+            inside_gid: inside.1,
+            outside_gid: user.map_or(rustix::process::getegid().as_raw(), |u| u.gid),
+            count: user.map_or(1, |u| u.count),
         });
         let (uid, gid) = match (&map, user) {
-            (None, Some(user)) => (user.user.uid, user.user.gid),
-            _ => INSIDE,
+            (None, Some(user)) => (user.uid, user.gid),
+            _ => inside,
         };
         let in_store = root.directory(store_dir, 0o1775)?;
         if group.is_some() {
@@ -109,7 +123,16 @@ impl Job<'_> {
                 root.bind(source, target, *read_only)?;
             }
         }
-        root.directory(Path::new("/etc"), 0o555)?;
+        match user.filter(|_| range) {
+            // As the first account it may have accounts of its own.
+            Some(user) => {
+                let etc = root.outside(Path::new("/etc"));
+                std::os::unix::fs::chown(&etc, Some(user.uid), Some(user.gid))
+                    .map_err(io(format!("changing owner of '{}'", etc.display())))?;
+                root.directory(Path::new("/sys"), 0o755)?;
+            }
+            None => drop(root.directory(Path::new("/etc"), 0o555)?),
+        }
 
         for wanted in outputs.values_mut() {
             wanted.actual = root.outside(&store_dir.join(wanted.scratch.base_name()));
@@ -121,6 +144,11 @@ impl Job<'_> {
             mounts: root.mounts().to_vec(),
             shm_size,
             devpts,
+            sysfs: range,
+            late_inputs: drv_options
+                .required_features
+                .contains(FEATURE)
+                .then(|| store_dir.to_owned()),
         };
         Ok((temporary, namespaces))
     }

@@ -10,7 +10,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 ///
 /// # Errors
 /// If there is neither a terminal nor a pipe.
-pub(super) fn open(owner: Option<u32>) -> io::Result<(File, OwnedFd)> {
+pub fn open(owner: Option<u32>) -> io::Result<(File, OwnedFd)> {
     terminal(owner).or_else(|_| {
         let (reader, writer) = io::pipe()?;
         Ok((File::from(OwnedFd::from(reader)), writer.into()))

@@ -58,16 +58,23 @@ pub(super) fn acquire(state_dir: &Path, group: &str) -> Result<Acquired, Failure
             return Err(Failure::misc(format!("the Nix user should not be a member of '{group}'")));
         }
         let groups = groups_of(&groups, &member);
-        return Ok(Acquired::User(UserLock { user: BuildUser { uid, gid, groups }, _lock: lock }));
+        return Ok(Acquired::User(UserLock {
+            user: BuildUser { uid, gid, count: 1, groups },
+            _lock: lock,
+        }));
     }
     Ok(Acquired::Busy)
 }
 
-/// How many numbers a build may have for itself (one is used).
-const NUMBERS: u32 = 65_536;
+/// How many numbers a build may have for itself; it uses one, or all of them (`uid-range`).
+pub(super) const NUMBERS: u32 = 65_536;
 
-/// Takes a free number of the range of `auto-allocate-uids`.
-pub(super) fn acquire_number(state_dir: &Path, pool: &UidPool) -> Result<Acquired, Failure> {
+/// Takes free numbers of the range of `auto-allocate-uids`, `count` of them.
+pub(super) fn acquire_numbers(
+    state_dir: &Path,
+    pool: &UidPool,
+    count: u32,
+) -> Result<Acquired, Failure> {
     if !rustix::process::geteuid().is_root() {
         return Ok(Acquired::NotConfigured);
     }
@@ -92,7 +99,7 @@ pub(super) fn acquire_number(state_dir: &Path, pool: &UidPool) -> Result<Acquire
                 "auto-allocated UID {uid} clashes with existing user account '{name}'"
             )));
         }
-        let user = BuildUser { uid, gid: uid, groups: Vec::new() };
+        let user = BuildUser { uid, gid: uid, count, groups: Vec::new() };
         return Ok(Acquired::User(UserLock { user, _lock: lock }));
     }
     Ok(Acquired::Busy)
@@ -152,7 +159,7 @@ mod tests {
         }
         let dir = tempfile::tempdir().unwrap();
         let pool = UidPool { start: 872_415_232, count: 2 * NUMBERS };
-        let take = || acquire_number(dir.path(), &pool).unwrap();
+        let take = || acquire_numbers(dir.path(), &pool, 1).unwrap();
         let (Acquired::User(first), Acquired::User(second)) = (take(), take()) else {
             panic!("two are free")
         };
@@ -161,7 +168,7 @@ mod tests {
         drop(first);
         assert!(matches!(take(), Acquired::User(user) if user.user.uid == pool.start));
         let none = UidPool { start: 0, count: 7 };
-        assert!(acquire_number(dir.path(), &none).is_err());
+        assert!(acquire_numbers(dir.path(), &none, 1).is_err());
     }
 
     #[test]

@@ -23,7 +23,7 @@ use crate::substitute::Substitutable;
 pub(crate) use planner::Planner;
 
 /// A step: something to build or to fetch.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Step {
     /// Build this derivation, or the one that it is once its inputs' outputs are known.
     Build(StorePath),
@@ -46,7 +46,7 @@ impl Step {
 }
 
 /// Outputs of a derivation that is an output itself.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Obtain {
     /// The derivation that is there.
     pub drv: StorePath,

@@ -13,7 +13,7 @@ use std::path::Path;
 use super::kernel::{self, check};
 use super::protocol::{Kind, receive, send};
 use super::spec::{Builder, IdMap, Namespaces, Spec};
-use super::{landlock, seccomp};
+use super::{cgroup, landlock, late, seccomp};
 
 const MOUNT_FLAGS: libc::c_ulong = libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC;
 
@@ -46,17 +46,22 @@ fn guard() -> io::Result<()> {
         }
         Some((Kind::Spec, spec)) => {
             let spec: Spec = serde_json::from_slice(&spec)?;
-            let status = match launch(&spec, &socket) {
-                Ok(pid) => {
-                    leave_log()?;
-                    watch(&spec, &socket, pid)?
-                }
+            let grows = spec.namespaces.as_ref().is_some_and(|n| n.late_inputs.is_some());
+            let requests =
+                if grows { Some(UnixStream::from(late::receive_fd(&socket)?)) } else { None };
+            let launched = launch(&spec, &socket, requests).and_then(|(pid, door)| {
+                leave_log()?;
+                watch(&spec, &socket, pid, door)
+            });
+            match launched {
+                Ok(told) => send(&mut socket, Kind::Exited, &told),
                 Err(error) => {
-                    send(&mut socket, Kind::Failed, error.to_string().as_bytes())?;
-                    return Ok(());
+                    if let Some(cgroup) = &spec.cgroup {
+                        let _ = cgroup::destroy(cgroup);
+                    }
+                    send(&mut socket, Kind::Failed, error.to_string().as_bytes())
                 }
-            };
-            send(&mut socket, Kind::Exited, &status.to_le_bytes())
+            }
         }
         Some(_) => Err(io::Error::other("got a message that is not for it")),
     }
@@ -98,7 +103,12 @@ fn doing<T>(what: impl std::fmt::Display, result: io::Result<T>) -> io::Result<T
     result.map_err(|e| io::Error::new(e.kind(), format!("{what}: {e}")))
 }
 
-fn launch(spec: &Spec, socket: &UnixStream) -> io::Result<libc::pid_t> {
+/// Starts process 1 and lets it go on. `requests` is where inputs are asked for that come later.
+fn launch(
+    spec: &Spec,
+    socket: &UnixStream,
+    requests: Option<UnixStream>,
+) -> io::Result<(libc::pid_t, Option<late::Door>)> {
     if let Some(user) = &spec.user {
         kernel::kill_all_of(user.uid)?;
     }
@@ -114,6 +124,9 @@ fn launch(spec: &Spec, socket: &UnixStream) -> io::Result<libc::pid_t> {
         Ok(()) | Err(_) => {}
     }
     let mut flags = 0;
+    if spec.namespaces.is_none() {
+        doing("cannot become the parent of what the builder leaves", kernel::adopt_orphans())?;
+    }
     if let Some(namespaces) = &spec.namespaces {
         flags = libc::CLONE_NEWPID | libc::CLONE_NEWNS | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
         if namespaces.private_network {
@@ -130,6 +143,8 @@ fn launch(spec: &Spec, socket: &UnixStream) -> io::Result<libc::pid_t> {
     })?;
     if pid == 0 {
         drop(go);
+        // The builder must not be able to ask for inputs itself.
+        drop(requests);
         let code = run(spec, socket, &mut ready);
         // Nothing of the guard may run again in this process, such as its exit handlers.
         // SAFETY: it does not return.
@@ -140,14 +155,33 @@ fn launch(spec: &Spec, socket: &UnixStream) -> io::Result<libc::pid_t> {
         Some(map) => write_map(pid, map),
         None => Ok(()),
     };
-    let mapped = mapped.and_then(|()| go.write_all(b"1"));
-    if let Err(error) = mapped {
-        // SAFETY: `pid` is a child that has not been waited for.
-        unsafe { libc::kill(pid, libc::SIGKILL) };
-        kernel::wait(pid)?;
-        return Err(error);
+    let prepared = mapped.and_then(|()| {
+        let door = match (requests, &spec.namespaces) {
+            (Some(requests), Some(namespaces)) => {
+                let door = late::Door::open(pid, namespaces, requests);
+                Some(doing("cannot get hold of the sandbox", door)?)
+            }
+            _ => None,
+        };
+        if let Some(cgroup) = &spec.cgroup {
+            let joined = cgroup::join(cgroup, pid);
+            doing(
+                format_args!("cannot move the builder into cgroup \"{}\"", cgroup.display()),
+                joined,
+            )?;
+        }
+        go.write_all(b"1")?;
+        Ok(door)
+    });
+    match prepared {
+        Ok(door) => Ok((pid, door)),
+        Err(error) => {
+            // SAFETY: `pid` is a child that has not been waited for.
+            unsafe { libc::kill(pid, libc::SIGKILL) };
+            kernel::wait(pid)?;
+            Err(error)
+        }
     }
-    Ok(pid)
 }
 
 fn write_map(pid: libc::pid_t, map: IdMap) -> io::Result<()> {
@@ -156,23 +190,41 @@ fn write_map(pid: libc::pid_t, map: IdMap) -> io::Result<()> {
         let path = format!("{dir}/{file}");
         doing(format_args!("cannot write '{path}'"), fs::write(&path, text))
     };
-    write("uid_map", format!("{} {} 1", map.inside_uid, map.outside_uid))?;
-    write("setgroups", "deny".into())?;
-    write("gid_map", format!("{} {} 1", map.inside_gid, map.outside_gid))
+    write("uid_map", format!("{} {} {}", map.inside_uid, map.outside_uid, map.count))?;
+    // With one group there is nothing to choose from, and an ordinary user may not map it otherwise.
+    if map.count == 1 {
+        write("setgroups", "deny".into())?;
+    }
+    write("gid_map", format!("{} {} {}", map.inside_gid, map.outside_gid, map.count))
 }
 
 /// Waits for the builder or for the socket to close, whichever is first; then makes sure that
-/// nothing is left of the builder.
-fn watch(spec: &Spec, socket: &UnixStream, pid: libc::pid_t) -> io::Result<libc::c_int> {
+/// nothing is left of the builder. Gives what is told of its end.
+fn watch(
+    spec: &Spec,
+    socket: &UnixStream,
+    pid: libc::pid_t,
+    mut door: Option<late::Door>,
+) -> io::Result<Vec<u8>> {
     let builder = kernel::pidfd(pid)?;
-    let mut wait = [
-        libc::pollfd { fd: builder.as_raw_fd(), events: libc::POLLIN, revents: 0 },
-        libc::pollfd { fd: socket.as_raw_fd(), events: libc::POLLIN | libc::POLLRDHUP, revents: 0 },
-    ];
+    let poll = |fd, events| libc::pollfd { fd, events, revents: 0 };
     loop {
+        let mut wait = [
+            poll(builder.as_raw_fd(), libc::POLLIN),
+            poll(socket.as_raw_fd(), libc::POLLIN | libc::POLLRDHUP),
+            // the kernel skips negative numbers
+            poll(door.as_ref().map_or(-1, AsRawFd::as_raw_fd), libc::POLLIN),
+        ];
         // SAFETY: the pointer and the length describe `wait`.
-        let result = unsafe { libc::poll(wait.as_mut_ptr(), 2, -1) };
+        let result = unsafe { libc::poll(wait.as_mut_ptr(), 3, -1) };
         if result < 0 && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted {
+            continue;
+        }
+        if wait[0].revents == 0 && wait[1].revents == 0 {
+            // Whoever asks is told when it does not work; without anybody who asks there is nothing to do.
+            if door.as_mut().is_some_and(|door| !door.serve().unwrap_or(false)) {
+                door = None;
+            }
             continue;
         }
         if wait[0].revents == 0 {
@@ -183,14 +235,21 @@ fn watch(spec: &Spec, socket: &UnixStream, pid: libc::pid_t) -> io::Result<libc:
     }
     let status = kernel::wait(pid)?;
     if spec.namespaces.is_none() {
-        // What it left behind in its process group; in a PID namespace nothing can be left.
-        // SAFETY: no memory is passed.
-        unsafe { libc::kill(-pid, libc::SIGKILL) };
+        // What it left behind, wherever it went; in a PID namespace nothing can be left.
+        kernel::kill_children()?;
     }
     if let Some(user) = &spec.user {
         kernel::kill_all_of(user.uid)?;
     }
-    Ok(status)
+    let mut told = status.to_le_bytes().to_vec();
+    if let Some(cgroup) = &spec.cgroup {
+        let times = cgroup::destroy(cgroup)?;
+        for time in [times.user, times.system] {
+            let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+            told.extend_from_slice(&micros.to_le_bytes());
+        }
+    }
+    Ok(told)
 }
 
 /// Process 1 of the sandbox: sets everything up and becomes the builder.
@@ -238,7 +297,7 @@ fn set_up(spec: &Spec, ready: &mut impl Read) -> io::Result<()> {
     kernel::reset_process_state();
     let (uid, gid) = match (&spec.namespaces, &spec.user) {
         (Some(namespaces), user) => {
-            enter(namespaces)?;
+            enter(namespaces, spec.cgroup.is_some())?;
             match (namespaces.map, user) {
                 (Some(map), _) => (Some(map.inside_uid), Some(map.inside_gid)),
                 (None, Some(user)) => {
@@ -289,7 +348,7 @@ fn set_up(spec: &Spec, ready: &mut impl Read) -> io::Result<()> {
 }
 
 /// Turns the new namespaces into the builder's machine.
-fn enter(namespaces: &Namespaces) -> io::Result<()> {
+fn enter(namespaces: &Namespaces, own_cgroup: bool) -> io::Result<()> {
     if namespaces.private_network {
         doing("cannot set loopback interface flags", kernel::loopback_up())?;
     }
@@ -307,6 +366,10 @@ fn enter(namespaces: &Namespaces) -> io::Result<()> {
     )?;
     std::env::set_current_dir(root)?;
     let inside = |path: &Path| root.join(path.strip_prefix("/").unwrap_or(path));
+    if let Some(directory) = &namespaces.late_inputs {
+        let directory = inside(directory);
+        doing(format_args!("cannot share '{}'", directory.display()), late::share(&directory))?;
+    }
     for mount in &namespaces.mounts {
         let target = inside(&mount.target);
         doing(
@@ -346,6 +409,21 @@ fn enter(namespaces: &Namespaces) -> io::Result<()> {
                 options,
             ),
         )?;
+    }
+    if namespaces.sysfs {
+        doing(
+            "mounting /sys",
+            kernel::mount("none", &inside("/sys".as_ref()), "sysfs", MOUNT_FLAGS, ""),
+        )?;
+    }
+    if namespaces.late_inputs.is_some() {
+        doing("unsharing mount namespace", late::leave_setup())?;
+    }
+    if own_cgroup {
+        // Then its own cgroup is all that the builder sees of them.
+        // SAFETY: no memory is passed; this process has one thread.
+        let done = check(unsafe { libc::unshare(libc::CLONE_NEWCGROUP) }.into());
+        doing("unsharing cgroup namespace", done)?;
     }
     doing(format_args!("cannot pivot old root directory onto '{}'", root.display()), {
         std::env::set_current_dir(root).and_then(|()| kernel::pivot_here())
@@ -416,6 +494,7 @@ fn probe(user: bool) -> bool {
                 outside_uid: rustix::process::getuid().as_raw(),
                 inside_gid: 100,
                 outside_gid: rustix::process::getgid().as_raw(),
+                count: 1,
             },
         )
         .is_ok();

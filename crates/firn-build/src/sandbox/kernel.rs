@@ -75,9 +75,27 @@ pub(super) fn clone_tree(source: &Path, read_only: bool) -> io::Result<OwnedFd> 
     }
 }
 
+const MOVE_MOUNT_F_EMPTY_PATH: libc::c_uint = 0x04;
+const MOVE_MOUNT_T_EMPTY_PATH: libc::c_uint = 0x40;
+
+/// Attaches what [`clone_tree`] gave at the place that `target` was opened at.
+pub(super) fn attach_tree_at(tree: &OwnedFd, target: &OwnedFd) -> io::Result<()> {
+    // SAFETY: the paths are constants; both descriptors are open.
+    check(unsafe {
+        libc::syscall(
+            libc::SYS_move_mount,
+            tree.as_raw_fd(),
+            c"".as_ptr(),
+            target.as_raw_fd(),
+            c"".as_ptr(),
+            MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH,
+        )
+    })
+    .map(drop)
+}
+
 /// Attaches what [`clone_tree`] gave at `target`.
 pub(super) fn attach_tree(tree: &OwnedFd, target: &Path) -> io::Result<()> {
-    const MOVE_MOUNT_F_EMPTY_PATH: libc::c_uint = 4;
     let target = c_path(target)?;
     // SAFETY: the paths are NUL-terminated and outlive the call.
     check(unsafe {
@@ -196,7 +214,49 @@ pub(super) fn kill_all_of(uid: u32) -> io::Result<()> {
     }
 }
 
-/// Waits for a child and gives its wait status.
+/// Makes this process the parent of all that its children leave behind.
+pub(super) fn adopt_orphans() -> io::Result<()> {
+    prctl(libc::PR_SET_CHILD_SUBREAPER, 1)
+}
+
+/// Kills all children of this process and, as they become its own after [`adopt_orphans`], all below them.
+pub(super) fn kill_children() -> io::Result<()> {
+    let own = std::process::id();
+    loop {
+        // A process that is being looked at may fork: what it made is found in the next round.
+        for pid in children_of(own)? {
+            // SAFETY: no memory is passed. A child that has not been waited for keeps its number.
+            unsafe { libc::kill(pid, libc::SIGKILL) };
+        }
+        match wait(-1) {
+            Ok(_) => {}
+            Err(e) if e.raw_os_error() == Some(libc::ECHILD) => return Ok(()),
+            Err(e) => return Err(e),
+        }
+    }
+}
+
+fn children_of(parent: u32) -> io::Result<Vec<libc::pid_t>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc")? {
+        let name = entry?.file_name();
+        let Some(pid) = name.to_str().and_then(|name| name.parse().ok()) else { continue };
+        // It may be gone by now.
+        let Ok(stat) = std::fs::read(format!("/proc/{pid}/stat")) else { continue };
+        if parent_in(&stat) == Some(parent) {
+            found.push(pid);
+        }
+    }
+    Ok(found)
+}
+
+/// The parent in the text of `/proc/PID/stat`: the second field after the name, which may be anything in brackets.
+fn parent_in(stat: &[u8]) -> Option<u32> {
+    let after = stat.iter().rposition(|b| *b == b')')? + 1;
+    std::str::from_utf8(&stat[after..]).ok()?.split_ascii_whitespace().nth(1)?.parse().ok()
+}
+
+/// Waits for a child, any if `pid` is -1, and gives its wait status.
 pub(super) fn wait(pid: libc::pid_t) -> io::Result<libc::c_int> {
     let mut status = 0;
     loop {
@@ -257,4 +317,16 @@ pub(super) fn set_personality(system: &str, linux_26: bool) -> io::Result<()> {
     }
     // SAFETY: no memory is passed.
     check(unsafe { libc::personality(persona | ADDR_NO_RANDOMIZE) }.into()).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parent_in;
+
+    #[test]
+    fn a_name_with_brackets_does_not_hide_the_parent() {
+        assert_eq!(parent_in(b"12 (a) S 5 12 12 0"), Some(5));
+        assert_eq!(parent_in(b"12 (a) S 7 (\xff) R 5 12"), Some(5));
+        assert_eq!(parent_in(b"12"), None);
+    }
 }

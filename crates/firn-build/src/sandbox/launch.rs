@@ -3,15 +3,16 @@
 use std::ffi::OsString;
 use std::io;
 use std::net::Shutdown;
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use super::Support;
+use super::late::send_fd;
 use super::protocol::{Kind, receive, send};
 use super::spec::Spec;
+use super::{CpuTimes, Support};
 
 /// How to start the guard.
 #[derive(Debug, Clone)]
@@ -121,10 +122,32 @@ impl Launcher {
     /// # Errors
     /// When the guard cannot be started.
     pub fn start(&self, spec: &Spec, log: OwnedFd) -> io::Result<Running> {
+        self.start_with(spec, log, None)
+    }
+
+    /// As [`Launcher::start`]. If the sandbox has a directory of late inputs, `requests` is the guard's end of
+    /// [`super::LateInputs`], and must be there.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn start_with(
+        &self,
+        spec: &Spec,
+        log: OwnedFd,
+        requests: Option<OwnedFd>,
+    ) -> io::Result<Running> {
+        let grows = spec.namespaces.as_ref().is_some_and(|n| n.late_inputs.is_some());
         let second = log.try_clone()?;
         let mut running = self.spawn(log.into(), second.into())?;
         let spec = serde_json::to_vec(spec)?;
         send(&mut running.socket, Kind::Spec, &spec)?;
+        match requests {
+            Some(requests) if grows => send_fd(&running.socket, requests.as_fd())?,
+            None if grows => {
+                return Err(io::Error::other("nobody can ask for the sandbox's late inputs"));
+            }
+            _ => {}
+        }
         Ok(running)
     }
 
@@ -181,22 +204,46 @@ impl Running {
     ///
     /// # Errors
     /// When the guard cannot be waited for.
-    pub fn wait(mut self) -> io::Result<Exit> {
-        let mut exit = Exit::Lost;
+    pub fn wait(self) -> io::Result<Exit> {
+        Ok(self.wait_with_times()?.0)
+    }
+
+    /// As [`Running::wait`]; also gives the processor time of the builder's cgroup, if it had one of its own.
+    ///
+    /// # Errors
+    /// As there, and when something of the builder could not be ended.
+    pub fn wait_with_times(mut self) -> io::Result<(Exit, Option<CpuTimes>)> {
+        let (mut exit, mut times, mut failed) = (Exit::Lost, None, None);
         while let Ok(Some((kind, contents))) = receive(&mut self.socket) {
-            if let (Kind::Exited, Ok(status)) = (kind, contents.try_into()) {
-                let status = i32::from_le_bytes(status);
-                exit = if libc::WIFEXITED(status) {
-                    Exit::Code(libc::WEXITSTATUS(status))
-                } else {
-                    Exit::Signal(libc::WTERMSIG(status))
-                };
+            match kind {
+                Kind::Failed => failed = Some(String::from_utf8_lossy(&contents).into_owned()),
+                Kind::Exited => {
+                    let Some((status, rest)) = contents.split_first_chunk() else { continue };
+                    let status = i32::from_le_bytes(*status);
+                    exit = if libc::WIFEXITED(status) {
+                        Exit::Code(libc::WEXITSTATUS(status))
+                    } else {
+                        Exit::Signal(libc::WTERMSIG(status))
+                    };
+                    times = read_times(rest);
+                }
+                _ => {}
             }
         }
         self.done = true;
         self.guard.wait()?;
-        Ok(exit)
+        match failed {
+            Some(why) => Err(io::Error::other(why)),
+            None => Ok((exit, times)),
+        }
     }
+}
+
+fn read_times(bytes: &[u8]) -> Option<CpuTimes> {
+    let (user, rest) = bytes.split_first_chunk()?;
+    let (system, _) = rest.split_first_chunk()?;
+    let time = |micros: &[u8; 8]| Duration::from_micros(u64::from_le_bytes(*micros));
+    Some(CpuTimes { user: time(user), system: time(system) })
 }
 
 impl std::os::fd::AsRawFd for Running {

@@ -13,9 +13,11 @@
 //!
 //! What knows derivations and stores is elsewhere: here are processes, mounts and accounts only.
 
+pub(crate) mod cgroup;
 mod child;
 mod kernel;
 mod landlock;
+mod late;
 mod launch;
 mod protocol;
 mod root;
@@ -23,10 +25,14 @@ mod seccomp;
 pub mod spec;
 mod view;
 
+pub use cgroup::CpuTimes;
 pub use child::child_main;
+pub use late::LateInputs;
 pub use launch::{Exit, Launcher, Running, Started};
 pub use root::{Root, RootError};
 pub use view::exec_in_store;
+
+pub use crate::builder::terminal::open as open_log;
 
 use std::sync::OnceLock;
 

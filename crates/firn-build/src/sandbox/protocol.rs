@@ -16,15 +16,29 @@ pub(super) enum Kind {
     Started = b'S' as isize,
     /// From the guard or the builder's process: setting up failed, with the reason.
     Failed = b'E' as isize,
-    /// From the guard: the builder's wait status, four bytes. The last message.
+    /// To the guard, on a socket of its own: make an input appear, as JSON.
+    Mount = b'M' as isize,
+    /// From the guard, there: it is there.
+    Mounted = b'D' as isize,
+    /// From the guard: the builder's wait status, four bytes; then the microseconds of processor time of its cgroup,
+    /// eight bytes in its own code and eight in the kernel, if it had one. The last message.
     Exited = b'X' as isize,
 }
 
 impl Kind {
     fn from_byte(byte: u8) -> Option<Self> {
-        [Self::Spec, Self::Probe, Self::Support, Self::Started, Self::Failed, Self::Exited]
-            .into_iter()
-            .find(|kind| *kind as u8 == byte)
+        [
+            Self::Spec,
+            Self::Probe,
+            Self::Support,
+            Self::Started,
+            Self::Failed,
+            Self::Mount,
+            Self::Mounted,
+            Self::Exited,
+        ]
+        .into_iter()
+        .find(|kind| *kind as u8 == byte)
     }
 }
 

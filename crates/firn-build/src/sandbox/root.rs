@@ -7,7 +7,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, chown, symlink};
 use std::path::{Component, Path, PathBuf};
 
-use super::spec::Mount;
+use super::spec::{BuildUser, Mount};
 
 /// Why a root could not be prepared.
 #[derive(Debug, thiserror::Error)]
@@ -32,16 +32,21 @@ pub struct Root {
 
 impl Root {
     /// Makes `parent` (which must not exist), that only this account can enter, and in it the root.
-    /// `group` is the group of the builder's account, if it has one of its own.
+    /// `user` is the builder's account, if it has one of its own; one with a range of numbers owns its root.
     ///
     /// # Errors
     /// When they cannot be made.
-    pub fn create(parent: &Path, group: Option<u32>) -> Result<Self> {
+    pub fn create(parent: &Path, user: Option<&BuildUser>) -> Result<Self> {
         fs::DirBuilder::new().mode(0o700).create(parent).map_err(at(parent))?;
         let root = parent.join("root");
         fs::DirBuilder::new().mode(0o750).create(&root).map_err(at(&root))?;
-        if group.is_some() {
-            chown(&root, Some(0), group).map_err(at(&root))?;
+        if let Some(user) = user {
+            let range = user.count != 1;
+            let owner = if range { user.uid } else { 0 };
+            chown(&root, Some(owner), Some(user.gid)).map_err(at(&root))?;
+            if range {
+                fs::set_permissions(&root, fs::Permissions::from_mode(0o755)).map_err(at(&root))?;
+            }
         }
         Ok(Self { root, mounts: Vec::new() })
     }

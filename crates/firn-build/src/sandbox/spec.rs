@@ -20,6 +20,8 @@ pub struct Spec {
     pub cwd: PathBuf,
     /// The private view of the machine; `None` runs without a sandbox.
     pub namespaces: Option<Namespaces>,
+    /// The directory of the cgroup that it runs in, if it has one of its own. The guard removes it.
+    pub cgroup: Option<PathBuf>,
     /// Who it runs as, if the launching process is to change that outside of a user namespace.
     pub user: Option<BuildUser>,
     /// Fail where the groups of the launching process cannot be given up (`require-drop-supplementary-groups`).
@@ -51,10 +53,12 @@ pub enum Builder {
 /// The account that a builder runs as.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BuildUser {
-    /// Its number.
+    /// Its number, the first of them if it has several.
     pub uid: u32,
-    /// Its group.
+    /// Its group, the first of them likewise.
     pub gid: u32,
+    /// How many numbers it has: one, or a range (`uid-range`).
+    pub count: u32,
     /// Its further groups.
     pub groups: Vec<u32>,
 }
@@ -74,19 +78,26 @@ pub struct Namespaces {
     pub shm_size: Option<String>,
     /// Whether to make a private `/dev/pts`.
     pub devpts: bool,
+    /// Whether to mount `/sys`.
+    pub sysfs: bool,
+    /// A directory, as seen inside, in which inputs may appear while the builder runs
+    /// ([`super::LateInputs`]).
+    pub late_inputs: Option<PathBuf>,
 }
 
-/// One account and one group seen inside, and what they are outside.
+/// Accounts and groups seen inside, and what they are outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IdMap {
-    /// Account inside.
+    /// The first account inside.
     pub inside_uid: u32,
     /// Account outside.
     pub outside_uid: u32,
-    /// Group inside.
+    /// The first group inside.
     pub inside_gid: u32,
     /// Group outside.
     pub outside_gid: u32,
+    /// How many follow each other.
+    pub count: u32,
 }
 
 /// A bind mount into the root, where a fitting file or directory waits.

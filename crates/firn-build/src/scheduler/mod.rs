@@ -1,18 +1,19 @@
 //! The scheduler: works through a [`Plan`] with several threads.
 //!
 //! A step is ready when all that it needs is done. Of the ready steps, the one with the longest
-//! chain of steps behind it goes first, so that the critical path is kept busy. A step that finds that more has to
+//! time of work behind it goes first, as far as earlier builds tell, so that the critical path is kept busy. A step that finds that more has to
 //! be done before it adds that to the plan and waits. After a failure everything that needs it fails; without
 //! `keep-going` everything else is stopped too.
 
 mod perform;
+mod ranks;
 mod results;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use firn_event::{Activity, ActivityKind, Level, Logger, Report};
 use firn_model::store_path::StorePath;
@@ -20,11 +21,13 @@ use firn_store::{LocalStore, Store};
 use parking_lot::{Condvar, Mutex};
 
 use self::perform::Outcome;
+use self::ranks::{Times, own_rank, ranks};
 use self::results::{Found, Record};
 use crate::builder::{StopFlag, show_outputs};
 use crate::derivations::Derivations;
 use crate::derived_path::{DerivedPath, OutputsSpec};
 use crate::error::{BuildError, Failure, FailureKind};
+use crate::history::History;
 use crate::hook::Slots;
 use crate::options::{BuildOptions, Mode};
 use crate::plan::{Known, Plan, Step, named, plan_without};
@@ -57,7 +60,8 @@ pub fn build_paths(
     Ok(results)
 }
 
-/// As [`build_paths`], but tells what came of each of `wanted`, in the same order, where that one would fail.
+/// As [`build_paths`], but tells what came of each of `wanted`, in the same order, where that one would fail. What
+/// was not finished since something else had failed is left out.
 ///
 /// # Errors
 /// When it could not be found out what has to be done.
@@ -83,11 +87,11 @@ fn work(
         Mode::Check => (named(wanted), wanted.to_vec()),
         Mode::Repair => {
             let damage = Damage::find(store, wanted, logger)?;
-            damage.fetch_paths(store, options, logger)?;
-            let again = damage.drvs.iter().cloned().map(DerivedPath::all_outputs);
+            let drvs = damage.fetch_paths(store, options, logger)?;
+            let again = drvs.iter().cloned().map(DerivedPath::all_outputs);
             let again: Vec<DerivedPath> = again.filter(|path| !wanted.contains(path)).collect();
             let all = wanted.iter().cloned().chain(again).collect();
-            (damage.drvs, all)
+            (drvs, all)
         }
     };
     let mut not_fetched = BTreeSet::new();
@@ -169,6 +173,10 @@ struct State {
     waiting: BTreeMap<Step, usize>,
     ready_builds: BinaryHeap<Ready>,
     ready_fetches: BinaryHeap<Ready>,
+    /// How long builds may take that are neither done nor failed.
+    times: Times,
+    /// Steps in work, with when they began.
+    running: BTreeMap<Step, Instant>,
     /// Steps that are neither done nor failed.
     left: usize,
     running_builds: u64,
@@ -196,9 +204,13 @@ impl State {
         heap.push((rank, Reverse((step.name().to_owned(), step))));
     }
 
-    fn expect(&mut self, step: &Step) {
+    fn expect(&mut self, step: &Step, history: &History) {
         match step {
-            Step::Build(_) => self.expected_builds += 1,
+            Step::Build(drv) => {
+                self.expected_builds += 1;
+                let time = self.plan.drvs.get(drv).and_then(|drv| history.estimate(drv));
+                self.times.insert(step, time);
+            }
             Step::Fetch(_) => self.expected_fetches += 1,
             Step::Realise(..) | Step::Obtain(_) => {}
         }
@@ -242,7 +254,7 @@ impl State {
     }
 
     /// Adds the steps of another plan that are not there yet; gives those that wait for nothing.
-    fn merge(&mut self, more: Plan, rank: u64) -> Vec<Step> {
+    fn merge(&mut self, more: Plan, rank: u64, history: &History) -> Vec<Step> {
         let Plan { steps, drvs, wanted, forced, realisations, will_fetch, unknown, bad, .. } = more;
         self.plan.drvs.extend(drvs);
         self.plan.forced.extend(forced);
@@ -259,10 +271,11 @@ impl State {
         for (step, needs) in &new {
             self.plan.steps.insert(step.clone(), needs.clone());
             if rank > 0 {
-                self.ranks.insert(step.clone(), rank + own_rank(step));
+                let own = own_rank(&self.plan, history, step);
+                self.ranks.insert(step.clone(), rank.saturating_add(own));
             }
             self.left += 1;
-            self.expect(step);
+            self.expect(step, history);
         }
         for (step, needs) in new {
             let count = self.wait_for(&step, &needs);
@@ -288,6 +301,13 @@ struct Scheduler<'a> {
     changed: Condvar,
     stop: StopFlag,
     slots: Slots,
+    history: History,
+    /// Held by the thread that takes the next of the first builds, until its builder runs.
+    turn: Mutex<()>,
+    /// How many steps of builds were taken.
+    begun: AtomicUsize,
+    /// What was last told of the time that all builds may still take.
+    told_left: AtomicU64,
 }
 
 impl<'a> Scheduler<'a> {
@@ -315,12 +335,19 @@ impl<'a> Scheduler<'a> {
                 dependents.entry(need.clone()).or_default().push(step.clone());
             }
         }
+        let builds_any = plan.steps.keys().any(|step| matches!(step, Step::Build(_)));
+        let history = match builds_any {
+            true => History::read(&store.layout().state_dir),
+            false => History::default(),
+        };
         let mut state = State {
             // With one job the order makes no difference for when all is done: then it is that of names.
             ranks: match options.max_jobs {
                 0 | 1 => BTreeMap::new(),
-                _ => ranks(&plan, &dependents),
+                _ => ranks(&plan, &history, &dependents),
             },
+            times: Times::default(),
+            running: BTreeMap::new(),
             left: plan.steps.len(),
             dependents,
             waiting,
@@ -345,7 +372,7 @@ impl<'a> Scheduler<'a> {
         };
         let steps: Vec<Step> = state.plan.steps.keys().cloned().collect();
         for step in steps {
-            state.expect(&step);
+            state.expect(&step, &history);
             if state.waiting.get(&step) == Some(&0) {
                 state.make_ready(step);
             }
@@ -362,12 +389,20 @@ impl<'a> Scheduler<'a> {
             changed: Condvar::new(),
             stop: Arc::new(AtomicBool::new(false)),
             slots: Slots::new(options.max_jobs),
+            history,
+            turn: Mutex::new(()),
+            begun: AtomicUsize::new(0),
+            told_left: AtomicU64::new(0),
         };
         scheduler.report(&scheduler.state.lock());
         scheduler
     }
 
     fn report(&self, state: &State) {
+        let left = self.time_left(state);
+        if self.told_left.swap(left, Ordering::Relaxed) != left {
+            self.builds.report(Report::SetExpected(ActivityKind::Build, left));
+        }
         self.builds.report(Report::Progress {
             done: state.built.len() as u64,
             expected: state.expected_builds,
@@ -380,6 +415,23 @@ impl<'a> Scheduler<'a> {
             running: state.running_fetches,
             failed: state.failed_fetches,
         });
+    }
+
+    /// How many milliseconds all builds may still take that are not done: the longest chain, or all of them on so
+    /// many jobs, whichever is more. 0 if it cannot be guessed for each.
+    fn time_left(&self, state: &State) -> u64 {
+        let Some(mut sum) = state.times.sum() else { return 0 };
+        // Behind what waits there is always something that runs or is ready, and has a higher rank.
+        let mut longest = state.ready_builds.peek().map_or(0, |(rank, _)| *rank);
+        for (step, begin) in &state.running {
+            // what takes longer than it did before may be done at any moment
+            let passed = u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX);
+            let passed = passed.min(state.times.of(step));
+            sum = sum.saturating_sub(passed);
+            let rank = state.ranks.get(step).copied().unwrap_or(0);
+            longest = longest.max(rank.saturating_sub(passed));
+        }
+        (sum / self.options.max_jobs.max(1) as u64).max(longest)
     }
 
     fn run(&self) {
@@ -402,7 +454,10 @@ impl<'a> Scheduler<'a> {
         std::thread::scope(|scope| {
             // Without any job there still are derivations that resolve to what is there. Builds on other machines
             // need threads of this one too.
-            let elsewhere = if self.options.hook.is_some() { BUILDS_ELSEWHERE } else { 0 };
+            let elsewhere = match self.options.builds_elsewhere() {
+                true => BUILDS_ELSEWHERE,
+                false => 0,
+            };
             for _ in 0..self.options.max_jobs.saturating_add(elsewhere).max(1).min(builds) {
                 scope.spawn(|| self.work(true));
             }
@@ -435,6 +490,10 @@ impl<'a> Scheduler<'a> {
     /// What a thread does: takes a ready step, does it, until none is left.
     fn work(&self, builds: bool) {
         loop {
+            // As long as not every job has had its first build, whoever waits for a step waits for all others that
+            // would. Later they come at different moments by themselves.
+            let first = builds && self.begun.load(Ordering::Relaxed) < self.options.max_jobs;
+            let turn = first.then(|| self.turn.lock());
             let step = {
                 let mut state = self.state.lock();
                 loop {
@@ -449,10 +508,12 @@ impl<'a> Scheduler<'a> {
                             continue;
                         }
                         if builds {
+                            self.begun.fetch_add(1, Ordering::Relaxed);
                             state.running_builds += 1;
                         } else {
                             state.running_fetches += 1;
                         }
+                        state.running.insert(step.clone(), Instant::now());
                         self.report(&state);
                         break step;
                     }
@@ -460,13 +521,12 @@ impl<'a> Scheduler<'a> {
                     self.changed.wait_for(&mut state, Duration::from_millis(100));
                 }
             };
-            let result =
-                std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.perform(&step)))
-                    .unwrap_or_else(|_| {
-                        Err(Failure::misc(
-                            "a bug in this program stopped the build; please report it",
-                        ))
-                    });
+            let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                self.perform(&step, turn)
+            }))
+            .unwrap_or_else(|_| {
+                Err(Failure::misc("a bug in this program stopped the build; please report it"))
+            });
             self.done(&step, result, builds);
         }
     }
@@ -477,6 +537,7 @@ impl<'a> Scheduler<'a> {
 
     fn done(&self, step: &Step, result: Result<Outcome, Failure>, builds: bool) {
         let mut state = self.state.lock();
+        state.running.remove(step);
         if builds {
             state.running_builds -= 1;
         } else {
@@ -485,6 +546,7 @@ impl<'a> Scheduler<'a> {
         match result {
             Ok(Outcome::Done { record, outputs }) => {
                 state.left -= 1;
+                state.times.remove(step);
                 state.done.insert(step.clone());
                 if let Some((drv, outputs)) = outputs {
                     Arc::make_mut(&mut state.known).entry(drv).or_default().extend(outputs);
@@ -509,7 +571,7 @@ impl<'a> Scheduler<'a> {
     /// Lets a step wait for others, which `more` adds.
     fn wait_again(&self, state: &mut State, step: &Step, more: Plan, needs: BTreeSet<Step>) {
         let rank = state.ranks.get(step).copied().unwrap_or(0);
-        let mut free = state.merge(more, rank);
+        let mut free = state.merge(more, rank, &self.history);
         let count = state.wait_for(step, &needs);
         state.waiting.insert(step.clone(), count);
         if let Some(known) = state.plan.steps.get_mut(step) {
@@ -542,8 +604,12 @@ impl<'a> Scheduler<'a> {
 
     /// Notes a failure and lets everything fail that needs this step.
     fn fail(&self, state: &mut State, step: &Step, failure: Failure) {
-        if failure.kind == FailureKind::Interrupted {
-            state.failed.insert(step.clone(), failure);
+        if failure.kind == FailureKind::Interrupted || self.stop.load(Ordering::Relaxed) {
+            // What fails while everything is being stopped would have been stopped a moment later. Otherwise it
+            // would depend on the moment how many failures there are.
+            let stopped = Failure::new(FailureKind::Interrupted, failure.message);
+            state.failed.insert(step.clone(), stopped);
+            state.times.remove(step);
             state.left -= 1;
             return;
         }
@@ -575,6 +641,7 @@ impl<'a> Scheduler<'a> {
         if !told && state.dependents.get(step).is_some_and(|d| !d.is_empty()) {
             self.logger.message(Level::Error, failure.message.clone());
         }
+        state.times.remove(step);
         if state.failed.insert(step.clone(), failure).is_none() {
             state.left -= 1;
         }
@@ -631,31 +698,4 @@ impl<'a> Scheduler<'a> {
         };
         Failure::new(FailureKind::DependencyFailed, message)
     }
-}
-
-/// How long the longest chain of steps behind each step is.
-fn ranks(plan: &Plan, dependents: &BTreeMap<Step, Vec<Step>>) -> BTreeMap<Step, u64> {
-    let mut ranks: BTreeMap<Step, u64> = BTreeMap::new();
-    for start in plan.steps.keys() {
-        let mut stack = vec![(start, false)];
-        while let Some((step, entered)) = stack.pop() {
-            if ranks.contains_key(step) {
-                continue;
-            }
-            let after = dependents.get(step).map_or(&[][..], Vec::as_slice);
-            if entered {
-                let longest = after.iter().filter_map(|d| ranks.get(d)).max().copied();
-                ranks.insert(step.clone(), own_rank(step) + longest.unwrap_or(0));
-            } else {
-                stack.push((step, true));
-                stack.extend(after.iter().map(|d| (d, false)));
-            }
-        }
-    }
-    ranks
-}
-
-/// A build counts more than a download.
-fn own_rank(step: &Step) -> u64 {
-    if matches!(step, Step::Build(_)) { 10 } else { 1 }
 }

@@ -1,5 +1,6 @@
 //! Doing one step. A step may find that more has to be done first, which only now can be known.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -8,10 +9,11 @@ use firn_model::derivation::{Derivation, Kind};
 use firn_model::realisation::Realisation;
 use firn_model::store_path::StorePath;
 use firn_store::Store;
+use parking_lot::MutexGuard;
 
 use super::Scheduler;
 use super::results::{Found, Record};
-use crate::builder::{Job, no_jobs, sign_realisation};
+use crate::builder::{Job, sign_realisation};
 use crate::derivations::Derivations;
 use crate::derived_path::{DerivedPath, OutputsSpec};
 use crate::error::{Failure, FailureKind};
@@ -37,10 +39,15 @@ impl Outcome {
 }
 
 impl Scheduler<'_> {
-    /// Does a step.
-    pub(super) fn perform(&self, step: &Step) -> Result<Outcome, Failure> {
+    /// Does a step. A builder begins before `turn` is given up, which lets the next step be taken.
+    pub(super) fn perform(
+        &self,
+        step: &Step,
+        turn: Option<MutexGuard<'_, ()>>,
+    ) -> Result<Outcome, Failure> {
+        let turn = turn.filter(|_| matches!(step, Step::Build(_)));
         match step {
-            Step::Build(drv_path) => self.build(drv_path),
+            Step::Build(drv_path) => self.build(drv_path, turn),
             Step::Fetch(path) => self.fetch(path),
             Step::Realise(drv_path, outputs) => self.realise(drv_path, outputs),
             Step::Obtain(obtain) => self.obtain(obtain),
@@ -64,11 +71,15 @@ impl Scheduler<'_> {
             self.store.register_realisation(&realisation)?;
             outputs.insert(realisation.id.output_name, realisation.out_path);
         }
-        let record = Record { status: BuildStatus::Substituted, start: 0, stop: 0 };
+        let record = Record::new(BuildStatus::Substituted);
         Ok(Outcome::Done { record: Some(record), outputs: Some((drv_path.clone(), outputs)) })
     }
 
-    fn build(&self, drv_path: &StorePath) -> Result<Outcome, Failure> {
+    fn build(
+        &self,
+        drv_path: &StorePath,
+        turn: Option<MutexGuard<'_, ()>>,
+    ) -> Result<Outcome, Failure> {
         let (drv, wanted, forced) = {
             let state = self.state.lock();
             if let Some(failure) = state.plan.bad.get(drv_path) {
@@ -81,10 +92,8 @@ impl Scheduler<'_> {
             (drv.clone(), wanted, state.plan.forced.contains(drv_path))
         };
         if drv.should_resolve(self.options.has_feature("ca-derivations"))? {
+            drop(turn);
             return self.resolve(drv_path, &drv, &wanted, forced);
-        }
-        if self.options.max_jobs == 0 && self.options.hook.is_none() {
-            return Err(no_jobs());
         }
         // Inputs of what is checked are built as usual.
         let normal;
@@ -104,10 +113,12 @@ impl Scheduler<'_> {
             drv: &drv,
             stop: &self.stop,
             slots: &self.slots,
+            estimate: self.history.estimate(&drv),
+            turn: Cell::new(turn),
         }
         .run()?;
         let status = if built.built { BuildStatus::Built } else { BuildStatus::AlreadyValid };
-        let record = Record { status, start: built.start, stop: built.stop };
+        let record = Record { status, start: built.start, stop: built.stop, cpu: built.cpu };
         Ok(Outcome::Done { record: Some(record), outputs: Some((drv_path.clone(), built.outputs)) })
     }
 
@@ -199,7 +210,7 @@ impl Scheduler<'_> {
         let record = self.state.lock().records.get(to).copied();
         let record = match record {
             Some(record) if record.status != BuildStatus::AlreadyValid => record,
-            _ => Record { status: BuildStatus::ResolvesToAlreadyValid, start: 0, stop: 0 },
+            _ => Record::new(BuildStatus::ResolvesToAlreadyValid),
         };
         Ok(Outcome::Done {
             record: Some(record),

@@ -15,6 +15,7 @@ use crate::error::{BuildError, ExitFlags, Failure, FailureKind};
 use crate::options::BuildOptions;
 use crate::plan::{Known, Plan, Step};
 use crate::result::{BuildResult, BuildStatus};
+use crate::sandbox::CpuTimes;
 
 /// What a build gave.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -35,6 +36,15 @@ pub(super) struct Record {
     /// When its builder was started and had ended, in seconds since 1970; 0 if it was not.
     pub start: i64,
     pub stop: i64,
+    /// The processor time of its cgroup, if it had one.
+    pub cpu: Option<CpuTimes>,
+}
+
+impl Record {
+    /// Of a build that did not run.
+    pub fn new(status: BuildStatus) -> Self {
+        Self { status, start: 0, stop: 0, cpu: None }
+    }
 }
 
 /// Where outputs are looked for after the work.
@@ -103,13 +113,15 @@ impl Found<'_> {
     }
 }
 
-/// Each root's own failure, if it has one.
+/// Each root's own failure, if it has one; that it was stopped only if there is no other.
 pub(super) fn failure_of(
     store: &LocalStore,
     state: &State,
     (root, needs): &(DerivedPath, BTreeSet<Step>),
 ) -> Option<Failure> {
-    needs.iter().find_map(|step| state.failed.get(step)).cloned().or_else(|| {
+    let failures = || needs.iter().filter_map(|step| state.failed.get(step));
+    let own = failures().find(|failure| failure.kind != FailureKind::Interrupted);
+    own.or_else(|| failures().next()).cloned().or_else(|| {
         let path = root.store_path();
         state.plan.unknown.contains(path).then(|| {
             Failure::misc(format!(
@@ -120,7 +132,7 @@ pub(super) fn failure_of(
     })
 }
 
-/// What came of each root.
+/// What came of each root that is done or has failed.
 pub(super) fn results(
     store: &LocalStore,
     state: &State,
@@ -136,7 +148,12 @@ pub(super) fn results(
         }
         success(store, state, options, root).unwrap_or_else(|failure| BuildResult::from(&failure))
     };
-    state.plan.roots.iter().map(|root| (root.0.clone(), result(root))).collect()
+    let is_settled = |root: &&(DerivedPath, BTreeSet<Step>)| match failure_of(store, state, root) {
+        Some(failure) => failure.kind != FailureKind::Interrupted,
+        None => root.1.iter().all(|step| state.done.contains(step)),
+    };
+    let roots = state.plan.roots.iter().filter(|root| stopped(options) || is_settled(root));
+    roots.map(|root| (root.0.clone(), result(root))).collect()
 }
 
 fn success(
@@ -164,6 +181,8 @@ fn success(
             times_built: u64::from(record.status == BuildStatus::Built),
             start_time: record.start,
             stop_time: record.stop,
+            cpu_user: record.cpu.map(|cpu| cpu.user),
+            cpu_system: record.cpu.map(|cpu| cpu.system),
             ..BuildResult::new(record.status)
         },
         None if outputs.values().any(|path| state.fetched.contains(path)) => {

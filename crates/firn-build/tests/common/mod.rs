@@ -48,6 +48,11 @@ impl World {
             eprintln!("SKIPPED: this machine grants no user namespaces");
             return None;
         }
+        Self::anywhere()
+    }
+
+    /// As [`World::new`], also where builds in a sandbox cannot be had.
+    pub fn anywhere() -> Option<Self> {
         let Some(shell) = SandboxPath::shell() else {
             eprintln!("SKIPPED: there is no static busybox on this machine");
             return None;
@@ -81,7 +86,7 @@ impl World {
 
     /// A store whose contents are where its paths say, and no sandbox unless the test wants one.
     pub fn in_place() -> Option<Self> {
-        let mut world = Self::new()?;
+        let mut world = Self::anywhere()?;
         let root = std::fs::canonicalize(world.dir.path()).unwrap().join("place");
         let store_dir = root.join("store");
         let layout = StoreLayout {
@@ -98,6 +103,15 @@ impl World {
     pub fn build(&self, drvs: &[&StorePath]) -> Result<BuildResults, BuildError> {
         let wanted: Vec<_> = drvs.iter().map(|d| DerivedPath::all_outputs((*d).clone())).collect();
         build_paths(&self.store, &wanted, &self.options, &self.logger)
+    }
+
+    /// A derivation that runs `script` with busybox's shell outside of a sandbox.
+    pub fn open_drv(&self, name: &str, script: &str) -> Drv<'_> {
+        let shell = self.options.sandbox_paths[0].source.to_str().unwrap();
+        let mut drv = self.drv(name, script);
+        drv.drv.builder = shell.into();
+        drv.drv.args = vec!["sh".into(), "-c".into(), script.into()];
+        drv
     }
 
     /// Builds and gives the text of the output `out`.

@@ -18,6 +18,7 @@ mod nix_store;
 mod nixos_rebuild;
 mod nixos_version;
 mod os;
+mod reapi_run;
 mod sandbox_child;
 mod serve;
 mod shells;
@@ -60,6 +61,7 @@ const COMMANDS: &[Command] = &[
     Command { names: &["manual"], about: "write the manual pages into a folder", hidden: false, run: shells::manual },
     Command { names: &["__sandbox-child"], about: "", hidden: true, run: sandbox_child::run },
     Command { names: &["__build-remote", "build-remote"], about: "", hidden: true, run: build_remote::run },
+    Command { names: &[firn_reapi::runner::COMMAND], about: "", hidden: true, run: reapi_run::run },
     Command { names: &["__daemon-worker"], about: "", hidden: true, run: nix_daemon::run_worker },
     Command { names: &["__container-init"], about: "", hidden: true, run: internal::container_init },
     Command { names: &["__container-exec"], about: "", hidden: true, run: internal::container_exec },

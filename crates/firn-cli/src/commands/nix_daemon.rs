@@ -100,6 +100,12 @@ pub fn daemon(common: &Common, options: Options) -> Outcome {
         // nobody can tell who is at the other end of a pipe; whoever started this program lets them
         return serve(common, common.store.as_deref(), options.trust.unwrap_or(Trust::Trusted));
     }
+    if common.settings.bool("use-cgroups") {
+        require(common, "cgroups")?;
+        // builds get cgroups beside it
+        firn_build::enter_daemon_cgroup(firn_build::DAEMON_CGROUP)
+            .map_err(|e| Failure::Message(e.to_string()))?;
+    }
     let pid = common.env.string("LISTEN_PID");
     let count = common.env.string("LISTEN_FDS");
     let listeners = match listen::inherited(pid.as_deref(), count.as_deref())? {

@@ -84,6 +84,7 @@ impl Workbench {
         };
         let mut options = BuildOptions::from_settings(&session.settings);
         options.hook = super::remote::build_hook(&session.settings, show.verbosity);
+        options.executors = super::clusters::executors(&session.settings, display.logger());
         options.recursive = super::remote::recursive(&session.settings);
         options.verbose_logs = show.shows_logs();
         options.cancel = super::interrupt::flag();
@@ -181,7 +182,7 @@ impl Workbench {
             realise(&store, &options, &logger, wanted)
         };
         let fetching = self.fetching();
-        let trees = fetching.clone();
+        let (trees, openers) = (fetching.clone(), fetching.clone());
         let closures = Closures {
             store: self.for_evaluation().clone(),
             options: BuildOptions { mode: Mode::Normal, ..self.options.clone() },
@@ -193,7 +194,10 @@ impl Workbench {
             .with_realiser(Box::new(realise))
             .with_closures(closures)
             .with_fetcher(Box::new(move |what: &Fetch<'_>| fetching.file(what)))
-            .with_tree_fetcher(Box::new(move |input: &Input| trees.tree(input)))
+            .with_tree_fetcher(
+                Box::new(move |input: &Input| trees.tree(input)),
+                Box::new(move |input: &Input| openers.open(input)),
+            )
     }
 
     /// Tells what would be built and fetched for `wanted`.

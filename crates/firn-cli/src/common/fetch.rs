@@ -6,9 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::fetch_cache::{FetchCache, Remembered};
-use firn_eval::io::{Fetch, FetchedTree};
+use super::local_tree::{Checkout, LocalTree};
+use firn_eval::io::{Fetch, FetchedTree, TreePlace};
+use firn_eval::trees::LazyTree;
 use firn_event::{Level, Logger};
-use firn_fetch::git::{self, GitError, GitFiles, GitOptions};
+use firn_fetch::git::{self, GitError, GitFiles, GitOptions, GitTree};
 use firn_fetch::hosted::{self, HostedUrl};
 use firn_fetch::{Downloaded, Downloader, FetchSettings, FileSink, MemorySink, Request};
 use firn_model::content_address::{ContentAddress, Method};
@@ -117,10 +119,10 @@ impl Fetching {
         }
         if let Some(path) = self.locked(input)? {
             self.note_origin(&path, input, None);
-            return Ok(FetchedTree { path, input: input.clone() });
+            return Ok(FetchedTree::stored(path, input.clone()));
         }
         let mut checkout = None;
-        let (path, mut input) = match input.kind() {
+        let (path, input) = match input.kind() {
             "git" => self.git(input, &mut checkout)?,
             "hg" => self.mercurial(input)?,
             "path" => match self.installed(input)? {
@@ -131,16 +133,85 @@ impl Fetching {
             "tarball" => self.tarball(input)?,
             _ => self.hosted(input)?,
         };
+        let (path, input) = self.finish(path, input, checkout)?;
+        Ok(FetchedTree::stored(path, input))
+    }
+
+    /// Adds to the input of a tree in the store what the store knows.
+    fn finish(
+        &self,
+        path: StorePath,
+        mut input: Input,
+        checkout: Option<PathBuf>,
+    ) -> Result<(StorePath, Input), String> {
         let hash = self.store.path_info(&path).map_err(text)?.nar_hash;
         self.note_origin(&path, &input, checkout);
         input.attrs.insert("narHash".into(), hash.to_sri().into());
-        Ok(FetchedTree { path, input })
+        Ok((path, input))
+    }
+
+    /// As [`Fetching::tree`], but a tree of this machine is left where it is until somebody asks for its store path.
+    pub fn open(&self, input: &Input) -> Result<FetchedTree, String> {
+        // what must have a certain hash is hashed first
+        if !input.is_known() || input.text("narHash").is_some() {
+            return self.tree(input);
+        }
+        let (local, found) = match input.kind() {
+            "git" => {
+                let tree = self.git_tree(input)?;
+                let GitFiles::InPlace { path, files, changed } = tree.files else {
+                    return self.store_git(tree).and_then(|(path, input)| {
+                        let (path, input) = self.finish(path, input, None)?;
+                        Ok(FetchedTree::stored(path, input))
+                    });
+                };
+                let input = tree.input.clone();
+                let checkout = Checkout { files, changed };
+                (LocalTree::new(self, path, tree.input, Some(checkout)), input)
+            }
+            "path" => {
+                let path = PathBuf::from(input.text("path").unwrap_or_default());
+                let plain = path.is_absolute()
+                    && !path.starts_with(self.store.store_dir().as_str())
+                    && path.symlink_metadata().is_ok_and(|meta| meta.is_dir());
+                if !plain {
+                    return self.tree(input);
+                }
+                (LocalTree::new(self, path, input.clone(), None), input.clone())
+            }
+            _ => return self.tree(input),
+        };
+        let name = found.name().to_owned();
+        let checkout = local.checkout();
+        let lazy = LazyTree::new(self.store.store_dir(), &name, Box::new(local));
+        self.note_root(lazy.root().to_owned(), &found, checkout);
+        Ok(FetchedTree { place: TreePlace::Lazy(lazy), input: found })
+    }
+
+    /// Copies the files of a working tree.
+    pub fn settle_checkout(
+        &self,
+        folder: &Path,
+        files: &BTreeSet<PathBuf>,
+        input: Input,
+    ) -> Result<(StorePath, Input), String> {
+        let path = self.copy_checkout(input.name(), folder, files)?;
+        self.finish(path, input, Some(folder.to_owned()))
+    }
+
+    /// Copies a folder.
+    pub fn settle_folder(&self, input: &Input) -> Result<(StorePath, Input), String> {
+        let (path, input) = self.path(input)?;
+        self.finish(path, input, None)
     }
 
     /// Notes what a tree is called in messages. A working tree is called by its folder.
     fn note_origin(&self, path: &StorePath, input: &Input, checkout: Option<PathBuf>) {
+        self.note_root(PathBuf::from(self.store.store_dir().print(path)), input, checkout);
+    }
+
+    fn note_root(&self, root: PathBuf, input: &Input, checkout: Option<PathBuf>) {
         use firn_eval::trees::{TreeOrigin, note};
-        let root = PathBuf::from(self.store.store_dir().print(path));
         let local = checkout.is_some() || input.kind() == "path";
         let shown = match &checkout {
             Some(dir) => Some(dir.display().to_string()),
@@ -235,6 +306,14 @@ impl Fetching {
         input: &Input,
         checkout: &mut Option<PathBuf>,
     ) -> Result<(StorePath, Input), String> {
+        let tree = self.git_tree(input)?;
+        if let GitFiles::InPlace { path, .. } = &tree.files {
+            *checkout = Some(path.clone());
+        }
+        self.store_git(tree)
+    }
+
+    fn git_tree(&self, input: &Input) -> Result<GitTree, String> {
         let tree = git::fetch(input, &self.git).map_err(|e| {
             if let GitError::Fetch { message, .. } = &e {
                 self.logger.warn(message.clone());
@@ -244,18 +323,29 @@ impl Fetching {
         for warning in &tree.warnings {
             self.logger.warn(warning.clone());
         }
+        Ok(tree)
+    }
+
+    /// Puts the files of a repository into the store.
+    fn store_git(&self, tree: GitTree) -> Result<(StorePath, Input), String> {
+        let name = tree.input.name();
         let path = match &tree.files {
             GitFiles::Copied(dir) => {
-                self.add(input.name(), &dir.path().join("source"), Method::Nar, HashAlgo::Sha256)?
+                self.add(name, &dir.path().join("source"), Method::Nar, HashAlgo::Sha256)?
             }
-            GitFiles::InPlace { path, files } => {
-                self.logger
-                    .message(Level::Chatty, format!("copying '{}/' to the store", path.display()));
-                *checkout = Some(path.clone());
-                self.add_files(input.name(), path, files)?
-            }
+            GitFiles::InPlace { path, files, .. } => self.copy_checkout(name, path, files)?,
         };
         Ok((path, tree.input))
+    }
+
+    fn copy_checkout(
+        &self,
+        name: &str,
+        path: &Path,
+        files: &BTreeSet<PathBuf>,
+    ) -> Result<StorePath, String> {
+        self.logger.message(Level::Chatty, format!("copying '{}/' to the store", path.display()));
+        self.add_files(name, path, files)
     }
 
     fn mercurial(&self, input: &Input) -> Result<(StorePath, Input), String> {
@@ -263,17 +353,7 @@ impl Fetching {
         for warning in &tree.warnings {
             self.logger.warn(warning.clone());
         }
-        let path = match &tree.files {
-            GitFiles::Copied(dir) => {
-                self.add(input.name(), &dir.path().join("source"), Method::Nar, HashAlgo::Sha256)?
-            }
-            GitFiles::InPlace { path, files } => {
-                self.logger
-                    .message(Level::Chatty, format!("copying '{}/' to the store", path.display()));
-                self.add_files(input.name(), path, files)?
-            }
-        };
-        Ok((path, tree.input))
+        self.store_git(tree)
     }
 
     fn path(&self, input: &Input) -> Result<(StorePath, Input), String> {

@@ -74,7 +74,7 @@ pub fn loader(registries: Registries) -> FlakeLoader {
         let (reference, _) = firn_flake::reference::parse(text, &super::eval::current_dir())?;
         let (input, dir) = others.resolve(vm, &reference.input, Use::All)?;
         let tree = firn_eval::builtins::fetch_input(vm, &input)?;
-        let root = PathBuf::from(vm.store_dir().print(&tree.path));
+        let root = tree.root(vm.store_dir());
         vm.shared.io.allow(&root);
         Ok(root.join(dir.unwrap_or(reference.dir)))
     };

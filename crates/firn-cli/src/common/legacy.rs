@@ -374,6 +374,7 @@ impl Common {
         let mut options = BuildOptions::from_settings(&self.settings);
         options.cancel = super::interrupt::flag();
         options.hook = super::remote::build_hook(&self.settings, self.verbosity);
+        options.executors = super::clusters::executors(&self.settings, &self.logger());
         options.recursive = super::remote::recursive(&self.settings);
         options.substituter = self.substituters().map(|s| s as Arc<dyn Substituter>);
         options.verbose_logs = self.build_output && self.log_format != Some(LogFormat::Bar);

@@ -3,6 +3,7 @@
 pub mod answers;
 pub mod build;
 pub mod caches;
+pub mod clusters;
 pub mod distribution;
 pub mod eval;
 pub mod fetch;
@@ -12,6 +13,7 @@ pub mod interrupt;
 pub mod legacy;
 pub mod local_store;
 pub mod local_time;
+mod local_tree;
 pub mod mercurial;
 pub mod prefetch;
 pub mod remote;

@@ -206,6 +206,7 @@ fn daemon_build_options(env: &Environment, settings: &Settings, logger: &Logger)
     let mut options = BuildOptions::from_settings(settings);
     options.cancel = super::interrupt::flag();
     options.hook = build_hook(settings, Level::Info);
+    options.executors = super::clusters::executors(settings, logger);
     options.recursive = recursive(settings);
     options.substituter = Substituters::new(env, settings, logger.clone())
         .map(|substituters| substituters as Arc<dyn Substituter>);
@@ -237,7 +238,7 @@ pub fn build_hook(settings: &Settings, verbosity: Level) -> Option<Arc<dyn Build
         let machines =
             Machine::parse_all(settings.text("builders"), settings.system(), &env, &read);
         // the hook itself says what is wrong with them
-        if machines.is_ok_and(|machines| machines.is_empty()) {
+        if machines.is_ok_and(|machines| machines.iter().all(Machine::is_cluster)) {
             return None;
         }
         command = vec!["/proc/self/exe".into(), "__build-remote".into()];

@@ -407,7 +407,8 @@ impl BuildStore for RemoteStore {
         _logger: &Logger,
     ) -> Result<BuildResults, BuildError> {
         let results = self.build(wanted, options.mode.into());
-        as_build_results(self, results)
+        // how it failed, a daemon's clients do not tell by their exit codes, as in C++ Nix
+        as_build_results(self, results).map_err(|error| BuildError { exit_code: 1, ..error })
     }
 
     fn ensure_path(&self, path: &StorePath) -> firn_store::Result<()> {

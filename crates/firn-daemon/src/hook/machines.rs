@@ -11,6 +11,9 @@ use firn_store::layout::{Environment, StoreReference};
 
 use crate::error::{Error, Result};
 
+/// How many builds a cluster takes at a time, if its line does not say.
+const JOBS_OF_A_CLUSTER: u64 = 32;
+
 /// How deep files may name other files.
 const MAX_DEPTH: usize = 16;
 
@@ -74,7 +77,9 @@ impl Machine {
             true => uri.to_owned(),
             false => format!("ssh://{uri}"),
         };
+        let store = StoreReference::parse(&uri, env)?;
         let max_jobs = match word(3) {
+            None if is_cluster(&store) => JOBS_OF_A_CLUSTER,
             None => 1,
             Some(word) => u64::from(word.parse::<u32>().map_err(|_| column(3, "unsigned int"))?),
         };
@@ -90,7 +95,7 @@ impl Machine {
             return Err(bad(format!("column #7 in a row: '{line}' is not in base-64")));
         }
         Ok(Self {
-            store: StoreReference::parse(&uri, env)?,
+            store,
             systems: match list(1) {
                 empty if empty.is_empty() => [system.to_owned()].into(),
                 systems => systems,
@@ -102,6 +107,13 @@ impl Machine {
             mandatory: list(6),
             host_key: host_key.to_owned(),
         })
+    }
+
+    /// Whether it is a cluster that speaks the Remote Execution API. The hook leaves those to others: they have no
+    /// stores.
+    #[must_use]
+    pub fn is_cluster(&self) -> bool {
+        is_cluster(&self.store)
     }
 
     /// Whether it can build for `system` what needs `features`.
@@ -138,6 +150,10 @@ impl Machine {
         }
         store
     }
+}
+
+fn is_cluster(store: &StoreReference) -> bool {
+    matches!(store.scheme.as_str(), "reapi" | "reapis")
 }
 
 fn expand(
@@ -221,6 +237,9 @@ mod tests {
         assert!(plain.systems.contains("here-linux"));
         assert_eq!((plain.max_jobs, plain.speed_factor), (1, 1.0));
         assert_eq!(parse("h - - - 0").unwrap()[0].speed_factor, 1.0);
+        let cluster = &parse("reapis://h?instance=i").unwrap()[0];
+        assert!(cluster.is_cluster() && !plain.is_cluster());
+        assert_eq!(cluster.max_jobs, JOBS_OF_A_CLUSTER);
         for line in ["h - - x", "h - - 1 x", "h - - 1 -1", "- x", "h - - 1 1 - - %%"] {
             assert!(parse(line).is_err(), "{line}");
         }

@@ -120,8 +120,9 @@ pub fn run(
     // machines may be stores of this machine, in which this program builds itself
     settings.set("max-jobs", "1")?;
     let read = |file: &str| std::fs::read_to_string(file);
-    let machines =
+    let mut machines =
         Machine::parse_all(settings.text("builders"), settings.system(), stores.env, &read)?;
+    machines.retain(|machine| !machine.is_cluster());
     if machines.is_empty() {
         return answer(answers, "# decline-permanently\n");
     }

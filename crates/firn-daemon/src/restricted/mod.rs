@@ -66,7 +66,8 @@ impl RecursiveNix for Recursive {
             request.logger.clone(),
             self.version.clone(),
         );
-        let view = Arc::new(RestrictedStore::new(store, service, request.inputs.clone()));
+        let admit = Arc::clone(&request.admit);
+        let view = Arc::new(RestrictedStore::new(store, service, request.inputs.clone(), admit));
         let listener = bind_private(request.socket).map_err(|e| failed(&e))?;
         listener.set_nonblocking(true).map_err(|e| failed(&e))?;
         let stop = Arc::new(AtomicBool::new(false));
@@ -99,7 +100,7 @@ impl Serving {
 }
 
 impl RecursiveServer for Serving {
-    fn finish(mut self: Box<Self>) -> BTreeSet<StorePath> {
+    fn finish(&mut self) -> BTreeSet<StorePath> {
         self.stop();
         self.view.added()
     }

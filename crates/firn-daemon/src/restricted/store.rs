@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use firn_build::recursive::Admit;
 use firn_build::{BuildResult, DerivedPath, Missing};
 use firn_model::content_address::Method;
 use firn_model::derivation::Derivation;
@@ -29,11 +30,17 @@ pub(super) struct RestrictedStore {
     service: LocalService,
     inputs: BTreeSet<StorePath>,
     added: Mutex<BTreeSet<StorePath>>,
+    admit: Arc<Admit>,
 }
 
 impl RestrictedStore {
-    pub fn new(store: Arc<LocalStore>, service: LocalService, inputs: BTreeSet<StorePath>) -> Self {
-        Self { store, service, inputs, added: Mutex::default() }
+    pub fn new(
+        store: Arc<LocalStore>,
+        service: LocalService,
+        inputs: BTreeSet<StorePath>,
+        admit: Arc<Admit>,
+    ) -> Self {
+        Self { store, service, inputs, added: Mutex::default(), admit }
     }
 
     /// What the builder has added, or had built.
@@ -55,12 +62,16 @@ impl RestrictedStore {
         )))
     }
 
-    /// Lets the builder see `path`.
-    fn add(&self, path: StorePath) -> StorePath {
+    /// Lets the builder see `path`, in its sandbox too if it has one.
+    fn add(&self, path: StorePath) -> StoreResult<StorePath> {
         if !self.inputs.contains(&path) {
-            self.added.lock().insert(path.clone());
+            let mut added = self.added.lock();
+            if !added.contains(&path) {
+                (self.admit)(&path).map_err(|e| firn_store::Error::Usage(e.message))?;
+                added.insert(path.clone());
+            }
         }
-        path
+        Ok(path)
     }
 }
 
@@ -119,7 +130,7 @@ impl Store for RestrictedStore {
         references: &BTreeSet<StorePath>,
         repair: Repair,
     ) -> StoreResult<StorePath> {
-        Ok(self.add(self.store.add_text(name, contents, references, repair)?))
+        self.add(self.store.add_text(name, contents, references, repair)?)
     }
 
     fn add_path(
@@ -133,7 +144,7 @@ impl Store for RestrictedStore {
         repair: Repair,
     ) -> StoreResult<StorePath> {
         let path = self.store.add_path(name, source, method, algo, filter, references, repair)?;
-        Ok(self.add(path))
+        self.add(path)
     }
 
     fn add_dump(
@@ -145,12 +156,12 @@ impl Store for RestrictedStore {
         references: &BTreeSet<StorePath>,
         repair: Repair,
     ) -> StoreResult<StorePath> {
-        Ok(self.add(self.store.add_dump(name, source, method, algo, references, repair)?))
+        self.add(self.store.add_dump(name, source, method, algo, references, repair)?)
     }
 
     fn add_nar(&self, info: &PathInfo, nar: &mut dyn Read, repair: Repair) -> StoreResult<()> {
         self.store.add_nar(info, nar, repair)?;
-        self.add(info.path.clone());
+        self.add(info.path.clone())?;
         Ok(())
     }
 
@@ -244,7 +255,7 @@ impl ManagedStore for RestrictedStore {
             .map(|realisation| realisation.out_path.clone())
             .collect();
         for path in self.store.compute_closure(&outputs, ClosureOptions::default())? {
-            self.add(path);
+            self.add(path)?;
         }
         Ok(results)
     }
@@ -294,7 +305,7 @@ impl ManagedStore for RestrictedStore {
         check: bool,
     ) -> Result<()> {
         self.service.add_to_store(info, nar, repair, check)?;
-        self.add(info.path.clone());
+        self.add(info.path.clone())?;
         Ok(())
     }
 

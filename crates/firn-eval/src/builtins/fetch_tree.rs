@@ -2,10 +2,11 @@
 
 use super::Builtin;
 use super::fetch::check_uri;
+use super::internal::tree_fact;
 use super::sources::path_string;
 use crate::context::ContextBuilder;
 use crate::error::{Error, Kind, Result};
-use crate::io::FetchedTree;
+use crate::io::{FetchedTree, TreePlace};
 use crate::machine::Vm;
 use crate::position::PosId;
 use crate::print;
@@ -13,6 +14,7 @@ use crate::value::{SetBuilder, Value, View};
 use firn_model::input::{Attr, Attrs, FlakeRef, Input, InputError, InputUrl};
 use firn_model::{Hash, HashAlgo};
 use firn_syntax::{Symbol, sym};
+use std::os::unix::ffi::OsStrExt;
 
 /// Which builtin it is.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -187,7 +189,22 @@ fn fetch_tree(vm: &mut Vm, args: &[Value], pos: PosId, which: Which) -> Result<V
 }
 
 /// Fetches an input and compares what came with what was asked for.
+///
+/// # Errors
+/// If it cannot be fetched, or is not what its locks say.
 pub fn fetch_input(vm: &Vm, input: &Input) -> Result<FetchedTree> {
+    fetch_with(input, || vm.shared.io.fetch_tree(input))
+}
+
+/// As [`fetch_input`]; trees of this machine need not be copied to the store.
+///
+/// # Errors
+/// As [`fetch_input`].
+pub fn open_input(vm: &Vm, input: &Input) -> Result<FetchedTree> {
+    fetch_with(input, || vm.shared.io.open_tree(input))
+}
+
+fn fetch_with(input: &Input, fetch: impl Fn() -> Result<FetchedTree>) -> Result<FetchedTree> {
     let checked = || {
         check_local_archive(input)?;
         if !input.is_direct() {
@@ -196,7 +213,7 @@ pub fn fetch_input(vm: &Vm, input: &Input) -> Result<FetchedTree> {
                 input.shown()
             )));
         }
-        let tree = vm.shared.io.fetch_tree(input)?;
+        let tree = fetch()?;
         check_locks(input, &tree.input)?;
         Ok(tree)
     };
@@ -271,8 +288,24 @@ fn check_locks(wanted: &Input, found: &Input) -> Result<()> {
 pub fn tree_value(vm: &mut Vm, tree: &FetchedTree, git: bool) -> Value {
     let input = &tree.input;
     let mut set = SetBuilder::with_capacity(12);
-    let out = path_string(vm, tree.path.clone());
-    set.push(sym::OUT_PATH, out);
+    match &tree.place {
+        TreePlace::Stored(path) => {
+            let out = path_string(vm, path.clone());
+            set.push(sym::OUT_PATH, out);
+        }
+        TreePlace::Lazy(lazy) => {
+            let root = lazy.root().as_os_str().as_bytes();
+            for name in ["outPath", "narHash", "lastModified", "lastModifiedDate"] {
+                if input.attrs.contains_key(name)
+                    || name == "lastModifiedDate" && input.attrs.contains_key("lastModified")
+                {
+                    continue;
+                }
+                let value = tree_fact(&mut vm.heap, root, name);
+                set.push(Symbol::intern(name.as_bytes()), value);
+            }
+        }
+    }
     let mut push = |vm: &mut Vm, name: &str, value: Attr| {
         let value = match value {
             Attr::String(text) => vm.string(text),
@@ -394,7 +427,7 @@ fn fetch_mercurial(vm: &mut Vm, args: &[Value], pos: PosId) -> Result<Value> {
     let zeros = "0".repeat(40);
     let rev = tree.input.text("rev").unwrap_or(&zeros).to_owned();
     let mut set = SetBuilder::with_capacity(5);
-    let out = path_string(vm, tree.path.clone());
+    let out = path_string(vm, tree.store_path()?);
     set.push(sym::OUT_PATH, out);
     if let Some(branch) = tree.input.text("ref") {
         let value = vm.string(branch);

@@ -1,9 +1,12 @@
 //! Nix files that are part of the evaluator.
 
 use super::Builtin;
+use crate::error::{Error, Result};
 use crate::heap::Heap;
+use crate::machine::Vm;
 use crate::position::PosId;
-use crate::value::{Thunk, Value, View};
+use crate::trees;
+use crate::value::{Str, Thunk, Value, View};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -11,6 +14,13 @@ use std::sync::OnceLock;
 
 /// The builtin that evaluates a file, not visible to programs: an internal one by its name, others by path.
 pub(super) const LOAD: &str = "__internalFile";
+
+/// The builtin that tells what follows from the contents of a tree that is copied when somebody asks, not visible to
+/// programs either.
+const FACT: &str = "__treeFact";
+
+/// The builtins that programs do not see.
+pub(super) const HIDDEN: [&str; 2] = [LOAD, FACT];
 
 /// What `derivation` is.
 pub(super) const DERIVATION: &str = "derivation-internal.nix";
@@ -116,10 +126,55 @@ pub(crate) fn is_internal(pos: PosId) -> bool {
 /// A thunk that evaluates a file.
 pub(crate) fn load_file(heap: &mut Heap, file: &Path) -> Value {
     static LOADER: OnceLock<u32> = OnceLock::new();
-    let loader =
-        LOADER.get_or_init(|| super::all().iter().position(|b| b.name == LOAD).unwrap_or(0) as u32);
+    let loader = LOADER.get_or_init(|| number_of(LOAD));
     let file = Value::path(heap, file.as_os_str().as_bytes());
     Thunk::apply(heap, Value::builtin(*loader), &[file]).value()
+}
+
+fn number_of(name: &str) -> u32 {
+    super::all().iter().position(|b| b.name == name).unwrap_or(0) as u32
+}
+
+/// A thunk that becomes something which follows from the contents of a tree that is not in the store yet: one of its
+/// attributes, or with no name the store path of a file in it.
+pub(crate) fn tree_fact(heap: &mut Heap, path: &[u8], name: &str) -> Value {
+    static TELLER: OnceLock<u32> = OnceLock::new();
+    let teller = TELLER.get_or_init(|| number_of(FACT));
+    let path = Value::path(heap, path);
+    let name = Str::new(heap, name.as_bytes()).value();
+    Thunk::apply(heap, Value::builtin(*teller), &[path, name]).value()
+}
+
+/// The name of a file, in a tree that is not in the store yet, as a string.
+pub(crate) fn revealed(heap: &mut Heap, path: &[u8]) -> Value {
+    tree_fact(heap, path, "")
+}
+
+fn fact(vm: &mut Vm, args: &[Value], pos: PosId) -> Result<Value> {
+    let name = vm.force_string(args[1], pos, "")?;
+    let path = vm.force(args[0], pos)?;
+    let View::Path(path) = path.view() else { return Ok(Value::NULL) };
+    if name.bytes().is_empty() {
+        let path = trees::reveal(path.bytes())?;
+        return Ok(vm.string(&*path));
+    }
+    let Some((tree, _)) = trees::lazy(Path::new(OsStr::from_bytes(path.bytes()))) else {
+        return Ok(Value::NULL);
+    };
+    let settled = tree.settle()?;
+    let input = &settled.input;
+    Ok(match name.bytes() {
+        b"outPath" => super::sources::path_string(vm, settled.path),
+        b"narHash" => {
+            let hash = input.nar_hash().map_err(|e| Error::other(e.message))?;
+            vm.string(hash.map(|hash| hash.to_sri()).unwrap_or_default())
+        }
+        b"lastModified" => {
+            let time = input.int("lastModified").unwrap_or(0);
+            vm.int(i64::try_from(time).unwrap_or(i64::MAX))
+        }
+        _ => vm.string(super::utc(input.int("lastModified").unwrap_or(0))),
+    })
 }
 
 pub(super) fn table() -> Vec<Builtin> {
@@ -133,5 +188,6 @@ pub(super) fn table() -> Vec<Builtin> {
             vm.eval_file(&PathBuf::from(internal_name(&name)))
         })
         .untraced(),
+        Builtin::new(FACT, 2, fact).untraced(),
     ]
 }

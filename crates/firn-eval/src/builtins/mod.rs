@@ -34,9 +34,9 @@ mod strings;
 pub(crate) use arith::arith;
 pub use attrs::{argument, formals};
 pub(crate) use derivation::downstream_placeholder;
-pub use fetch_tree::{fetch_input, tree_value, utc};
+pub use fetch_tree::{fetch_input, open_input, tree_value, utc};
 pub(crate) use internal::{
-    PREFIX as INTERNAL_PREFIX, internal_file, internal_name, is_internal, load_file,
+    PREFIX as INTERNAL_PREFIX, internal_file, internal_name, is_internal, load_file, revealed,
 };
 pub use strings::RegexCache;
 
@@ -207,13 +207,18 @@ pub(crate) fn globals(heap: &mut Heap, settings: &Settings, store: &StoreDir) ->
     let name = Str::new(heap, internal::DERIVATION.as_bytes()).value();
     let derivation = Thunk::apply(heap, Value::builtin(load as u32), &[name]).value();
     add(&mut names, "derivation", derivation);
-    names.remove(&Symbol::intern(internal::LOAD.as_bytes()));
+    let hidden = internal::HIDDEN.map(|name| Symbol::intern(name.as_bytes()));
+    for name in &hidden {
+        names.remove(name);
+    }
 
     // `builtins` contains itself.
     let itself = sym::BUILTINS;
     set.push(itself, Value::NULL);
-    let set = set.finish(heap);
-    let set = set.subset_without(heap, Symbol::intern(internal::LOAD.as_bytes()));
+    let mut set = set.finish(heap);
+    for name in hidden {
+        set = set.subset_without(heap, name);
+    }
     if let Some(slot) = set.shape().and_then(|s| s.find(itself)) {
         set.init(slot, set.value());
     }

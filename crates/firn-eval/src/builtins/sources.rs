@@ -7,6 +7,7 @@ use crate::io::{AddPath, FileKind};
 use crate::machine::Vm;
 use crate::paths;
 use crate::position::PosId;
+use crate::trees;
 use crate::value::{Value, View};
 use firn_model::content_address::ContentAddress;
 use firn_model::store_path::References;
@@ -31,6 +32,7 @@ fn to_path(vm: &mut Vm, args: &[Value], pos: PosId) -> Result<Value> {
         &mut context,
         "while evaluating the first argument passed to builtins.toPath",
     )?;
+    let path = trees::reveal(&path)?;
     Ok(vm.string_with(&path, context.finish()))
 }
 
@@ -47,13 +49,13 @@ fn store_path(vm: &mut Vm, args: &[Value], pos: PosId) -> Result<Value> {
         &mut context,
         "while evaluating the first argument passed to 'builtins.storePath'",
     )?;
-    let mut path = text.into_owned();
+    let mut path = trees::reveal(&text)?.into_owned();
     let whole = |vm: &Vm, path: &[u8]| {
         std::str::from_utf8(path).ok().and_then(|p| vm.store_dir().parse(p).ok())
     };
     if whole(vm, &path).is_none() {
         let resolved = vm.resolve_links(Path::new(OsStr::from_bytes(&path)), true)?;
-        path = resolved.into_os_string().into_encoded_bytes();
+        path = trees::reveal(resolved.as_os_str().as_bytes())?.into_owned();
     }
     let text = String::from_utf8_lossy(&path).into_owned();
     let found = vm
@@ -210,7 +212,8 @@ fn add_inner(vm: &mut Vm, request: Request<'_>, pos: PosId) -> Result<Value> {
         None => io.add_path(&what, None)?,
         Some(f) => {
             let mut ask = |path: &Path, kind: FileKind| {
-                let path = vm.string(path.as_os_str().as_bytes());
+                let path = trees::reveal(path.as_os_str().as_bytes())?;
+                let path = vm.string(&*path);
                 let kind = vm.symbol_string(firn_syntax::Symbol::intern(kind.name().as_bytes()));
                 let answer = vm.apply(f, &[path, kind], pos)?;
                 vm.force_bool(
@@ -245,7 +248,7 @@ fn filter_source(vm: &mut Vm, args: &[Value], pos: PosId) -> Result<Value> {
         pos,
         "while evaluating the first argument passed to builtins.filterSource",
     )?;
-    let name = paths::store_name(&path);
+    let name = paths::store_name(&trees::reveal_root(&path)?);
     let request = Request {
         name: &name,
         path: &path,
@@ -330,7 +333,7 @@ fn path(vm: &mut Vm, args: &[Value], pos: PosId) -> Result<Value> {
         .at(pos));
     };
     if name.is_empty() {
-        name = paths::store_name(&path);
+        name = paths::store_name(&trees::reveal_root(&path)?);
     }
     let request = Request { name: &name, path: &path, filter, method, hash, context };
     add(vm, request, pos)

@@ -59,6 +59,7 @@ pub fn render_as(word: &str, error: &Error, options: &Options) -> String {
             }
         };
     }
+    let body = crate::trees::reveal_text(&body);
     // Every line but the first is indented by the width of "error: ".
     let mut out = format!("{}{word}:{}", colors.red, colors.normal);
     let indent = " ".repeat(word.chars().count() + 2);

@@ -12,6 +12,7 @@ use parking_lot::RwLock;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -34,6 +35,15 @@ impl GuardedIo {
     }
 
     fn is_allowed(&self, path: &Path) -> bool {
+        if let Some(other) = crate::trees::conceal(path.as_os_str().as_bytes())
+            && self.is_listed(Path::new(std::ffi::OsStr::from_bytes(&other)))
+        {
+            return true;
+        }
+        self.is_listed(path)
+    }
+
+    fn is_listed(&self, path: &Path) -> bool {
         let allowed = self.allowed.read();
         // Something below the path, or the path itself.
         if allowed.range(path.to_owned()..).next().is_some_and(|a| a.starts_with(path)) {
@@ -183,7 +193,13 @@ impl EvalIo for GuardedIo {
 
     fn fetch_tree(&self, input: &Input) -> Result<FetchedTree> {
         let tree = self.inner.fetch_tree(input)?;
-        self.allow_store_path(&tree.path);
+        self.allow(&tree.root(self.store_dir()));
+        Ok(tree)
+    }
+
+    fn open_tree(&self, input: &Input) -> Result<FetchedTree> {
+        let tree = self.inner.open_tree(input)?;
+        self.allow(&tree.root(self.store_dir()));
         Ok(tree)
     }
 

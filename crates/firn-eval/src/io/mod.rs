@@ -12,12 +12,14 @@ pub use guard::{Forbidden, GuardedIo};
 
 use crate::context::DerivedPath;
 use crate::error::Result;
+use crate::trees::LazyTree;
 use firn_model::input::Input;
 use firn_model::{Derivation, Hash, HashAlgo, Method, StoreDir, StorePath};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// What a directory entry is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
@@ -94,10 +96,60 @@ pub struct Fetch<'a> {
 /// A tree that was fetched.
 #[derive(Clone, Debug)]
 pub struct FetchedTree {
-    /// Where it is in the store.
-    pub path: StorePath,
-    /// What it was fetched from, with all that became known: commit, hash of the tree, time.
+    /// Where it is.
+    pub place: TreePlace,
+    /// What it was fetched from, with all that became known: commit, hash of the tree, time. Of a tree that is not
+    /// in the store yet, what follows from its contents is missing.
     pub input: Input,
+}
+
+/// Where a fetched tree is.
+#[derive(Clone, Debug)]
+pub enum TreePlace {
+    /// In the store.
+    Stored(StorePath),
+    /// On this machine, until somebody asks for its store path.
+    Lazy(Arc<LazyTree>),
+}
+
+impl FetchedTree {
+    /// A tree that is in the store.
+    pub fn stored(path: StorePath, input: Input) -> FetchedTree {
+        FetchedTree { place: TreePlace::Stored(path), input }
+    }
+
+    /// The folder by which evaluation knows it.
+    pub fn root(&self, store_dir: &StoreDir) -> PathBuf {
+        match &self.place {
+            TreePlace::Stored(path) => PathBuf::from(store_dir.print(path)),
+            TreePlace::Lazy(tree) => tree.root().to_owned(),
+        }
+    }
+
+    /// Its store path; it is in the store then.
+    ///
+    /// # Errors
+    /// If it cannot be copied.
+    pub fn store_path(&self) -> Result<StorePath> {
+        match &self.place {
+            TreePlace::Stored(path) => Ok(path.clone()),
+            TreePlace::Lazy(tree) => Ok(tree.settle()?.path),
+        }
+    }
+
+    /// The same tree in the store, with all that is known of it.
+    ///
+    /// # Errors
+    /// If it cannot be copied.
+    pub fn settled(&self) -> Result<FetchedTree> {
+        match &self.place {
+            TreePlace::Stored(_) => Ok(self.clone()),
+            TreePlace::Lazy(tree) => {
+                let settled = tree.settle()?;
+                Ok(FetchedTree::stored(settled.path, settled.input))
+            }
+        }
+    }
 }
 
 /// Something that evaluation depends on and does not reach through [`EvalIo`].
@@ -253,6 +305,15 @@ pub trait EvalIo: Send + Sync {
             crate::error::Kind::Io,
             format!("cannot fetch '{}' because there is no store to fetch into", input.shown()),
         ))
+    }
+
+    /// As [`EvalIo::fetch_tree`], but a tree of this machine need not be copied to the store before somebody asks for
+    /// its store path.
+    ///
+    /// # Errors
+    /// As [`EvalIo::fetch_tree`].
+    fn open_tree(&self, input: &Input) -> Result<FetchedTree> {
+        self.fetch_tree(input)
     }
 
     /// Copies the closure of a path from the store at an address, unless it is valid. With `rewrite` all of it is made

@@ -5,6 +5,7 @@ use crate::context::{ContextBuilder, Element};
 use crate::error::{Error, Result};
 use crate::position::PosId;
 use crate::print;
+use crate::trees;
 use crate::value::{List, Set, Str, Value, View};
 use firn_model::StorePath;
 use firn_syntax::sym;
@@ -166,7 +167,7 @@ impl Vm {
             }
             View::Path(p) => {
                 if !copy {
-                    return Ok(Text::Borrowed(p.bytes()));
+                    return trees::reveal(p.bytes());
                 }
                 let path = self.copy_to_store(p.bytes(), context)?;
                 return Ok(Text::Owned(self.store_dir().print(&path).into_bytes()));
@@ -277,7 +278,8 @@ impl Vm {
             ))
             .trace(pos, what_for));
         }
-        Ok(Text::Owned(crate::paths::canonical(&text)))
+        let path = crate::paths::canonical(&text);
+        Ok(Text::Owned(trees::conceal(&path).unwrap_or(path)))
     }
 
     /// The store path that a value is.

@@ -110,8 +110,9 @@ impl Vm {
     pub fn less(&mut self, a: Value, b: Value, pos: PosId, context: &str) -> Result<Ordering3> {
         let result = match (a.view(), b.view()) {
             (View::Int(x), View::Int(y)) => return Ok(x < y),
-            (View::Str(x), View::Str(y)) | (View::Path(x), View::Path(y)) => {
-                return Ok(x.bytes() < y.bytes());
+            (View::Str(x), View::Str(y)) => return Ok(x.bytes() < y.bytes()),
+            (View::Path(x), View::Path(y)) => {
+                return Ok(crate::trees::reveal(x.bytes())? < crate::trees::reveal(y.bytes())?);
             }
             (View::Float(x), View::Float(y)) => return Ok(x < y),
             (View::Int(x), View::Float(y)) => return Ok((x as f64) < y),

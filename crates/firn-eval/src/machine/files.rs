@@ -345,7 +345,7 @@ impl Vm {
         if self.kind(&source)?.is_none() {
             return Err(Error::new(Kind::Io, crate::trees::absent(as_path(path))));
         }
-        let name = paths::store_name(path);
+        let name = paths::store_name(&crate::trees::reveal_root(path)?);
         let what = AddPath {
             name: &name,
             path: &source,
@@ -369,7 +369,8 @@ impl Vm {
         path: &[u8],
         context: &mut crate::context::ContextBuilder,
     ) -> Result<StorePath> {
-        let there = std::str::from_utf8(path).ok().and_then(|p| self.store_dir().parse(p).ok());
+        let known = crate::trees::reveal_root(path)?;
+        let there = std::str::from_utf8(&known).ok().and_then(|p| self.store_dir().parse(p).ok());
         let found = match there {
             Some(found) => found,
             None => {

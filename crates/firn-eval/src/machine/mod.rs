@@ -299,7 +299,11 @@ pub(crate) fn position_value(heap: &mut Heap, pos: PosId) -> Value {
     let Some(at) = pos.location() else { return Value::NULL };
     let Origin::Path(path) = at.source.origin() else { return Value::NULL };
     let mut set = SetBuilder::with_capacity(3);
-    let file = Str::new(heap, std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str())).value();
+    let bytes = std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str());
+    let file = match crate::trees::lazy(path) {
+        Some(_) => crate::builtins::revealed(heap, bytes),
+        None => Str::new(heap, bytes).value(),
+    };
     set.push(sym::FILE, file);
     set.push(sym::LINE, Value::int(heap, i64::from(at.line)));
     set.push(sym::COLUMN, Value::int(heap, i64::from(at.column)));

@@ -116,6 +116,7 @@ impl Vm {
                         .at(j.pos));
                     }
                     let path = crate::paths::canonical(&path);
+                    let path = crate::trees::conceal(&path).unwrap_or(path);
                     return Ok(Value::path(&mut self.heap, &path));
                 }
                 _ => {}

@@ -47,7 +47,7 @@ fn to_json_in(
                 let path = vm.copy_to_store(p.bytes(), context)?;
                 string(vm.store_dir().print(&path).as_bytes(), out)?;
             } else {
-                string(p.bytes(), out)?;
+                string(&crate::trees::reveal(p.bytes())?, out)?;
             }
         }
         View::Set(set) => {

@@ -8,10 +8,15 @@ pub use xml::to_xml;
 
 use crate::error::{Error, Kind, Result};
 use crate::machine::Vm;
+use crate::trees;
 use crate::value::{Set, State, Value, View};
 use firn_syntax::ast::{identifier_bytes, literal_string};
 use firn_syntax::number;
 use rustc_hash::FxHashSet;
+use std::borrow::Cow;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 /// Limits of what error messages show of a value.
 const ERROR_DEPTH: usize = 10;
@@ -39,6 +44,16 @@ pub fn ambiguous_whole(vm: &mut Vm, v: Value) -> Result<Vec<u8>> {
     Ok(out)
 }
 
+/// A path as it is printed: where evaluation is pure, what is in a tree is named after what the tree was made from.
+fn path<'a>(vm: &Vm, path: &'a [u8]) -> Result<Cow<'a, [u8]>> {
+    if vm.shared.settings.pure
+        && let Some(shown) = trees::printed(Path::new(OsStr::from_bytes(path)))
+    {
+        return Ok(Cow::Owned(shown.into_bytes()));
+    }
+    trees::reveal(path)
+}
+
 fn looked_at(v: Value) -> Value {
     match v.as_thunk() {
         None => v,
@@ -58,7 +73,7 @@ fn ambiguous_in(
         View::Int(i) => out.extend_from_slice(i.to_string().as_bytes()),
         View::Bool(b) => out.extend_from_slice(if b { b"true" } else { b"false" }),
         View::Str(s) => literal_string(s.bytes(), out),
-        View::Path(p) => out.extend_from_slice(p.bytes()),
+        View::Path(p) => out.extend_from_slice(&path(vm, p.bytes())?),
         View::Null => out.extend_from_slice(b"null"),
         View::Float(f) => out.extend_from_slice(number::float(f).as_bytes()),
         View::Set(set) => {
@@ -277,7 +292,7 @@ impl Printer {
             }
             View::Path(p) => {
                 self.color(GREEN);
-                self.out.extend_from_slice(p.bytes());
+                self.out.extend_from_slice(&path(vm, p.bytes())?);
                 self.color(NORMAL);
             }
             View::Set(set) => self.set(vm, v, set, depth)?,

@@ -92,7 +92,7 @@ impl Writer {
         let Some(at) = pos.location() else { return Vec::new() };
         let mut attrs = Vec::new();
         if let Some(path) = at.path() {
-            attrs.push(("path", path.display().to_string().into_bytes()));
+            attrs.push(("path", crate::trees::revealed(path).display().to_string().into_bytes()));
         }
         attrs.push(("line", at.line.to_string().into_bytes()));
         attrs.push(("column", at.column.to_string().into_bytes()));
@@ -124,7 +124,10 @@ impl Writer {
                 context.add(s.context());
                 self.empty("string", &[("value", s.bytes())]);
             }
-            View::Path(p) => self.empty("path", &[("value", p.bytes())]),
+            View::Path(p) => {
+                let path = super::path(vm, p.bytes())?;
+                self.empty("path", &[("value", &path)]);
+            }
             View::Null => self.empty("null", &[]),
             View::Float(f) => self.empty("float", &[("value", number::float(f).as_bytes())]),
             View::List(list) => {

@@ -56,6 +56,8 @@ pub enum GitFiles {
         path: PathBuf,
         /// The files, relative to it.
         files: BTreeSet<PathBuf>,
+        /// A file that is not as the commit has it, if there is one.
+        changed: Option<PathBuf>,
     },
 }
 
@@ -228,7 +230,8 @@ fn from_workdir(
         None => 0,
     };
     input.attrs.insert("lastModified".into(), Attr::Int(time));
-    let files = GitFiles::InPlace { path: repository.path.clone(), files: found.files };
+    let (files, changed) = (found.files, found.changed);
+    let files = GitFiles::InPlace { path: repository.path.clone(), files, changed };
     Ok((files, input))
 }
 

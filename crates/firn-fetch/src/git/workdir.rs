@@ -16,6 +16,8 @@ pub(super) struct Workdir {
     pub submodules: Vec<PathBuf>,
     /// Whether it differs from the commit that is checked out.
     pub dirty: bool,
+    /// A file that differs, if there is one.
+    pub changed: Option<PathBuf>,
     /// That commit, if there is any.
     pub head: Option<String>,
 }
@@ -50,6 +52,8 @@ pub(super) fn look(repository: &Repository) -> Result<Workdir, GitError> {
         "--no-renames",
     ])?;
     out.dirty = !status.is_empty();
+    // XY PATH
+    out.changed = status.split(|b| *b == 0).next().and_then(|line| line.get(3..)).map(path_of);
     Ok(out)
 }
 

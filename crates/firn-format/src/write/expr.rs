@@ -16,7 +16,10 @@ impl<'t> Writer<'t> {
                 choice.if_keyword.around.move_after_up();
                 self.group(|w| w.if_chain(choice));
             }
-            Expr::Lambda(lambda) => self.lambda(lambda),
+            Expr::Lambda(lambda) => {
+                let absorbable = lambda.absorbable_bodies();
+                self.lambda(lambda, &absorbable);
+            }
             Expr::Apply(_) => self.call(expr, super::call::Place::default()),
             Expr::Binary(binary) => {
                 if matches!(&*binary.op.value, "<" | ">" | "<=" | ">=" | "==" | "!=") {
@@ -146,13 +149,14 @@ impl<'t> Writer<'t> {
         }
     }
 
-    fn lambda(&mut self, lambda: &mut Lambda<'t>) {
+    /// A function; `absorbable` as [`Lambda::absorbable_bodies`] tells it.
+    fn lambda(&mut self, lambda: &mut Lambda<'t>, absorbable: &[bool]) {
         let body_line = lambda.body.first().line;
         let (flat, below) = match &lambda.parameter {
             Parameter::Id(_) => {
                 self.group(|w| {
                     w.break_here();
-                    w.names(lambda);
+                    w.names(lambda, absorbable);
                 });
                 return;
             }
@@ -164,23 +168,32 @@ impl<'t> Writer<'t> {
         };
         self.parameter(&mut lambda.parameter);
         self.token(&lambda.colon);
-        if flat && lambda.body.is_absorbable() {
+        let (own, inner) = split(absorbable);
+        if flat && own {
             self.space();
-            self.group_of(Kind::First, |w| w.expr(&mut lambda.body));
+            self.group_of(Kind::First, |w| w.body(&mut lambda.body, inner));
         } else if below {
             self.hard_line();
-            self.expr(&mut lambda.body);
+            self.body(&mut lambda.body, inner);
         } else {
             self.line();
             match &mut lambda.body {
                 Expr::Term(body) if body.is_absorbable() => self.group(|w| w.term_wide(body)),
-                body => self.expr(body),
+                body => self.body(body, inner),
             }
         }
     }
 
+    /// The body of a function; of one that is a function itself, what is known already.
+    fn body(&mut self, body: &mut Expr<'t>, absorbable: &[bool]) {
+        match body {
+            Expr::Lambda(lambda) => self.lambda(lambda, absorbable),
+            other => self.expr(other),
+        }
+    }
+
     /// Functions with plain names as parameters, one in the other, and the body of the last.
-    fn names(&mut self, first: &mut Lambda<'t>) {
+    fn names(&mut self, first: &mut Lambda<'t>, mut absorbable: &[bool]) {
         let mut lambda = first;
         let mut count = 0;
         loop {
@@ -190,19 +203,30 @@ impl<'t> Writer<'t> {
             self.token(&lambda.colon);
             count += 1;
             let more = matches!(&lambda.body, Expr::Lambda(next) if matches!(next.parameter, Parameter::Id(_)));
+            let (own, inner) = split(absorbable);
             if !more {
-                return self.body_of_names(&mut lambda.body, count);
+                return self.body_of_names(&mut lambda.body, count, own, inner);
             }
+            absorbable = inner;
             self.space();
             let Expr::Lambda(next) = &mut lambda.body else { return };
             lambda = next;
         }
     }
 
-    fn body_of_names(&mut self, body: &mut Expr<'t>, count: usize) {
-        if body.is_absorbable() {
+    fn body_of_names(
+        &mut self,
+        body: &mut Expr<'t>,
+        count: usize,
+        absorbable: bool,
+        inner: &[bool],
+    ) {
+        if absorbable {
             self.space();
-            self.group_of(Kind::First, |w| w.absorbed(body, false));
+            self.group_of(Kind::First, |w| match body {
+                Expr::Lambda(lambda) => w.lambda(lambda, inner),
+                other => w.absorbed(other, false),
+            });
             return;
         }
         if count <= 2 {
@@ -210,6 +234,11 @@ impl<'t> Writer<'t> {
         } else {
             self.hard_line();
         }
-        self.expr(body);
+        self.body(body, inner);
     }
+}
+
+/// The first answer, and the others.
+fn split(absorbable: &[bool]) -> (bool, &[bool]) {
+    absorbable.split_first().map_or((false, absorbable), |(first, rest)| (*first, rest))
 }

@@ -1,6 +1,6 @@
 //! Questions about expressions on which their layout depends.
 
-use crate::tree::{Expr, Formal, Leaf, Parameter, Part, Selector, Term, Token, Trivium};
+use crate::tree::{Expr, Formal, Lambda, Leaf, Parameter, Part, Selector, Term, Token, Trivium};
 
 impl Term<'_> {
     /// Whether it can begin in the line of what it is a part of and go on over several lines.
@@ -52,20 +52,7 @@ impl Expr<'_> {
         match self {
             Expr::Term(term) => term.is_absorbable(),
             Expr::With(with) => matches!(&with.body, Expr::Term(body) if body.is_absorbable()),
-            Expr::Lambda(lambda) => match &lambda.parameter {
-                Parameter::Id(_) => match &lambda.body {
-                    Expr::Term(body) => body.is_absorbable(),
-                    body @ Expr::Lambda(_) => body.is_absorbable(),
-                    _ => false,
-                },
-                Parameter::Set { open, formals, close } => {
-                    can_be_flat(open, formals, close)
-                        && open.is_bare()
-                        && lambda.colon.line() == lambda.body.first().line
-                        && lambda.body.is_absorbable()
-                }
-                Parameter::Both { .. } => false,
-            },
+            Expr::Lambda(lambda) => lambda.is_absorbable(|| lambda.body.is_absorbable()),
             _ => false,
         }
     }
@@ -83,6 +70,40 @@ impl Expr<'_> {
             }
             _ => false,
         }
+    }
+}
+
+impl Lambda<'_> {
+    /// As [`Expr::is_absorbable`], by whether the body is.
+    fn is_absorbable(&self, body: impl FnOnce() -> bool) -> bool {
+        match &self.parameter {
+            Parameter::Id(_) => matches!(self.body, Expr::Term(_) | Expr::Lambda(_)) && body(),
+            Parameter::Set { open, formals, close } => {
+                can_be_flat(open, formals, close)
+                    && open.is_bare()
+                    && self.colon.line() == self.body.first().line
+                    && body()
+            }
+            Parameter::Both { .. } => false,
+        }
+    }
+
+    /// Whether the body is absorbable: of this function, then of that which is its body, and so on. Each is looked
+    /// at once, however many there are.
+    pub(super) fn absorbable_bodies(&self) -> Vec<bool> {
+        let mut functions = vec![self];
+        while let Some(Expr::Lambda(next)) = functions.last().map(|f| &f.body) {
+            functions.push(next);
+        }
+        let mut found = Vec::with_capacity(functions.len());
+        let mut inner = None;
+        for function in functions.iter().rev() {
+            let body = inner.unwrap_or_else(|| function.body.is_absorbable());
+            found.push(body);
+            inner = Some(function.is_absorbable(|| body));
+        }
+        found.reverse();
+        found
     }
 }
 

@@ -3,6 +3,7 @@
 //! Written forms: base-16, Nix's base-32, base-64 (each with an optional `ALGO:` prefix) and SRI
 //! (`ALGO-BASE64`, <https://www.w3.org/TR/SRI/>).
 
+mod lanes;
 mod sha256;
 
 use std::fmt;
@@ -14,6 +15,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use sha2::Digest as _;
 
 use crate::base32;
+pub use lanes::sha256_many;
 use sha256::Sha256;
 
 /// A hash algorithm.

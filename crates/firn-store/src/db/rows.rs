@@ -135,10 +135,18 @@ impl<'c> Rows<'c> {
         Ok(())
     }
 
-    /// Removes a path; its references go with it.
-    pub fn delete_path(&self, path: &str) -> Result<()> {
-        self.execute("delete from ValidPaths where path = ?1", [path])?;
-        Ok(())
+    /// Removes a path if it is there; its references go with it. False if another path refers to it: then nothing is
+    /// changed.
+    pub fn delete_path(&self, path: &str) -> Result<bool> {
+        match self.execute("delete from ValidPaths where path = ?1", [path]) {
+            Ok(_) => Ok(true),
+            Err(Error::Database { source, .. })
+                if source.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation) =>
+            {
+                Ok(false)
+            }
+            Err(e) => Err(e),
+        }
     }
 
     /// Adds a reference between two numbers.

@@ -38,17 +38,29 @@ pub fn delete_beneath(parent: BorrowedFd<'_>, name: &CString, path: &Path) -> Re
     let mut here = first.fd;
     // what is left to do in the directories above, and which ones those are
     let mut above: Vec<Frame> = Vec::new();
-    let mut frame = Frame { inode: first.inode, names: first.names, name: name.clone() };
+    let mut frame = Frame { inode: (0, 0), names: first.names, name: name.clone() };
     loop {
         if let Some(child) = frame.names.pop() {
             path.push(dir::os_name(&child));
-            match remove_or_open(here.as_fd(), &child, &path, &mut freed)? {
+            let removed = match remove_or_open(here.as_fd(), &child, &path, &mut freed) {
+                // a superuser who may not do everything: see `open_writable`
+                Err(e) if e.io_kind() == Some(std::io::ErrorKind::PermissionDenied) => {
+                    rustix::fs::fchmod(&here, Mode::RWXU).map_err(|_| e)?;
+                    remove_or_open(here.as_fd(), &child, &path, &mut freed)
+                }
+                other => other,
+            };
+            match removed? {
                 None => {
                     path.pop();
                 }
                 Some(open) => {
+                    // to know it again on the way up
+                    let stat = rustix::fs::fstat(&here)
+                        .map_err(Error::os("getting status of the folder of", &path))?;
+                    frame.inode = (stat.st_dev, stat.st_ino);
                     here = open.fd;
-                    let next = Frame { inode: open.inode, names: open.names, name: child };
+                    let next = Frame { inode: (0, 0), names: open.names, name: child };
                     above.push(std::mem::replace(&mut frame, next));
                 }
             }
@@ -75,6 +87,7 @@ pub fn delete_beneath(parent: BorrowedFd<'_>, name: &CString, path: &Path) -> Re
 }
 
 struct Frame {
+    /// Device and inode, from when it was left for something below it.
     inode: (u64, u64),
     names: Vec<CString>,
     name: CString,
@@ -82,7 +95,6 @@ struct Frame {
 
 struct Open {
     fd: OwnedFd,
-    inode: (u64, u64),
     names: Vec<CString>,
 }
 
@@ -115,14 +127,13 @@ fn remove_or_open(
         Err(Errno::NOENT) => return Ok(None),
         Err(e) => return Err(Error::os("opening directory", path)(e)),
     };
-    let stat = rustix::fs::fstat(&fd).map_err(Error::os("getting status of", path))?;
     let names = dir::names(&fd).map_err(Error::os("reading directory", path))?;
-    Ok(Some(Open { fd, inode: (stat.st_dev, stat.st_ino), names }))
+    Ok(Some(Open { fd, names }))
 }
 
-/// Opens a directory after making sure that its owner may change it.
+/// Opens a directory after making sure that its owner may change it. The superuser mostly may without that.
 fn open_writable(parent: BorrowedFd<'_>, name: &CString, stat: &Stat) -> Result<OwnedFd, Errno> {
-    if stat.st_mode & 0o700 != 0o700 {
+    if stat.st_mode & 0o700 != 0o700 && !rustix::process::geteuid().is_root() {
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let handle = rustix::fs::openat(parent, name, flags, Mode::empty())?;
         let link = format!("/proc/self/fd/{}", handle.as_raw_fd());

@@ -52,6 +52,31 @@ pub fn names(dir: impl AsFd) -> Result<Vec<CString>, Errno> {
     Ok(names)
 }
 
+/// What a directory says of something in it.
+#[derive(Debug)]
+pub struct Entry {
+    /// Its name.
+    pub name: CString,
+    /// Its inode.
+    pub inode: u64,
+    /// Its type, where the file system tells it here.
+    pub kind: FileType,
+}
+
+/// As [`names`], with all that the directory says.
+pub fn entries(dir: impl AsFd) -> Result<Vec<Entry>, Errno> {
+    let mut entries = Vec::new();
+    for entry in rustix::fs::Dir::read_from(dir)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if name != c"." && name != c".." {
+            let name = name.to_owned();
+            entries.push(Entry { name, inode: entry.ino(), kind: entry.file_type() });
+        }
+    }
+    Ok(entries)
+}
+
 /// A name for a system call.
 pub fn c_name(name: &OsStr) -> Result<CString> {
     CString::new(name.as_bytes()).map_err(|_| {

@@ -5,7 +5,7 @@
 
 mod canonicalise;
 mod delete;
-mod dir;
+pub(crate) mod dir;
 mod dump;
 mod git;
 pub mod lock;
@@ -149,8 +149,7 @@ pub(crate) fn split(path: &Path) -> Result<(&Path, &std::ffi::OsStr)> {
 }
 
 /// Gives a folder in a store path its mode and time back after something in it was replaced.
-pub(crate) fn reset_directory(dir: &Path) -> Result<()> {
-    let fd = std::fs::File::open(dir).map_err(Error::io("opening directory", dir))?;
+pub(crate) fn reset_directory(fd: impl std::os::fd::AsFd, dir: &Path) -> Result<()> {
     rustix::fs::fchmod(&fd, rustix::fs::Mode::from_raw_mode(0o555))
         .map_err(Error::os("changing mode of", dir))?;
     rustix::fs::futimens(&fd, &restore::store_times())

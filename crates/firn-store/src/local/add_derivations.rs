@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use firn_model::content_address::{ContentAddress, Method};
-use firn_model::hash::{Hash, HashAlgo, Hasher};
+use firn_model::hash::{Hash, HashAlgo, sha256_many};
 use firn_model::path_info::PathInfo;
 use firn_model::store_path::StorePath;
 
@@ -27,6 +27,9 @@ pub struct NewDerivation {
     pub outputs: BTreeMap<String, StorePath>,
 }
 
+/// How many archives are hashed together: several times what a processor has lanes for.
+const AT_ONCE: usize = 64;
+
 impl LocalStore {
     /// Adds those derivations that are not valid yet. They are temporary roots of this process from then on.
     ///
@@ -41,17 +44,27 @@ impl LocalStore {
         let mut seen = BTreeSet::new();
         self.add_temporary_roots(derivations.iter().map(|new| &new.path))?;
         let registered = self.registered_among(&derivations.iter().map(|new| &new.path))?;
-        for new in derivations {
-            if !seen.insert(&new.path) || registered.contains(&new.path) {
-                continue;
+        let missing: Vec<&NewDerivation> = derivations
+            .iter()
+            .filter(|new| seen.insert(&new.path) && !registered.contains(&new.path))
+            .collect();
+        for some in missing.chunks(AT_ONCE) {
+            let nars = some.iter().map(|new| nar_of(new)).collect::<Result<Vec<_>>>()?;
+            let hashes = sha256_many(&nars.iter().map(Vec::as_slice).collect::<Vec<_>>());
+            for ((new, nar), hash) in some.iter().zip(&nars).zip(hashes) {
+                self.write_derivation(new)?;
+                let hash = Hash::from_bytes(HashAlgo::Sha256, &hash).map_err(Error::model)?;
+                let mut info = PathInfo::new(new.path.clone(), hash, nar.len() as u64);
+                info.references.clone_from(&new.references);
+                info.ca = Some(ContentAddress { method: Method::Text, hash: new.hash });
+                infos.push(info);
+                outputs.insert(&new.path, new.outputs.clone());
             }
-            infos.push(self.write_derivation(new)?);
-            outputs.insert(&new.path, new.outputs.clone());
         }
         self.register_with(&infos, &outputs)
     }
 
-    fn write_derivation(&self, new: &NewDerivation) -> Result<PathInfo> {
+    fn write_derivation(&self, new: &NewDerivation) -> Result<()> {
         let real = self.layout.real_path(&new.path);
         let temporary = self.layout.real_store_dir.join(format!(
             "{}.tmp-{}",
@@ -65,15 +78,17 @@ impl LocalStore {
             let _ = std::fs::remove_file(&temporary);
             return Err(error);
         }
-        let mut nar = Hasher::new(HashAlgo::Sha256);
-        firn_model::nar::NarWriter::new(&mut nar)
-            .map_err(Error::stream("hashing"))?
-            .file(false, new.contents.len() as u64, &mut &*new.contents)
-            .map_err(Error::model)?;
-        let size = nar.len();
-        let mut info = PathInfo::new(new.path.clone(), nar.finish(), size);
-        info.references.clone_from(&new.references);
-        info.ca = Some(ContentAddress { method: Method::Text, hash: new.hash });
-        Ok(info)
+        Ok(())
     }
+}
+
+/// The archive of a derivation's file.
+fn nar_of(new: &NewDerivation) -> Result<Vec<u8>> {
+    // what is around the contents: eight strings of at most 24 bytes
+    let mut nar = Vec::with_capacity(new.contents.len() + 192);
+    firn_model::nar::NarWriter::new(&mut nar)
+        .map_err(Error::stream("hashing"))?
+        .file(false, new.contents.len() as u64, &mut &*new.contents)
+        .map_err(Error::model)?;
+    Ok(nar)
 }

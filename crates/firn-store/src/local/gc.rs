@@ -2,21 +2,26 @@
 //!
 //! Reads the whole graph at once, marks what roots reach, and deletes the rest, referrers first, so
 //! that at any moment the closure of every valid path is valid. A path becomes invalid before its
-//! files go: whenever the collector is stopped, what is left is either valid and whole or garbage.
+//! files go: whenever the collector is stopped, what is left is either valid and whole or garbage. Files are deleted by
+//! threads of their own while the next paths become invalid.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::os::fd::AsFd as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::sync_channel;
 use std::time::Instant;
 
 use firn_event::Level;
 use firn_model::store_path::StorePath;
+use parking_lot::Mutex;
 
 use super::LocalStore;
 use super::gc_server::{Server, Shared};
 use crate::error::{Error, Result};
-use crate::fs::delete_path;
 use crate::fs::lock::{FileLock, LockKind};
+use crate::fs::{delete_beneath, delete_path, dir};
 
 /// What the collector is to do.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -52,8 +57,12 @@ pub struct GcResults {
     pub bytes_freed: u64,
 }
 
-/// How many paths are made invalid in one transaction.
-const BATCH: usize = 128;
+/// How many paths are made invalid in one transaction. Who wants one of them meanwhile waits until they are gone.
+const BATCH: usize = 1024;
+/// How many paths a thread deletes before it asks for more.
+const CHUNK: usize = 32;
+/// How many threads delete files at most.
+const MAX_THREADS: usize = 4;
 
 impl LocalStore {
     /// Collects garbage.
@@ -446,42 +455,132 @@ impl Work<'_> {
         alive: &mut [bool],
     ) -> Result<(), Stop> {
         let order = graph.sorted(numbers);
-        // with a limit, nothing may become invalid that is not deleted then
-        let size = if self.options.max_freed.is_some() { 1 } else { BATCH };
-        for batch in order.chunks(size) {
-            let mut paths: Vec<StorePath> =
-                batch.iter().filter(|n| !alive[**n]).map(|n| graph.paths[*n].clone()).collect();
-            for kept in self.shared.claim(&mut paths) {
-                graph.mark(graph.index[&kept], alive);
+        if self.options.max_freed.is_some() {
+            // nothing may become invalid that is not deleted then
+            for n in order {
+                let gone = self.invalidate(graph, &[n], alive)?;
+                let deleted = gone.iter().try_for_each(|path| {
+                    self.delete_files(&self.store.layout.real_path(path), self.store.print(path))
+                });
+                self.shared.release_all();
+                deleted?;
             }
-            // a root may have come between whose closure reaches into this very batch
-            paths.retain(|p| !alive[graph.index[p]]);
-            let result = self.delete_batch(&paths);
-            self.shared.release();
-            result?;
+            return Ok(());
         }
-        Ok(())
+        let result = self.delete_side_by_side(graph, &order, alive);
+        self.shared.release_all();
+        Ok(result?)
     }
 
-    fn delete_batch(&mut self, paths: &[StorePath]) -> Result<(), Stop> {
+    /// Makes paths invalid in this thread and deletes them in others.
+    fn delete_side_by_side(
+        &mut self,
+        graph: &Graph,
+        order: &[usize],
+        alive: &mut [bool],
+    ) -> Result<()> {
+        let (store, shared) = (self.store, self.shared);
+        let folder = dir::open(&store.layout.real_store_dir)?;
+        let threads = std::thread::available_parallelism().map_or(1, |n| n.get().min(MAX_THREADS));
+        let (to, from) = sync_channel::<Vec<StorePath>>(BATCH / CHUNK);
+        let from = Mutex::new(from);
+        let failed = AtomicBool::new(false);
+        let delete = || -> (Vec<String>, u64, Result<()>) {
+            let (mut deleted, mut freed, mut outcome) = (Vec::new(), 0, Ok(()));
+            loop {
+                let Ok(paths) = from.lock().recv() else { return (deleted, freed, outcome) };
+                // what is left then is garbage; who sends must not wait forever
+                if failed.load(Ordering::Relaxed) {
+                    continue;
+                }
+                for path in &paths {
+                    store.forget(path);
+                    let printed = store.print(path);
+                    store.info(format!("deleting '{printed}'"));
+                    let result = dir::c_name(path.base_name().as_ref()).and_then(|name| {
+                        delete_beneath(folder.as_fd(), &name, &store.layout.real_path(path))
+                    });
+                    deleted.push(printed);
+                    match result {
+                        Ok(bytes) => freed += bytes,
+                        Err(e) => {
+                            failed.store(true, Ordering::Relaxed);
+                            outcome = Err(e);
+                            break;
+                        }
+                    }
+                }
+                shared.release(&paths);
+            }
+        };
+        let (invalidated, deleters) = std::thread::scope(|scope| {
+            let deleters: Vec<_> = (0..threads).map(|_| scope.spawn(delete)).collect();
+            let mut result = Ok(());
+            for batch in order.chunks(BATCH) {
+                if failed.load(Ordering::Relaxed) {
+                    break;
+                }
+                match self.invalidate(graph, batch, alive) {
+                    // the threads listen until nobody can send any more
+                    Ok(gone) => gone.chunks(CHUNK).for_each(|c| drop(to.send(c.to_vec()))),
+                    Err(e) => {
+                        result = Err(e);
+                        break;
+                    }
+                }
+            }
+            drop(to);
+            let deleters: Vec<_> =
+                deleters.into_iter().map(std::thread::ScopedJoinHandle::join).collect();
+            (result, deleters)
+        });
+        let mut result = invalidated;
+        for deleter in deleters {
+            let (deleted, freed, outcome) = deleter.unwrap_or_else(|_| {
+                (Vec::new(), 0, Err(Error::Format("a thread that deletes files failed".to_owned())))
+            });
+            self.results.paths.extend(deleted);
+            self.results.bytes_freed += freed;
+            result = result.and(outcome);
+        }
+        result
+    }
+
+    /// Makes those of the paths invalid that nobody wants. They stay claimed; the caller releases them when their files are
+    /// gone.
+    fn invalidate(
+        &self,
+        graph: &Graph,
+        numbers: &[usize],
+        alive: &mut [bool],
+    ) -> Result<Vec<StorePath>> {
         let store = self.store;
+        let mut paths: Vec<StorePath> =
+            numbers.iter().filter(|n| !alive[**n]).map(|n| graph.paths[*n].clone()).collect();
+        for kept in self.shared.claim(&mut paths) {
+            graph.mark(graph.index[&kept], alive);
+        }
+        // a root may have come between whose closure reaches into this very batch
+        let (kept, mut paths): (Vec<_>, Vec<_>) =
+            paths.into_iter().partition(|p| alive[graph.index[p]]);
+        self.shared.release(&kept);
         // whoever registered a referrer since we read the graph keeps the path
-        let gone = store.db.write(|rows| {
-            let mut gone = Vec::with_capacity(paths.len());
-            for path in paths {
+        let in_use = store.db.write(|rows| {
+            let mut in_use = HashSet::new();
+            for path in &paths {
                 match store.invalidate_row(rows, path) {
-                    Ok(()) => gone.push(path),
-                    Err(Error::PathInUse { .. }) => {}
+                    Ok(()) => {}
+                    Err(Error::PathInUse { .. }) => {
+                        in_use.insert(path.clone());
+                    }
                     Err(e) => return Err(e),
                 }
             }
-            Ok(gone)
+            Ok(in_use)
         })?;
-        for path in gone {
-            store.forget(path);
-            self.delete_files(&store.layout.real_path(path), store.print(path))?;
-        }
-        Ok(())
+        self.shared.release(&in_use);
+        paths.retain(|path| !in_use.contains(path));
+        Ok(paths)
     }
 
     fn delete_unregistered(&mut self, name: &std::ffi::OsStr) -> Result<(), Stop> {
@@ -514,7 +613,7 @@ impl Work<'_> {
             Ok(false) => self.delete_files(&real, printed),
             Err(e) => Err(e.into()),
         };
-        self.shared.release();
+        self.shared.release([&path]);
         result
     }
 

@@ -61,8 +61,18 @@ impl Shared {
         self.state.lock().roots.contains(hash_part)
     }
 
-    /// The claimed paths are gone.
-    pub(super) fn release(&self) {
+    /// These claimed paths are gone, or stay after all.
+    pub(super) fn release<'p>(&self, paths: impl IntoIterator<Item = &'p StorePath>) {
+        let mut state = self.state.lock();
+        for path in paths {
+            state.pending.remove(path.hash_part());
+        }
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// No path is claimed any more.
+    pub(super) fn release_all(&self) {
         self.state.lock().pending.clear();
         self.changed.notify_all();
     }
@@ -95,7 +105,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.shared.stopping.store(true, Ordering::Relaxed);
-        self.shared.release();
+        self.shared.release_all();
         // a connection of our own ends the waiting for one
         let _ = crate::fs::socket::connect(&self.socket);
         let _ = std::fs::remove_file(&self.socket);

@@ -186,16 +186,13 @@ impl LocalStore {
 
     pub(super) fn invalidate_row(&self, rows: &Rows<'_>, path: &StorePath) -> Result<()> {
         let printed = self.print(path);
-        if rows.id(&printed)?.is_none() {
+        if rows.delete_path(&printed)? {
             return Ok(());
         }
         let mut referrers = rows.referrers(&printed)?;
         referrers.retain(|r| *r != printed);
-        if !referrers.is_empty() {
-            referrers.sort_unstable();
-            return Err(Error::PathInUse { path: printed, referrers });
-        }
-        rows.delete_path(&printed)
+        referrers.sort_unstable();
+        Err(Error::PathInUse { path: printed, referrers })
     }
 
     /// Replaces hash and size of a valid path, after a repair.

@@ -17,6 +17,7 @@ use super::call::{Call, Stop};
 use super::flake_settings::Wanted;
 use crate::common::eval::{Session, current_dir};
 use crate::common::legacy::{Failure, Outcome, fail, stderr_logger};
+use crate::common::mercurial;
 
 /// Which outputs of a flake a command takes if the user does not name them in full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -292,8 +293,13 @@ impl Locking {
             (false, diff) => format!("creating lock file {file:?}: \n{diff}"),
         });
         write(&file)?;
-        if reference.input.kind() == "git" {
-            self.tell_git(&root, &relative, exists, &diff)?;
+        match reference.input.kind() {
+            "git" => self.tell_git(&root, &relative, exists, &diff)?,
+            "hg" => {
+                let message = self.commit.then(|| self.message(&relative, exists, &diff));
+                mercurial::add(&root, &relative, message.as_deref()).map_err(Failure::Message)?;
+            }
+            _ => {}
         }
         // with its new lock file the flake is another tree
         let fresh = get_flake(vm, &self.registries, reference, Use::All)?;
@@ -321,15 +327,19 @@ impl Locking {
         };
         git(&["add", "--intent-to-add", "--force", "--", file])?;
         if self.commit {
-            let summary = if self.commit_summary.is_empty() {
-                format!("{file}: {}", if exists { "Update" } else { "Add" })
-            } else {
-                self.commit_summary.clone()
-            };
-            let message = format!("{summary}\n\nFlake lock file updates:\n\n{diff}");
-            git(&["commit", "-m", &message, "--", file])?;
+            git(&["commit", "-m", &self.message(file, exists, diff), "--", file])?;
         }
         Ok(())
+    }
+
+    /// The message of the commit of a lock file.
+    fn message(&self, file: &str, exists: bool, diff: &str) -> String {
+        let summary = if self.commit_summary.is_empty() {
+            format!("{file}: {}", if exists { "Update" } else { "Add" })
+        } else {
+            self.commit_summary.clone()
+        };
+        format!("{summary}\n\nFlake lock file updates:\n\n{diff}")
     }
 }
 
@@ -338,7 +348,7 @@ pub fn source_folder(reference: &FlakeRef) -> Option<PathBuf> {
     let input = &reference.input;
     match input.kind() {
         "path" => input.text("path").map(PathBuf::from),
-        "git" if input.text("ref").is_none() && input.text("rev").is_none() => {
+        "git" | "hg" if input.text("ref").is_none() && input.text("rev").is_none() => {
             let url = InputUrl::parse(input.text("url")?, false).ok()?;
             (url.scheme == "file").then(|| PathBuf::from(url.plain_path()))
         }
@@ -352,11 +362,9 @@ pub fn outputs(vm: &mut Vm, locked: &LockedFlake) -> Result<Value, Stop> {
     let set = value.as_set().and_then(|set| set.get(Symbol::intern(b"outputs")));
     match set {
         Some(outputs) => Ok(vm.force(outputs, PosId::NONE)?),
-        None => Err(Failure::Message(format!(
-            "flake '{}' has no outputs",
-            url_of(&locked.flake.locked)
-        ))
-        .into()),
+        None => {
+            Err(Failure::Message(format!("flake '{}' has no outputs", locked.flake.url()?)).into())
+        }
     }
 }
 

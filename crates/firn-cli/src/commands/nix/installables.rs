@@ -304,8 +304,8 @@ pub struct Values<'a> {
     root: &'a Root,
     args: Set,
     file: Option<Value>,
-    /// As they were asked for, as they are locked, and their outputs.
-    flakes: Vec<(FlakeRef, FlakeRef, Value)>,
+    /// As they were asked for, what they are, and their outputs.
+    flakes: Vec<(FlakeRef, firn_flake::Flake, Value)>,
 }
 
 /// The value of an installable.
@@ -316,8 +316,8 @@ pub struct Found {
     pub attr: String,
     /// Its position, if it has one.
     pub pos: PosId,
-    /// The flake that it is from, as it is locked.
-    pub locked: Option<FlakeRef>,
+    /// The flake that it is from.
+    pub flake: Option<firn_flake::Flake>,
 }
 
 impl Root {
@@ -354,7 +354,7 @@ impl Values<'_> {
                 };
                 self.file = Some(root);
                 let (value, pos) = packages::select(vm, path, self.args, root)?;
-                Ok(Found { value, attr: path.clone(), pos, locked: None })
+                Ok(Found { value, attr: path.clone(), pos, flake: None })
             }
             Installable::Flake { reference, fragment, .. } => {
                 let known = self.flakes.iter().find(|(r, _, _)| r == reference);
@@ -363,7 +363,7 @@ impl Values<'_> {
                     None => {
                         let locked = self.root.locking.lock(vm, reference)?;
                         let outputs = flakes::outputs(vm, &locked)?;
-                        let flake = locked.flake.locked.clone();
+                        let flake = locked.flake.clone();
                         self.flakes.push((reference.clone(), flake.clone(), outputs));
                         (flake, outputs)
                     }
@@ -371,7 +371,7 @@ impl Values<'_> {
                 let candidates = self.root.targets.candidates(fragment, &self.root.system);
                 let shown = firn_flake::lock_file::url_of(reference);
                 let (value, attr) = flakes::find(vm, outputs, &shown, &candidates)?;
-                Ok(Found { value, attr, pos: PosId::NONE, locked: Some(found) })
+                Ok(Found { value, attr, pos: PosId::NONE, flake: Some(found) })
             }
         }
     }

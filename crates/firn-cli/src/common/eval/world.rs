@@ -13,7 +13,7 @@ use firn_eval::context::DerivedPath;
 use firn_eval::io::{
     AddPath, Contents, EvalIo, Fetch, FetchedTree, FileKind, Filter, computed_path,
 };
-use firn_eval::{Error, Kind, Result};
+use firn_eval::{Error, Kind, Result, trees};
 use firn_model::input::Input;
 use firn_model::{Derivation, Hash, HashAlgo, StoreDir, StorePath};
 use firn_store::{ClosureOptions, Repair, Store};
@@ -36,6 +36,7 @@ pub struct StoreIo {
     realiser: Option<Box<Realiser>>,
     fetcher: Option<Box<Fetcher>>,
     tree_fetcher: Option<Box<TreeFetcher>>,
+    tree_opener: Option<Box<TreeFetcher>>,
     closures: Option<Closures>,
     silent: AtomicBool,
     variables: BTreeMap<&'static str, OsString>,
@@ -54,6 +55,7 @@ impl StoreIo {
             realiser: None,
             fetcher: None,
             tree_fetcher: None,
+            tree_opener: None,
             closures: None,
             silent: AtomicBool::new(false),
             variables: BTreeMap::new(),
@@ -94,10 +96,72 @@ impl StoreIo {
 }
 
 impl StoreIo {
-    /// Lets evaluation fetch trees.
-    pub fn with_tree_fetcher(mut self, fetcher: Box<TreeFetcher>) -> StoreIo {
+    /// Lets evaluation fetch trees, and open those that need not be in the store.
+    pub fn with_tree_fetcher(
+        mut self,
+        fetcher: Box<TreeFetcher>,
+        opener: Box<TreeFetcher>,
+    ) -> StoreIo {
         self.tree_fetcher = Some(fetcher);
+        self.tree_opener = Some(opener);
         self
+    }
+}
+
+impl StoreIo {
+    /// Adds what is really at `source`. The filter sees it by the names that evaluation knows.
+    fn add_filtered(
+        &self,
+        what: &AddPath<'_>,
+        source: &Path,
+        filter: Option<Filter<'_>>,
+    ) -> Result<StorePath> {
+        // An error of the filter passes through the store as it is.
+        let mut raised = None;
+        let added = match filter {
+            None => self.store.add_path(
+                what.name,
+                source,
+                what.method,
+                what.algo,
+                None,
+                what.references,
+                Repair::No,
+            ),
+            Some(filter) => {
+                let mut ask = |path: &Path, kind: firn_store::FileKind| {
+                    let kind = match kind {
+                        firn_store::FileKind::Regular => FileKind::Regular,
+                        firn_store::FileKind::Directory => FileKind::Directory,
+                        firn_store::FileKind::Symlink => FileKind::Symlink,
+                        firn_store::FileKind::Unknown => FileKind::Other,
+                    };
+                    // it knows nothing of where this store's files really are
+                    let known = path.strip_prefix(source).map(|inner| match inner.as_os_str() {
+                        own if own.is_empty() => what.path.to_owned(),
+                        _ => what.path.join(inner),
+                    });
+                    filter(known.as_deref().unwrap_or(path), kind).map_err(|e| {
+                        let text = e.to_string();
+                        raised = Some(e);
+                        text.into()
+                    })
+                };
+                self.store.add_path(
+                    what.name,
+                    source,
+                    what.method,
+                    what.algo,
+                    Some(&mut ask),
+                    what.references,
+                    Repair::No,
+                )
+            }
+        };
+        match (added, raised) {
+            (_, Some(e)) => Err(e),
+            (added, None) => added.map_err(store_error),
+        }
     }
 }
 
@@ -118,7 +182,25 @@ impl EvalIo for StoreIo {
         self.store.store_dir()
     }
 
+    fn read_dir(&self, path: &Path) -> std::io::Result<Vec<(OsString, FileKind)>> {
+        if let Some(entries) = trees::read_dir(path) {
+            return entries;
+        }
+        if path == Path::new(self.store_dir().as_str()) {
+            trees::settle_in(path).map_err(std::io::Error::other)?;
+        }
+        std::fs::read_dir(self.real(path))?
+            .map(|entry| {
+                let entry = entry?;
+                Ok((entry.file_name(), entry.file_type()?.into()))
+            })
+            .collect()
+    }
+
     fn real(&self, path: &Path) -> PathBuf {
+        if let Some(place) = trees::real(path) {
+            return place;
+        }
         if let Some((logical, real)) = &self.moved
             && let Ok(rest) = path.strip_prefix(logical)
         {
@@ -135,52 +217,22 @@ impl EvalIo for StoreIo {
             return computed_path(self, what, filter);
         }
         let source = self.real(what.path);
-        // An error of the filter passes through the store as it is.
-        let mut raised = None;
-        let added = match filter {
-            None => self.store.add_path(
-                what.name,
-                &source,
-                what.method,
-                what.algo,
-                None,
-                what.references,
-                Repair::No,
-            ),
-            Some(filter) => {
-                let mut ask = |path: &Path, kind: firn_store::FileKind| {
-                    let kind = match kind {
-                        firn_store::FileKind::Regular => FileKind::Regular,
-                        firn_store::FileKind::Directory => FileKind::Directory,
-                        firn_store::FileKind::Symlink => FileKind::Symlink,
-                        firn_store::FileKind::Unknown => FileKind::Other,
+        if let Some((tree, inner)) = trees::lazy(what.path).filter(|(tree, _)| tree.is_partial()) {
+            let mut listed = |path: &Path, _: FileKind| {
+                let below = path.strip_prefix(what.path).unwrap_or(path);
+                Ok(tree.has(&inner.join(below)))
+            };
+            return match filter {
+                None => self.add_filtered(what, &source, Some(&mut listed)),
+                Some(filter) => {
+                    let mut both = |path: &Path, kind: FileKind| {
+                        Ok(listed(path, kind)? && filter(path, kind)?)
                     };
-                    // it knows nothing of where this store's files really are
-                    let known = path.strip_prefix(&source).map(|inner| match inner.as_os_str() {
-                        own if own.is_empty() => what.path.to_owned(),
-                        _ => what.path.join(inner),
-                    });
-                    filter(known.as_deref().unwrap_or(path), kind).map_err(|e| {
-                        let text = e.to_string();
-                        raised = Some(e);
-                        text.into()
-                    })
-                };
-                self.store.add_path(
-                    what.name,
-                    &source,
-                    what.method,
-                    what.algo,
-                    Some(&mut ask),
-                    what.references,
-                    Repair::No,
-                )
-            }
-        };
-        match (added, raised) {
-            (_, Some(e)) => Err(e),
-            (added, None) => added.map_err(store_error),
+                    self.add_filtered(what, &source, Some(&mut both))
+                }
+            };
         }
+        self.add_filtered(what, &source, filter)
     }
 
     fn add_text(
@@ -315,6 +367,13 @@ impl EvalIo for StoreIo {
         }
     }
 
+    fn open_tree(&self, input: &Input) -> Result<FetchedTree> {
+        match &self.tree_opener {
+            Some(opener) => opener(input).map_err(|e| Error::new(Kind::Io, e)),
+            None => self.fetch_tree(input),
+        }
+    }
+
     fn env(&self, name: &str) -> Option<OsString> {
         self.variables.get(name).cloned().or_else(|| std::env::var_os(name))
     }
@@ -322,7 +381,7 @@ impl EvalIo for StoreIo {
     #[expect(clippy::print_stderr, reason = "the command's output")]
     fn message(&self, text: &[u8]) {
         if !self.silent.load(Ordering::Relaxed) {
-            eprintln!("{}", String::from_utf8_lossy(text));
+            eprintln!("{}", trees::reveal_text(&String::from_utf8_lossy(text)));
         }
     }
 

@@ -250,6 +250,55 @@ fn equal_files_become_one() {
 }
 
 #[test]
+fn damaged_links_are_made_anew() {
+    use std::os::unix::fs::{MetadataExt as _, symlink};
+    let case = case();
+    let source = case.path("src");
+    std::fs::create_dir_all(&source).unwrap();
+    std::fs::write(source.join("file"), "the same").unwrap();
+    symlink("file", source.join("link")).unwrap();
+    let add = |name: &str| {
+        let none = BTreeSet::new();
+        case.store
+            .add_path(name, &source, Method::Nar, HashAlgo::Sha256, None, &none, Repair::No)
+            .unwrap()
+    };
+    let (a, b) = (add("a"), add("b"));
+    let file = |p: &StorePath, name: &str| case.store.real_path(p).join(name);
+    let hash = crate::fs::hash_path(&file(&a, "file"), HashAlgo::Sha256).unwrap().0;
+    let link = case.store.layout.links_dir().join(hash.to_base32());
+    std::fs::write(&link, "something else").unwrap();
+    assert_eq!(case.store.optimise().unwrap().files_linked, 2);
+    let inode = |p: &Path| p.symlink_metadata().unwrap().ino();
+    for path in [&a, &b] {
+        assert_eq!(inode(&file(path, "file")), inode(&link));
+        assert_eq!(inode(&file(path, "link")), inode(&file(&a, "link")));
+        assert_eq!(std::fs::read_to_string(file(path, "link")).unwrap(), "the same");
+    }
+    assert!(!case.store.verify(true, None).unwrap());
+}
+
+#[test]
+fn more_garbage_than_one_transaction_takes() {
+    let case = case();
+    let root = case.text("root", &[]);
+    let mut last = root.clone();
+    for n in 0..1500 {
+        // in chains, so that their order matters
+        let before = if n % 50 == 0 { root.clone() } else { last };
+        last = case.text(&format!("n{n}"), &[&before]);
+    }
+    case.store.add_perm_root(&root, &case.path("result")).unwrap();
+    let case = case.without_temp_roots();
+    let results = case.store.collect_garbage(&GcOptions::default()).unwrap();
+    assert_eq!(results.paths.len(), 1500);
+    assert!(results.bytes_freed > 0);
+    assert_eq!(case.store.query_all_valid_paths().unwrap(), [root].into());
+    let files = std::fs::read_dir(&case.store.layout.real_store_dir).unwrap().count();
+    assert_eq!(files, 2, "the root and .links");
+}
+
+#[test]
 fn garbage_goes_by_itself_when_space_is_short() {
     let case = case();
     let old = case.text("old", &[]);

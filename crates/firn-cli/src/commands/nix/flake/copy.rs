@@ -37,21 +37,21 @@ pub fn prefetch(call: &mut Call<'_>) -> Outcome {
     let wanted = reference(call)?;
     let session = call.session()?;
     let locking = call.locking(&session)?;
-    let (tree, original) = call.evaluate(&session, true, |vm, _| {
+    let (tree, input, original) = call.evaluate(&session, true, |vm, _| {
         let (input, _) = locking.registries.resolve(vm, &wanted.input, Use::All)?;
         let tree = fetch_input(vm, &input)?;
-        Ok((tree, wanted.clone()))
+        Ok((tree.store_path()?, tree.input, wanted.clone()))
     })?;
     let store = call.store()?;
-    let path = store.store_dir().print(&tree.path);
-    let hash = store.path_info(&tree.path)?.nar_hash.to_sri();
+    let path = store.store_dir().print(&tree);
+    let hash = store.path_info(&tree)?.nar_hash.to_sri();
     if let Some(link) = call.given.value("out-link") {
-        store.add_perm_root(&tree.path, &current_dir().join(link))?;
+        store.add_perm_root(&tree, &current_dir().join(link))?;
     }
     if call.given.has("json") {
-        let mut locked = tree.input.attrs.clone();
+        let mut locked = input.attrs.clone();
         // of these the hash is not what fixes them
-        if matches!(tree.input.kind(), "path" | "git") {
+        if matches!(input.kind(), "path" | "git") {
             locked.remove("narHash");
         }
         return call.print_json(&json!({
@@ -61,7 +61,7 @@ pub fn prefetch(call: &mut Call<'_>) -> Outcome {
             "storePath": path,
         }));
     }
-    let shown = tree.input.shown();
+    let shown = input.shown();
     call.say(Level::Notice, format!("Downloaded '{shown}' to '{path}' (hash '{hash}')."));
     Ok(())
 }
@@ -70,7 +70,7 @@ pub fn prefetch(call: &mut Call<'_>) -> Outcome {
 pub fn archive(call: &mut Call<'_>) -> Outcome {
     let wanted = reference(call)?;
     let (root, inputs) = with_flake(call, &wanted, true, false, |vm, locked| {
-        let root = vm.store_dir().print(&locked.flake.tree.path);
+        let root = vm.store_dir().print(&locked.flake.tree.store_path()?);
         let mut paths = BTreeMap::new();
         let inputs = trees(vm, locked, &locked.locks, 0, &mut paths)?;
         Ok((root, inputs))
@@ -115,11 +115,11 @@ fn trees(
         let relative = lock.locked.input.text("path").is_some_and(|p| !p.starts_with('/'));
         let path = match (paths.get(next), locked.fetched.get(next)) {
             (Some(path), _) => path.clone(),
-            (None, Some((tree, _))) => vm.store_dir().print(&tree.path),
+            (None, Some((tree, _))) => vm.store_dir().print(&tree.store_path()?),
             (None, None) if relative && lock.locked.input.kind() == "path" => String::new(),
             (None, None) => {
                 let tree = fetch_input(vm, &lock.locked.input)?;
-                vm.store_dir().print(&tree.path)
+                vm.store_dir().print(&tree.store_path()?)
             }
         };
         paths.insert(*next, path.clone());
@@ -154,8 +154,8 @@ fn clone_tree(
         return fail(format!("cannot clone into existing path {target:?}"));
     }
     let session = call.session()?;
-    let tree = call.evaluate(&session, false, |vm, _| Ok(fetch_input(vm, input)?))?;
-    let source = call.store()?.real_path(&tree.path);
+    let tree = call.evaluate(&session, false, |vm, _| Ok(fetch_input(vm, input)?.store_path()?))?;
+    let source = call.store()?.real_path(&tree);
     super::init::copy_tree(&source, target)
         .map_err(|e| Failure::Message(format!("writing '{}': {e}", target.display())))
 }

@@ -29,13 +29,14 @@ struct Metadata {
 pub fn run(call: &mut Call<'_>) -> Outcome {
     let wanted = reference(call)?;
     let found = with_flake(call, &wanted, true, false, |vm, locked| {
+        let tree = locked.flake.settled()?;
         Ok(Metadata {
             original: locked.flake.original.clone(),
             resolved: locked.flake.resolved.clone(),
-            locked: locked.flake.locked.clone(),
+            fingerprint: fingerprint(&tree, &locked.locks),
+            locked: tree,
             description: locked.flake.description.clone(),
-            path: vm.store_dir().print(&locked.flake.tree.path),
-            fingerprint: fingerprint(&locked.flake.locked, &locked.locks),
+            path: vm.store_dir().print(&locked.flake.tree.store_path()?),
             locks: locked.locks.clone(),
         })
     })?;

@@ -4,7 +4,6 @@ use std::borrow::Cow;
 
 use firn_eval::position::PosId;
 use firn_eval::{Value, Vm, packages};
-use firn_flake::lock_file::url_of;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 
@@ -63,7 +62,7 @@ pub fn run(call: &mut Call<'_>) -> Outcome {
                 top.push((name, node));
             }
         }
-        Ok((url_of(&locked.flake.locked), Node::Branch(top)))
+        Ok((locked.flake.url()?, Node::Branch(top)))
     })?;
     if call.given.has("json") {
         return call.print_json(&to_json(&root));

@@ -96,7 +96,10 @@ fn ask(call: &mut Call<'_>, items: &[Installable]) -> Outcome<Vec<Asked>> {
             let source = match item {
                 Installable::Flake { reference, .. } => Some(Source {
                     original: reference.clone(),
-                    locked: found.locked.unwrap_or_else(|| reference.clone()),
+                    locked: match found.flake {
+                        Some(flake) => flake.settled()?,
+                        None => reference.clone(),
+                    },
                     attr: found.attr,
                     outputs: outputs.cloned(),
                 }),

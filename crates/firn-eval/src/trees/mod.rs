@@ -2,6 +2,13 @@
 //!
 //! Whoever puts a tree into the store notes its origin here, once for the process, as positions are.
 
+mod lazy;
+
+pub use lazy::{
+    LazyTree, Settled, TreeSource, conceal, lazy, read_dir, real, reveal, reveal_root, reveal_text,
+    revealed, settle_in,
+};
+
 use parking_lot::RwLock;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -33,12 +40,19 @@ fn find(path: &Path) -> Option<(TreeOrigin, PathBuf)> {
 
 /// A path as messages name it.
 pub fn shown(path: &Path) -> String {
-    let Some((origin, inner)) = find(path) else { return path.display().to_string() };
+    let plain = || revealed(path).display().to_string();
+    let Some((origin, inner)) = find(path) else { return plain() };
     match origin.shown {
         Some(root) if inner.as_os_str().is_empty() => root,
         Some(root) => format!("{root}/{}", inner.display()),
-        None => path.display().to_string(),
+        None => plain(),
     }
+}
+
+/// A path as values of paths are printed, if its tree is not named by its place in the store.
+pub fn printed(path: &Path) -> Option<String> {
+    let (origin, inner) = find(path)?;
+    Some(format!("{}/{}", origin.shown?, inner.display()))
 }
 
 /// Whether a path is in a tree of this machine.
