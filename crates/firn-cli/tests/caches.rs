@@ -299,7 +299,7 @@ fn the_store_is_served() {
 }
 
 #[test]
-fn what_is_damaged_is_fetched_again() {
+fn sources_that_are_damaged_are_fetched_again() {
     let case = case();
     let cache = format!("file://{}", case.text("cache"));
     std::fs::write(case.path("hello"), "hello\n").unwrap();
