@@ -5,10 +5,11 @@ use std::io::{self, BufReader, Read, Write};
 use std::time::Instant;
 
 use firn_event::Level;
-use firn_model::hash::{Hash, HashAlgo, Hasher};
+use firn_model::hash::{Hash, HashAlgo};
 use firn_model::nar::listing::Node;
 use firn_model::narinfo::NarInfo;
 use firn_model::path_info::PathInfo;
+use firn_store::hashing::HashSink;
 use firn_store::{Error, Repair, Result, Store as _};
 use serde_json::json;
 
@@ -18,13 +19,13 @@ use crate::transport::Body;
 /// Hashes and counts what goes through.
 struct Hashed<W> {
     inner: W,
-    hasher: Hasher,
+    hasher: HashSink,
 }
 
 impl<W: Write> Write for Hashed<W> {
     fn write(&mut self, data: &[u8]) -> io::Result<usize> {
         let n = self.inner.write(data)?;
-        self.hasher.update(&data[..n]);
+        self.hasher.write_all(&data[..n])?;
         Ok(n)
     }
     fn flush(&mut self) -> io::Result<()> {
@@ -64,9 +65,9 @@ impl BinaryCacheStore {
         let failed = |source| Error::Stream { action: "writing a temporary file", source };
         let temporary = temporary.map_err(failed)?;
         let out = io::BufWriter::with_capacity(256 * 1024, temporary);
-        let hashed = Hashed { inner: out, hasher: Hasher::new(HashAlgo::Sha256) };
+        let hashed = Hashed { inner: out, hasher: HashSink::new(HashAlgo::Sha256) };
         let encoder = method.encoder(hashed, config.level, config.parallel)?;
-        let to = Hashed { inner: encoder, hasher: Hasher::new(HashAlgo::Sha256) };
+        let to = Hashed { inner: encoder, hasher: HashSink::new(HashAlgo::Sha256) };
         let copied = Copied { source: nar, to };
         let mut reader = BufReader::with_capacity(256 * 1024, copied);
         let listing = Node::read(&mut reader).map_err(|e| match e {
@@ -74,9 +75,9 @@ impl BinaryCacheStore {
             other => Error::model(other),
         })?;
         let Hashed { inner: encoder, hasher } = reader.into_inner().to;
-        let (nar_size, nar_hash) = (hasher.len(), hasher.finish());
+        let (nar_size, nar_hash) = (hasher.len(), hasher.finish().map_err(failed)?);
         let Hashed { inner: out, hasher } = encoder.finish().map_err(failed)?;
-        let (file_size, file_hash) = (hasher.len(), hasher.finish());
+        let (file_size, file_hash) = (hasher.len(), hasher.finish().map_err(failed)?);
         let temporary = out.into_inner().map_err(|e| failed(e.into_error()))?;
 
         let info = describe(nar_hash, nar_size)?;

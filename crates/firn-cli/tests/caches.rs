@@ -168,6 +168,34 @@ fn builds_use_what_trusted_keys_signed() {
 }
 
 #[test]
+fn what_is_damaged_is_fetched_again() {
+    use std::os::unix::fs::PermissionsExt;
+    let case = case();
+    let cache = format!("file://{}", case.text("cache"));
+    let low = case.ok("nix-build --no-out-link -A low");
+    case.ok(&format!("nix copy --to {cache} {low}"));
+    let with = format!("--substituters {cache}?trusted=1");
+    let repairs = [
+        format!("nix-store --repair-path {low}"),
+        format!("nix store repair {low}"),
+        "nix-store --verify --check-contents --repair".to_owned(),
+        "nix-build --no-out-link -A low --repair".to_owned(),
+    ];
+    for line in &repairs {
+        for (with, built) in [(with.as_str(), false), ("--substituters ", true)] {
+            std::fs::set_permissions(&low, PermissionsExt::from_mode(0o644)).unwrap();
+            std::fs::write(&low, "damaged").unwrap();
+            let ran = case.run(&format!("{line} {with}"));
+            assert_eq!(ran.status, 0, "{line}: {}", ran.err);
+            assert_eq!(std::fs::read_to_string(&low).unwrap(), "low\n", "{line}");
+            let fetched = ran.err.contains(&format!("copying path '{low}' from '{cache}"));
+            let rebuilt = ran.err.contains("repairing outputs of");
+            assert_eq!((fetched, rebuilt), (!built, built), "{line} {with}: {}", ran.err);
+        }
+    }
+}
+
+#[test]
 fn addresses_of_caches_are_checked() {
     let case = case();
     let cache = format!("file://{}", case.text("cache"));
@@ -271,7 +299,7 @@ fn the_store_is_served() {
 }
 
 #[test]
-fn what_is_damaged_is_fetched_again() {
+fn sources_that_are_damaged_are_fetched_again() {
     let case = case();
     let cache = format!("file://{}", case.text("cache"));
     std::fs::write(case.path("hello"), "hello\n").unwrap();

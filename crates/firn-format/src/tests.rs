@@ -149,6 +149,12 @@ fn deep_nesting_has_room() {
         formatted(&deep);
     }
     formatted(&("a + ".repeat(4000) + "1"));
+    // what is in a function is looked at once, and not once for each function around it
+    for functions in ["{ a, b }: ", "{ a }: b: ", "a: { b, ... }: "] {
+        for body in ["1", "[\n1 ]", "{\na = 1; }"] {
+            formatted(&(functions.repeat(2000) + body));
+        }
+    }
     formatted(&("if a then b else ".repeat(1000) + "c"));
 }
 

@@ -51,7 +51,8 @@ impl CopyOptions {
 
     fn jobs(&self) -> usize {
         match self.jobs {
-            0 => std::thread::available_parallelism().map_or(2, |n| 2 * n.get()),
+            // also where there are few processors: files are waited for, and hashing many streams is hardly more work than one
+            0 => std::thread::available_parallelism().map_or(8, |n| 8.max(2 * n.get())),
             jobs => jobs,
         }
     }

@@ -24,6 +24,7 @@ pub mod db;
 pub mod error;
 pub mod export;
 pub mod fs;
+pub mod hashing;
 pub mod layout;
 pub mod local;
 pub mod modulo;

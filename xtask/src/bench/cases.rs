@@ -65,6 +65,13 @@ pub fn all(distribution: &Path, nixpkgs: Option<&Path>) -> Result<Vec<Case>, Str
         ],
         store: Store::Dummy,
     });
+    cases.push(Case {
+        name: "store-add".into(),
+        what: "the distribution's sources added to an empty store".into(),
+        command: "nix-store",
+        args: vec!["--add".into(), root.join("distribution").display().to_string()],
+        store: Store::Empty,
+    });
     if let Some(nixpkgs) = nixpkgs {
         of_nixpkgs(&mut cases, &root, nixpkgs)?;
     }

@@ -30,7 +30,7 @@ pub fn executors(settings: &Settings, logger: &Logger) -> Vec<Arc<dyn Executor>>
                 executors.push(Arc::new(Cluster::new(complete(cluster, machine, settings))));
             }
             Err(e) => {
-                logger.warn(format!("in the setting 'builders': {e}; nothing is built there"))
+                logger.warn(format!("in the setting 'builders': {e}; nothing is built there"));
             }
         }
     }

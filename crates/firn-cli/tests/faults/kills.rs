@@ -114,7 +114,7 @@ fn a_killed_copy_leaves_stores_and_caches_that_are_whole() {
             there
         } else {
             let there = world.check("target", &when).len();
-            if there == whole || random(round) % 4 == 0 {
+            if there == whole || random(round).is_multiple_of(4) {
                 world.open("target").collect_garbage(&GcOptions::default()).unwrap();
                 assert!(world.open("target").query_all_valid_paths().unwrap().is_empty());
             }

@@ -242,6 +242,17 @@ mod tests {
         }
     }
 
+    impl Kept {
+        /// A connection is closed a moment before it is told why.
+        fn wait_for(&self, text: &str) {
+            let begin = std::time::Instant::now();
+            while !self.0.lock().unwrap().iter().any(|told| told.contains(text)) {
+                assert!(begin.elapsed() < Duration::from_secs(20), "nobody said '{text}'");
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        }
+    }
+
     /// Lets clients in at a socket, until the tests end; each is served by `cat`.
     fn serve_with(allowed: &str, most_connections: usize) -> (tempfile::TempDir, Arc<Kept>) {
         let dir = tempfile::tempdir().unwrap();
@@ -285,8 +296,7 @@ mod tests {
     fn who_is_not_allowed_is_not_let_in() {
         let (dir, kept) = serve_with("somebody-else", 10);
         assert!(connect(dir.path()).is_none());
-        let told = kept.0.lock().unwrap().join("\n");
-        assert!(told.contains("is not allowed to connect to the Nix daemon"), "{told}");
+        kept.wait_for("is not allowed to connect to the Nix daemon");
         let (dir, _) = serve_with("*", 10);
         assert!(connect(dir.path()).is_some());
     }
@@ -296,8 +306,7 @@ mod tests {
         let (dir, kept) = serve_with("*", 3);
         let mut open: Vec<UnixStream> = (0..3).map(|_| connect(dir.path()).unwrap()).collect();
         assert!(connect(dir.path()).is_none());
-        let told = kept.0.lock().unwrap().join("\n");
-        assert!(told.contains("has 3 connections already; another is refused"), "{told}");
+        kept.wait_for("has 3 connections already; another is refused");
         // and gets another once one of them has ended
         open.pop();
         let begin = std::time::Instant::now();

@@ -17,8 +17,8 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// What the hash part of a stand-in begins with. `e` and `t` are no digits of the base 32 of store paths.
 const MARK: &str = "tree";
@@ -68,6 +68,8 @@ pub struct LazyTree {
     root: PathBuf,
     source: Box<dyn TreeSource>,
     settled: Mutex<Option<std::result::Result<Settled, String>>>,
+    /// The last part of the store path, when there is one: asked for often.
+    name: OnceLock<Box<str>>,
     before: Mutex<Vec<Hook>>,
 }
 
@@ -93,6 +95,7 @@ impl LazyTree {
             root,
             source,
             settled: Mutex::new(None),
+            name: OnceLock::new(),
             before: Mutex::new(Vec::new()),
         });
         trees.push(Arc::clone(&tree));
@@ -126,14 +129,22 @@ impl LazyTree {
                 hook();
             }
             let result = self.source.settle();
-            SETTLED.fetch_add(1, Ordering::Release);
+            if let Ok(settled) = &result {
+                self.name.get_or_init(|| settled.path.base_name().into());
+                SETTLED.fetch_add(1, Ordering::Release);
+            }
             result
         });
         result.clone().map_err(|e| Error::new(Kind::Io, e))
     }
 
-    fn known(&self) -> Option<Settled> {
-        self.settled.lock().clone()?.ok()
+    /// The last part of the store path.
+    fn name(&self) -> Result<&str> {
+        if let Some(name) = self.name.get() {
+            return Ok(name);
+        }
+        let settled = self.settle()?;
+        Ok(self.name.get_or_init(|| settled.path.base_name().into()))
     }
 
     /// The regular files and links at or below a path of the tree, relative to it; `None` if that is all there is.
@@ -204,10 +215,10 @@ pub fn real(path: &Path) -> Option<PathBuf> {
 pub fn reveal(path: &[u8]) -> Result<Cow<'_, [u8]>> {
     let Some((number, rest)) = parse(path) else { return Ok(Cow::Borrowed(path)) };
     let Some(tree) = TREES.read().get(number).cloned() else { return Ok(Cow::Borrowed(path)) };
-    let settled = tree.settle()?;
+    let name = tree.name()?;
     let mut out = tree.root.parent().unwrap_or(Path::new("/")).as_os_str().as_bytes().to_vec();
     out.push(b'/');
-    out.extend_from_slice(settled.path.base_name().as_bytes());
+    out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(rest);
     Ok(Cow::Owned(out))
 }
@@ -256,8 +267,7 @@ pub fn conceal(path: &[u8]) -> Option<Vec<u8>> {
     TREES.read().iter().find_map(|tree| {
         let dir = tree.root.parent()?.as_os_str().as_bytes();
         let name = path.strip_prefix(dir)?.strip_prefix(b"/")?;
-        let settled = tree.known()?;
-        let rest = name.strip_prefix(settled.path.base_name().as_bytes())?;
+        let rest = name.strip_prefix(tree.name.get()?.as_bytes())?;
         if !(rest.is_empty() || rest.starts_with(b"/")) {
             return None;
         }

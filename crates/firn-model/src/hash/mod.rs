@@ -15,7 +15,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use sha2::Digest as _;
 
 use crate::base32;
-pub use lanes::sha256_many;
+pub use lanes::{Sha256Stream, sha256_many};
 use sha256::Sha256;
 
 /// A hash algorithm.

@@ -5,12 +5,13 @@ use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use firn_model::hash::{Hash, HashAlgo, Hasher};
+use firn_model::hash::{Hash, HashAlgo};
 use firn_model::nar::NarWriter;
 use rustix::fs::{FileType, Mode, OFlags, Stat};
 
 use super::{MAX_DEPTH, dir, split};
 use crate::error::{Error, Result};
+use crate::hashing::HashSink;
 use crate::store::{FileKind, SourceFilter};
 
 /// Takes the objects of a tree, depth first, in order of their names.
@@ -81,10 +82,10 @@ pub fn dump_path_filtered(
 /// # Errors
 /// As [`dump_path`].
 pub fn hash_path(path: &Path, algo: HashAlgo) -> Result<(Hash, u64)> {
-    let mut hasher = Hasher::new(algo);
-    dump_path(path, &mut hasher)?;
-    let size = hasher.len();
-    Ok((hasher.finish(), size))
+    let mut sink = HashSink::new(algo);
+    dump_path(path, &mut sink)?;
+    let size = sink.len();
+    Ok((sink.finish().map_err(Error::stream("hashing"))?, size))
 }
 
 /// Gives the tree at `path` to `sink`.

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Cursor, Read, Write};
 use std::path::{Path, PathBuf};
 
 use firn_model::content_address::{ContentAddress, Method};
@@ -22,8 +22,10 @@ use crate::fs::{
     Canonicalise, Restore, canonicalise_metadata, copy_path, delete_path, dump_path,
     dump_path_filtered, git_hash, hash_path, restore_flat, restore_path, write_flat,
 };
+use crate::hashing::{HashReader, HashSink};
 use crate::rewrite::HashModulo;
 use crate::store::{FileKind, Repair, SourceFilter, Store as _};
+use crate::stream::{QueueWriter, queue};
 
 impl LocalStore {
     /// Where the contents of a path are.
@@ -175,37 +177,48 @@ impl LocalStore {
         if how.0 == Method::Git {
             return self.put_git(name, source, how, filter, references, repair);
         }
-        // one pass into memory and the hash; what is larger is only hashed, and copied if it is not
-        // there yet
-        let mut dump = Buffered::new(how.1, self.options.nar_buffer_size);
-        let mut refused: HashSet<PathBuf> = HashSet::new();
-        match filter {
-            None => dump_path(source, &mut dump)?,
-            Some(filter) => {
-                let mut noting = |path: &Path, kind: FileKind| -> Result<bool, BoxError> {
-                    let wanted = filter(path, kind)?;
-                    if !wanted {
-                        refused.insert(path.to_owned());
-                    }
-                    Ok(wanted)
-                };
-                dump_path_filtered(source, &mut dump, Some(&mut noting))?;
+        // one pass: into memory, or what is larger into a folder, as it cannot be known yet whether it is there already
+        let made = std::thread::scope(|scope| {
+            let mut spill = Spill {
+                memory: Vec::new(),
+                limit: self.options.nar_buffer_size,
+                running: None,
+                deserted: false,
+                start: |memory: Cursor<Vec<u8>>| {
+                    let (to, from) = queue();
+                    let restorer = scope.spawn(move || {
+                        let folder = TemporaryFolder::new(&self.layout.real_store_dir)?;
+                        let source = memory.chain(from);
+                        let known = restore_hashing(source, &folder.path.join("x"))?;
+                        Ok((folder, known))
+                    });
+                    (to, restorer)
+                },
+            };
+            let dumped = dump_path_filtered(source, &mut spill, filter);
+            let Some((to, restorer)) = spill.running else {
+                return dumped.map(|()| Made::Memory(spill.memory));
+            };
+            let dumped = dumped.and_then(|()| to.finish().map_err(Error::stream("writing NAR")));
+            let restored = restorer
+                .join()
+                .unwrap_or_else(|_| Err(Error::Format(format!("adding '{name}' failed"))));
+            match (restored, dumped) {
+                // one side fails because the other did: who was left alone is not to blame
+                (Err(e), _) if spill.deserted => Err(e),
+                (_, Err(e)) | (Err(e), Ok(())) => Err(e),
+                (Ok((folder, known)), Ok(())) => Ok(Made::Folder(folder, known)),
+            }
+        })?;
+        match made {
+            Made::Memory(nar) => {
+                let hash = Hash::digest(how.1, &nar);
+                self.put_nar_in_memory(name, &nar, hash, how, references, repair)
+            }
+            Made::Folder(folder, known) => {
+                self.put_folder(name, &folder, known, how, references, repair)
             }
         }
-        let (hash, nar) = dump.finish();
-        if let Some(nar) = nar {
-            return self.put_nar_in_memory(name, &nar, hash, how, references, repair);
-        }
-        let path = self.address(name, how, hash, references)?;
-        self.add_temporary_root(&path)?;
-        if repair == Repair::No && self.is_registered(&path)? {
-            return Ok(path);
-        }
-        self.put_from_temporary(name, how, references, repair, |temporary| {
-            let mut filter =
-                |path: &Path, _| -> Result<bool, BoxError> { Ok(!refused.contains(path)) };
-            copy_path(source, temporary, Restore::Canonical, Some(&mut filter))
-        })
     }
 
     /// Adds a source by its hash as a Git object.
@@ -237,7 +250,8 @@ impl LocalStore {
         self.put_from_temporary(name, how, references, repair, |temporary| {
             let mut filter =
                 |path: &Path, _| -> Result<bool, BoxError> { Ok(!refused.contains(path)) };
-            copy_path(source, temporary, Restore::Canonical, Some(&mut filter))
+            copy_path(source, temporary, Restore::Canonical, Some(&mut filter))?;
+            hash_path(temporary, HashAlgo::Sha256)
         })
     }
 
@@ -253,7 +267,7 @@ impl LocalStore {
             return self.put_flat(name, source, how, references, repair);
         }
         self.put_from_temporary(name, how, references, repair, |temporary| {
-            restore_path(source, temporary, Restore::Canonical)
+            restore_hashing(source, temporary)
         })
     }
 
@@ -274,7 +288,8 @@ impl LocalStore {
         if contents.len() as u64 > limit {
             return self.put_from_temporary(name, how, references, repair, |temporary| {
                 let mut all = contents.chain(source);
-                restore_flat(&mut all, temporary, Restore::Canonical).map(drop)
+                restore_flat(&mut all, temporary, Restore::Canonical)?;
+                hash_path(temporary, HashAlgo::Sha256)
             });
         }
         let hash = Hash::digest(how.1, &contents);
@@ -308,19 +323,32 @@ impl LocalStore {
         Ok(path)
     }
 
-    /// Makes the contents in a locked folder of the store, and finds the path from what came out.
+    /// Makes the contents in a locked folder of the store, and finds the path from what came out. `make` gives hash and
+    /// size of their NAR.
     fn put_from_temporary(
         &self,
         name: &str,
         how: (Method, HashAlgo),
         references: &BTreeSet<StorePath>,
         repair: Repair,
-        make: impl FnOnce(&Path) -> Result<()>,
+        make: impl FnOnce(&Path) -> Result<(Hash, u64)>,
     ) -> Result<StorePath> {
         let folder = TemporaryFolder::new(&self.layout.real_store_dir)?;
+        let known = make(&folder.path.join("x"))?;
+        self.put_folder(name, &folder, known, how, references, repair)
+    }
+
+    /// Adds what was made in a folder; hash and size of its NAR are known.
+    fn put_folder(
+        &self,
+        name: &str,
+        folder: &TemporaryFolder,
+        (nar_hash, nar_size): (Hash, u64),
+        how: (Method, HashAlgo),
+        references: &BTreeSet<StorePath>,
+        repair: Repair,
+    ) -> Result<StorePath> {
         let temporary = folder.path.join("x");
-        make(&temporary)?;
-        let (nar_hash, nar_size) = hash_path(&temporary, HashAlgo::Sha256)?;
         let hash = match how {
             (Method::Nar, HashAlgo::Sha256) => nar_hash,
             (Method::Nar, algo) => hash_path(&temporary, algo)?.0,
@@ -377,10 +405,7 @@ impl LocalStore {
         repair: Repair,
     ) -> Result<()> {
         let fill = |real: &Path| {
-            let mut source = Counted { source: nar, hasher: Hasher::new(HashAlgo::Sha256) };
-            restore_path(&mut source, real, Restore::Canonical)?;
-            let size = source.hasher.len();
-            let hash = source.hasher.finish();
+            let (hash, size) = restore_hashing(nar, real)?;
             let mismatch = |what, specified: String, got: String| Error::Mismatch {
                 what,
                 path: self.print(&info.path),
@@ -445,9 +470,9 @@ impl LocalStore {
         let hash = match method {
             Method::Flat | Method::Text => hash_file(source, algo)?,
             Method::Nar => {
-                let mut hasher = Hasher::new(algo);
-                dump_path_filtered(source, &mut hasher, filter)?;
-                hasher.finish()
+                let mut sink = HashSink::new(algo);
+                dump_path_filtered(source, &mut sink, filter)?;
+                sink.finish().map_err(Error::stream("hashing"))?
             }
             Method::Git => git_hash(source, algo, filter)?,
         };
@@ -527,50 +552,45 @@ impl Drop for TemporaryFolder {
     }
 }
 
-/// Hashes what is written and keeps it as long as it is small.
-struct Buffered {
-    hasher: Hasher,
-    kept: Option<Vec<u8>>,
+/// Unpacks a NAR as `path`; gives its hash and size.
+fn restore_hashing(source: impl Read, path: &Path) -> Result<(Hash, u64)> {
+    let mut source = HashReader::new(source, HashAlgo::Sha256);
+    restore_path(&mut source, path, Restore::Canonical)?;
+    source.finish().map_err(Error::stream("hashing"))
+}
+
+/// What became of a source.
+enum Made {
+    /// Its NAR.
+    Memory(Vec<u8>),
+    /// Its copy, and hash and size of the NAR.
+    Folder(TemporaryFolder, (Hash, u64)),
+}
+
+/// Keeps what is written as long as it is small; then another thread gets it, and what follows.
+struct Spill<S, T> {
+    memory: Vec<u8>,
     limit: u64,
+    start: S,
+    running: Option<(QueueWriter, T)>,
+    /// Whether that thread takes no more.
+    deserted: bool,
 }
 
-impl Buffered {
-    fn new(algo: HashAlgo, limit: u64) -> Self {
-        Self { hasher: Hasher::new(algo), kept: Some(Vec::new()), limit }
-    }
-
-    fn finish(self) -> (Hash, Option<Vec<u8>>) {
-        (self.hasher.finish(), self.kept)
-    }
-}
-
-impl Write for Buffered {
+impl<S: FnMut(Cursor<Vec<u8>>) -> (QueueWriter, T), T> Write for Spill<S, T> {
     fn write(&mut self, data: &[u8]) -> io::Result<usize> {
-        self.hasher.update(data);
-        if let Some(kept) = &mut self.kept {
-            if (kept.len() + data.len()) as u64 > self.limit {
-                self.kept = None;
-            } else {
-                kept.extend_from_slice(data);
+        if self.running.is_none() && (self.memory.len() + data.len()) as u64 > self.limit {
+            self.running = Some((self.start)(Cursor::new(std::mem::take(&mut self.memory))));
+        }
+        match &mut self.running {
+            Some((to, _)) => {
+                to.write_all(data).inspect_err(|_| self.deserted = true)?;
             }
+            None => self.memory.extend_from_slice(data),
         }
         Ok(data.len())
     }
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-/// Hashes what is read.
-struct Counted<'a> {
-    source: &'a mut dyn Read,
-    hasher: Hasher,
-}
-
-impl Read for Counted<'_> {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let got = self.source.read(into)?;
-        self.hasher.update(&into[..got]);
-        Ok(got)
     }
 }

@@ -497,9 +497,12 @@ impl Work<'_> {
                     store.forget(path);
                     let printed = store.print(path);
                     store.info(format!("deleting '{printed}'"));
-                    let result = dir::c_name(path.base_name().as_ref()).and_then(|name| {
-                        delete_beneath(folder.as_fd(), &name, &store.layout.real_path(path))
-                    });
+                    let real = store.layout.real_path(path);
+                    let result = match store.layers() {
+                        Some(layers) => store.delete_in_upper(layers, &real),
+                        None => dir::c_name(path.base_name().as_ref())
+                            .and_then(|name| delete_beneath(folder.as_fd(), &name, &real)),
+                    };
                     deleted.push(printed);
                     match result {
                         Ok(bytes) => freed += bytes,

@@ -13,10 +13,12 @@ mod avx2;
 mod avx512;
 #[cfg(target_arch = "x86_64")]
 mod kernel;
+mod streams;
 #[cfg(test)]
 mod tests;
 
 use super::sha256::Sha256;
+pub use streams::Sha256Stream;
 
 const BLOCK: usize = 64;
 
@@ -108,15 +110,17 @@ fn many(lanes: Lanes, buffers: &[&[u8]]) -> Vec<[u8; 32]> {
     match lanes {
         Lanes::None => {}
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: a value of `Lanes` names what the processor was seen to have.
-        Lanes::Avx2 => {
-            Queue::new(jobs).run(|s, b, n| unsafe { avx2::blocks(s, b, n) }, &mut digests)
-        }
+        Lanes::Avx2 => Queue::new(jobs).run(
+            // SAFETY: a value of `Lanes` names what the processor was seen to have.
+            |s, b, n| unsafe { avx2::blocks(s, b, n) },
+            &mut digests,
+        ),
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: as above.
-        Lanes::Avx512 => {
-            Queue::new(jobs).run(|s, b, n| unsafe { avx512::blocks(s, b, n) }, &mut digests)
-        }
+        Lanes::Avx512 => Queue::new(jobs).run(
+            // SAFETY: as above.
+            |s, b, n| unsafe { avx512::blocks(s, b, n) },
+            &mut digests,
+        ),
     }
     digests
 }
@@ -148,14 +152,15 @@ struct Tail {
 }
 
 impl Tail {
-    fn new(data: &[u8]) -> Self {
+    /// Of a message of `len` bytes that ends with `data`, which begins with a block.
+    fn new(data: &[u8], len: u64) -> Self {
         let rest = &data[data.len() / BLOCK * BLOCK..];
         let mut bytes = [0; 2 * BLOCK];
         bytes[..rest.len()].copy_from_slice(rest);
         bytes[rest.len()] = 0x80;
-        let len = if rest.len() < BLOCK - 8 { BLOCK } else { 2 * BLOCK };
-        bytes[len - 8..len].copy_from_slice(&(data.len() as u64 * 8).to_be_bytes());
-        Self { bytes, len }
+        let end = if rest.len() < BLOCK - 8 { BLOCK } else { 2 * BLOCK };
+        bytes[end - 8..end].copy_from_slice(&(len * 8).to_be_bytes());
+        Self { bytes, len: end }
     }
 }
 
@@ -212,7 +217,12 @@ impl<'a, const N: usize, I: Iterator<Item = (usize, &'a [u8])>> Queue<'a, N, I> 
                 words[lane] = start;
             }
             let whole = data.len() / BLOCK * BLOCK;
-            Lane { job, data: &data[..whole], tail: Tail::new(data), tail_done: 0 }
+            Lane {
+                job,
+                data: &data[..whole],
+                tail: Tail::new(data, data.len() as u64),
+                tail_done: 0,
+            }
         });
     }
 

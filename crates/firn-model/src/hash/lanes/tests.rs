@@ -52,6 +52,31 @@ fn long_ones_among_few_are_hashed_by_themselves() {
     }
 }
 
+#[test]
+fn streams_in_pieces_of_any_length() {
+    let data = bytes(40_000, 3);
+    for lanes in Lanes::available() {
+        for count in [1, 2, 3, 7, 8, 9, 16, 17, 40] {
+            let mut streams = vec![Sha256Stream::default(); count];
+            let mut done = vec![0; count];
+            for round in 0..5 {
+                let mut pieces = Vec::new();
+                for (n, (stream, done)) in streams.iter_mut().zip(&mut done).enumerate() {
+                    let len = (n * 37 + round * 11) % 50 * BLOCK;
+                    pieces.push((stream, &data[*done..*done + len]));
+                    *done += len;
+                }
+                streams::update_with(lanes, &mut pieces);
+            }
+            for (n, (stream, done)) in streams.into_iter().zip(done).enumerate() {
+                let end = done + n * 31;
+                let expected = one_by_one(&[&data[..end]])[0];
+                assert_eq!(stream.finish(&data[done..end]), expected, "{lanes:?} {count} {n}");
+            }
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn any_buffers(lengths in prop::collection::vec(0..700usize, 0..60), seed: u32) {
