@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 /// The longest path of a socket that fits into the system's addresses, in bytes.
 const LONGEST_ADDRESS: usize = 107;
 
-/// For paths that are too long: the folder, and a short path to the socket through it.
+/// For paths that are too long: the folder (the name itself must fit beside `/proc/self/fd/N`), and a short path to the socket through it.
 fn short_path(path: &Path) -> io::Result<Option<(File, PathBuf)>> {
     if path.as_os_str().as_bytes().len() <= LONGEST_ADDRESS {
         return Ok(None);
@@ -52,7 +52,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path().join("x".repeat(120)).join("y".repeat(60));
         std::fs::create_dir_all(&folder).unwrap();
-        for name in ["z", &"z".repeat(100)] {
+        for name in ["z", &"z".repeat(80)] {
             let path = folder.join(name);
             assert_eq!(connect(&path).unwrap_err().kind(), io::ErrorKind::NotFound);
             let _listener = bind(&path).unwrap();

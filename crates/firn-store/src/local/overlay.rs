@@ -311,9 +311,9 @@ mod tests {
 
     #[test]
     fn what_is_below_is_valid_with_its_closure_and_not_added_again() {
-        let Case { upper, lower, .. } = case();
-        let low = text(&lower, "low", &[]);
-        let middle = text(&lower, "middle", &[&low]);
+        let Case { upper, lower, .. } = &case();
+        let low = text(lower, "low", &[]);
+        let middle = text(lower, "middle", &[&low]);
         assert!(upper.query_all_valid_paths().unwrap().is_empty());
         assert_eq!(upper.path_info(&middle).unwrap().references, [low.clone()].into());
         assert!(upper.query_all_valid_paths().unwrap().is_empty(), "asking copies nothing");
@@ -322,8 +322,8 @@ mod tests {
         assert!(upper.is_valid(&middle).unwrap());
         assert_eq!(upper.query_all_valid_paths().unwrap(), [low.clone(), middle.clone()].into());
         // a reference into the lower store that nobody has asked for yet
-        let other = text(&lower, "other", &[]);
-        let top = text(&upper, "top", &[&other, &middle]);
+        let other = text(lower, "other", &[]);
+        let top = text(upper, "top", &[&other, &middle]);
         assert_eq!(upper.query_referrers(&middle).unwrap(), [top.clone()].into());
         assert_eq!(upper.query_referrers(&low).unwrap(), [middle].into());
         assert!(!lower.is_valid(&top).unwrap());
