@@ -37,7 +37,8 @@ mod tests {
     fn every_builtin_has_an_entry_with_its_arguments() {
         for builtin in crate::builtins::all() {
             let name = builtin.short_name();
-            if name == "internalFile" {
+            // those that no expression can name
+            if name == "internalFile" || name == "treeFact" {
                 continue;
             }
             let entry = find(name).unwrap_or_else(|| panic!("'{name}' is not documented"));
