@@ -32,6 +32,9 @@ use crate::tree::place_outputs;
 
 /// How often whoever waits looks whether it shall stop.
 const TICK: Duration = Duration::from_millis(100);
+
+/// How long to wait for the name of what was just begun, if it is to be cancelled.
+const NAME_COMES: Duration = Duration::from_secs(2);
 /// How long a cluster that could not be reached is not asked again.
 const DOWN: Duration = Duration::from_secs(60);
 /// How often an action is sent anew whose files the server has lost.
@@ -167,7 +170,7 @@ impl Cluster {
                 }
             };
             if let Err(failure) = result {
-                if let Some(name) = operation {
+                if let Some(name) = operation.or_else(|| name_soon(heard)) {
                     connected.runtime.block_on(connected.client.cancel(name));
                 }
                 return Err(failure.into());
@@ -185,6 +188,18 @@ impl Cluster {
                 "the machine that it chose cannot run it: {why}"
             )),
             Stopped::Error(error) => ExecutorError::Unavailable(error.to_string()),
+        }
+    }
+}
+
+/// The name of an execution that was asked for and may be about to be told, without which it cannot be cancelled.
+fn name_soon(heard: &Receiver<Heard>) -> Option<String> {
+    let end = Instant::now() + NAME_COMES;
+    loop {
+        match heard.recv_timeout(end.saturating_duration_since(Instant::now())) {
+            Ok(Heard::Operation(name)) => return Some(name),
+            Ok(Heard::End(_)) | Err(_) => return None,
+            Ok(Heard::Log(_) | Heard::Message(..)) => {}
         }
     }
 }
