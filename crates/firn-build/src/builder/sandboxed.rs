@@ -105,7 +105,7 @@ impl Job<'_> {
         let own_dev = !binds.contains_key(Path::new("/dev"));
         let (mut shm_size, mut devpts) = (None, false);
         if own_dev {
-            self.dev(&root, &mut binds)?;
+            root.devices(self.options.system_features.contains("kvm"), &mut binds)?;
             shm_size = Some(options.shm_size.clone());
             devpts =
                 Path::new("/dev/pts/ptmx").exists() && !binds.contains_key(Path::new("/dev/pts"));
@@ -171,31 +171,6 @@ impl Job<'_> {
         } else {
             // Names are looked up in files and by DNS, not in whatever the host is set up for.
             file("nsswitch.conf", "hosts: files dns\nservices: files\n")?;
-        }
-        Ok(())
-    }
-
-    fn dev(
-        &self,
-        root: &Root,
-        binds: &mut BTreeMap<PathBuf, (PathBuf, bool)>,
-    ) -> Result<(), Failure> {
-        root.directory(Path::new("/dev/shm"), 0o755)?;
-        root.directory(Path::new("/dev/pts"), 0o755)?;
-        for device in ["full", "null", "random", "tty", "urandom", "zero", "kvm"] {
-            let path = Path::new("/dev").join(device);
-            let wanted = device != "kvm" || self.options.system_features.contains("kvm");
-            if wanted && path.exists() {
-                binds.entry(path.clone()).or_insert((path, false));
-            }
-        }
-        for (name, target) in [
-            ("fd", "/proc/self/fd"),
-            ("stdin", "/proc/self/fd/0"),
-            ("stdout", "/proc/self/fd/1"),
-            ("stderr", "/proc/self/fd/2"),
-        ] {
-            root.link(&Path::new("/dev").join(name), target.as_ref())?;
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! The root that a builder sees: a skeleton of directories, mount points and small files, made
 //! below a directory that nobody else can enter.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
@@ -49,6 +50,31 @@ impl Root {
             }
         }
         Ok(Self { root, mounts: Vec::new() })
+    }
+
+    /// A `/dev` of its own: makes what is not a device, and adds this machine's devices to `binds` (target, source and whether it is
+    /// read-only).
+    ///
+    /// # Errors
+    /// When something cannot be made.
+    pub fn devices(&self, kvm: bool, binds: &mut BTreeMap<PathBuf, (PathBuf, bool)>) -> Result<()> {
+        self.directory(Path::new("/dev/shm"), 0o755)?;
+        self.directory(Path::new("/dev/pts"), 0o755)?;
+        for device in ["full", "null", "random", "tty", "urandom", "zero", "kvm"] {
+            let path = Path::new("/dev").join(device);
+            if (kvm || device != "kvm") && path.exists() {
+                binds.entry(path.clone()).or_insert((path, false));
+            }
+        }
+        for (name, target) in [
+            ("fd", "/proc/self/fd"),
+            ("stdin", "/proc/self/fd/0"),
+            ("stdout", "/proc/self/fd/1"),
+            ("stderr", "/proc/self/fd/2"),
+        ] {
+            self.link(&Path::new("/dev").join(name), target.as_ref())?;
+        }
+        Ok(())
     }
 
     /// Its path outside of the sandbox.

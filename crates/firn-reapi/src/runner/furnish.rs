@@ -63,7 +63,7 @@ fn private(task: &Task, base: &Path, user_namespaces: bool) -> Result<Furnished,
     let own_dev = !binds.contains_key(Path::new("/dev"));
     let devpts = own_dev && Path::new("/dev/pts/ptmx").exists();
     if own_dev {
-        dev(&root, task.kvm, &mut binds).map_err(text)?;
+        root.devices(task.kvm, &mut binds).map_err(text)?;
         if devpts {
             root.link(Path::new("/dev/ptmx"), "/dev/pts/ptmx".as_ref()).map_err(text)?;
         }
@@ -206,30 +206,6 @@ fn etc(task: &Task) -> [(&'static str, String); 3] {
         ("group", format!("root:x:0:\nnixbld:!:{gid}:\nnogroup:x:65534:\n")),
         ("hosts", "127.0.0.1 localhost\n::1 localhost\n".to_owned()),
     ]
-}
-
-fn dev(
-    root: &Root,
-    kvm: bool,
-    binds: &mut BTreeMap<PathBuf, (PathBuf, bool)>,
-) -> Result<(), firn_build::sandbox::RootError> {
-    root.directory(Path::new("/dev/shm"), 0o755)?;
-    root.directory(Path::new("/dev/pts"), 0o755)?;
-    for device in ["full", "null", "random", "tty", "urandom", "zero", "kvm"] {
-        let path = Path::new("/dev").join(device);
-        if (kvm || device != "kvm") && path.exists() {
-            binds.entry(path.clone()).or_insert((path, false));
-        }
-    }
-    for (name, target) in [
-        ("fd", "/proc/self/fd"),
-        ("stdin", "/proc/self/fd/0"),
-        ("stdout", "/proc/self/fd/1"),
-        ("stderr", "/proc/self/fd/2"),
-    ] {
-        root.link(&Path::new("/dev").join(name), target.as_ref())?;
-    }
-    Ok(())
 }
 
 /// The inputs and other files that are staged here, which are to look as in a store.
