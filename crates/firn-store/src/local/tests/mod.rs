@@ -228,7 +228,7 @@ fn many_derivations_at_once_are_as_one_by_one() {
     };
     // a reference must be valid or come along
     assert!(many.store.add_objects(&[new(&derivations[1])]).is_err());
-    assert!(!many.store.is_valid(&new(&derivations[1]).path()).unwrap());
+    assert!(!many.store.is_valid(new(&derivations[1]).path()).unwrap());
     // those that need others may come first, and some twice
     let all: Vec<_> = derivations.iter().rev().chain(&derivations[..1]).map(new).collect();
     many.store.add_objects(&all).unwrap();
