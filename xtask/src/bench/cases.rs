@@ -36,8 +36,13 @@ fn eval(name: &str, what: &str, expression: &str) -> Case {
     }
 }
 
-/// All cases, in the order in which they run.
-pub fn all(distribution: &Path, nixpkgs: Option<&Path>) -> Result<Vec<Case>, String> {
+/// All cases of evaluation, in the order in which they run. `exclude` names a file with the attributes, as a list of
+/// JSON, that this copy of nixpkgs cannot evaluate.
+pub fn all(
+    distribution: &Path,
+    nixpkgs: Option<&Path>,
+    exclude: Option<&Path>,
+) -> Result<Vec<Case>, String> {
     let root = process::workspace();
     let mut cases = expressions(&root.join("xtask/bench"))?;
     let d = distribution.display();
@@ -54,26 +59,8 @@ pub fn all(distribution: &Path, nixpkgs: Option<&Path>) -> Result<Vec<Case>, Str
             root.display()
         ),
     ));
-    cases.push(Case {
-        name: "nar-hash".into(),
-        what: "the hash of the distribution's sources".into(),
-        command: "nix-hash",
-        args: vec![
-            "--type".into(),
-            "sha256".into(),
-            root.join("distribution").display().to_string(),
-        ],
-        store: Store::Dummy,
-    });
-    cases.push(Case {
-        name: "store-add".into(),
-        what: "the distribution's sources added to an empty store".into(),
-        command: "nix-store",
-        args: vec!["--add".into(), root.join("distribution").display().to_string()],
-        store: Store::Empty,
-    });
     if let Some(nixpkgs) = nixpkgs {
-        of_nixpkgs(&mut cases, &root, nixpkgs)?;
+        of_nixpkgs(&mut cases, &root, nixpkgs, exclude)?;
     }
     Ok(cases)
 }
@@ -100,12 +87,34 @@ fn expressions(folder: &Path) -> Result<Vec<Case>, String> {
     Ok(cases)
 }
 
-fn of_nixpkgs(cases: &mut Vec<Case>, root: &Path, nixpkgs: &Path) -> Result<(), String> {
+fn of_nixpkgs(
+    cases: &mut Vec<Case>,
+    root: &Path,
+    nixpkgs: &Path,
+    exclude: Option<&Path>,
+) -> Result<(), String> {
     let n = nixpkgs.display();
     cases.push(eval(
         "nixpkgs-hello",
         "hello of nixpkgs",
         &format!("(import {n} {{ config = {{ }}; overlays = [ ]; }}).hello.drvPath"),
+    ));
+    let exclude = match exclude {
+        Some(file) => {
+            let file = file
+                .canonicalize()
+                .map_err(|e| format!("cannot find '{}': {e}", file.display()))?;
+            format!("builtins.fromJSON (builtins.readFile {})", file.display())
+        }
+        None => "[ ]".to_owned(),
+    };
+    cases.push(eval(
+        "names",
+        "name and version of every package of nixpkgs",
+        &format!(
+            "builtins.toJSON (import {} {{ nixpkgs = {n}; exclude = {exclude}; }})",
+            root.join("xtask/bench/nixpkgs/names.nix").display()
+        ),
     ));
     let folder = root.join("xtask/conformance");
     let system = format!(

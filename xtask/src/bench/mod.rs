@@ -1,9 +1,10 @@
-//! `cargo xtask bench [CASE…] [--nixpkgs DIR] [--runs N]`: times whole commands, and, if `NIX_REFERENCE`
+//! `cargo xtask bench [CASE…] [--nixpkgs DIR] [--exclude FILE] [--runs N]`: times whole commands, and, if `NIX_REFERENCE`
 //! names C++ Nix, its commands in turn, with the ratio of the two. Figures are medians; a prefix that
 //! leads to the reference is timed with `true` and taken off.
 
 mod cases;
 mod measure;
+mod store;
 
 use std::path::{Path, PathBuf};
 
@@ -16,6 +17,7 @@ use crate::sides::{Side, dist_folder};
 pub fn main(args: &[String]) -> Result<(), String> {
     let mut runs = 5;
     let mut nixpkgs: Option<PathBuf> = None;
+    let mut exclude: Option<PathBuf> = None;
     let mut wanted: Vec<&str> = Vec::new();
     let mut rest = args.iter();
     while let Some(arg) = rest.next() {
@@ -24,10 +26,11 @@ pub fn main(args: &[String]) -> Result<(), String> {
                 let number = rest.next().and_then(|n| n.parse().ok()).filter(|n| *n > 0);
                 runs = number.ok_or("--runs needs a number")?;
             }
+            "--exclude" => exclude = Some(rest.next().ok_or("--exclude needs a file")?.into()),
             "--nixpkgs" => nixpkgs = Some(rest.next().ok_or("--nixpkgs needs a folder")?.into()),
             option if option.starts_with('-') => {
                 return Err(format!(
-                    "'{option}' is not understood; there are --runs N and --nixpkgs DIR"
+                    "'{option}' is not understood; there are --runs N, --nixpkgs DIR and --exclude FILE"
                 ));
             }
             name => wanted.push(name),
@@ -43,20 +46,22 @@ pub fn main(args: &[String]) -> Result<(), String> {
     };
     let reference = Side::reference_if_any()?;
     let ours = Side::ours()?;
-    let cases = cases::all(&dist_folder()?.join("distribution"), nixpkgs.as_deref())?;
-    if let Some(unknown) = wanted.iter().find(|w| !cases.iter().any(|c| c.name == **w)) {
-        let names: Vec<&str> = cases.iter().map(|c| c.name.as_str()).collect();
+    let cases =
+        cases::all(&dist_folder()?.join("distribution"), nixpkgs.as_deref(), exclude.as_deref())?;
+    let names: Vec<&str> =
+        cases.iter().map(|c| c.name.as_str()).chain(store::CASES.iter().map(|c| c.0)).collect();
+    if let Some(unknown) = wanted.iter().find(|w| !names.contains(w)) {
         return Err(format!("there is no case '{unknown}'; there are: {}", names.join(", ")));
     }
     let scratch = std::env::temp_dir().join(format!("firn-bench-{}", std::process::id()));
-    let chosen = cases.iter().filter(|c| wanted.is_empty() || wanted.contains(&c.name.as_str()));
-    let result = table(chosen, &ours, reference.as_ref(), runs, &scratch);
+    let result = table(&cases, &wanted, &ours, reference.as_ref(), runs, &scratch);
     let _ = std::fs::remove_dir_all(&scratch);
     result
 }
 
-fn table<'a>(
-    cases: impl Iterator<Item = &'a Case>,
+fn table(
+    cases: &[Case],
+    wanted: &[&str],
     ours: &Side,
     reference: Option<&Side>,
     runs: usize,
@@ -68,13 +73,19 @@ fn table<'a>(
         "{:<14} {:>8} {:>8} {:>5} {:>7} {:>7} {:>5} {:>6} {:>6} {:>5}  what",
         "case", "ours", "ref.", "ratio", "ours", "ref.", "ratio", "ours", "ref.", "ratio"
     );
-    for case in cases {
+    let is_wanted = |name: &str| wanted.is_empty() || wanted.contains(&name);
+    let row = |name: &str,
+               what: &str,
+               once: &mut dyn FnMut(&Side, &Path) -> Result<Cost, String>| {
         let (mut mine, mut theirs) = (Vec::new(), Vec::new());
         // the first run warms the caches
         for number in 0..=runs {
-            let cost = once(ours, case, &scratch.join("ours"))?;
-            let other =
-                reference.map(|side| once(side, case, &scratch.join("reference"))).transpose()?;
+            let fail = |e| format!("case '{name}': {e}");
+            let cost = once(ours, &scratch.join("ours")).map_err(fail)?;
+            let other = reference
+                .map(|side| once(side, &scratch.join("reference")))
+                .transpose()
+                .map_err(fail)?;
             if number > 0 {
                 mine.push(cost);
                 theirs.extend(other);
@@ -103,8 +114,16 @@ fn table<'a>(
         let (memory, _, memory_ratio) = figures(mine.memory, |c| c.memory);
         println!(
             "{:<14} {:>8.3} {wall:>8} {wall_ratio:>5} {:>7.3} {user:>7} {user_ratio:>5} {:>6.1} {memory:>6} {memory_ratio:>5}  {}",
-            case.name, mine.wall, mine.user, mine.memory, case.what
+            name, mine.wall, mine.user, mine.memory, what
         );
+        Ok::<(), String>(())
+    };
+    for case in cases.iter().filter(|c| is_wanted(&c.name)) {
+        row(&case.name, &case.what, &mut |side, own| once(side, case, own))?;
+    }
+    let mut world = store::World::new(scratch);
+    for (name, what, scripts) in store::CASES.iter().filter(|c| is_wanted(c.0)) {
+        row(name, what, &mut |side, own| world.once(side, ours, own, scripts))?;
     }
     Ok(())
 }
@@ -136,5 +155,4 @@ fn once(side: &Side, case: &Case, scratch: &Path) -> Result<Cost, String> {
         }
     };
     run(side.command(case.command, &[("NIX_REMOTE", &remote), ("NIX_PATH", "")]).args(&case.args))
-        .map_err(|e| format!("case '{}': {e}", case.name))
 }
