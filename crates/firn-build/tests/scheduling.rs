@@ -2,6 +2,7 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stderr)]
 
+#[macro_use]
 mod common;
 
 use std::os::unix::fs::MetadataExt;
@@ -11,15 +12,6 @@ use common::World;
 use firn_build::{DerivedPath, UidPool};
 use firn_event::{ActivityKind, Event, Field, Logger, Report};
 use firn_store::{LocalStore, Store, StoreOptions};
-
-macro_rules! world {
-    () => {
-        match World::new() {
-            Some(world) => world,
-            None => return,
-        }
-    };
-}
 
 #[test]
 fn time_limits_end_a_build() {

@@ -90,7 +90,7 @@ impl Job<'_> {
 
         // What is mounted, by target: what the build needs wins over what is configured.
         let mut binds: BTreeMap<PathBuf, (PathBuf, bool)> = BTreeMap::new();
-        self.configured(drv_options, outputs, &mut binds)?;
+        self.configured(drv_options, outputs, root.path(), &mut binds)?;
         if !private_network {
             for file in ["/etc/resolv.conf", "/etc/services", "/etc/hosts"] {
                 if let Ok(source) = fs::canonicalize(file) {
@@ -180,6 +180,7 @@ impl Job<'_> {
         &self,
         drv_options: &DrvOptions,
         outputs: &BTreeMap<String, Wanted>,
+        root: &Path,
         binds: &mut BTreeMap<PathBuf, (PathBuf, bool)>,
     ) -> Result<(), Failure> {
         let (store, options) = (self.store, self.options);
@@ -225,6 +226,15 @@ impl Job<'_> {
             if path.exists() {
                 binds.insert(path.clone(), (path, false));
             }
+        }
+        for path in self.pre_build_hook(root)? {
+            if path.source.symlink_metadata().is_err() {
+                return Err(Failure::misc(format!(
+                    "path '{}', which the pre-build-hook named, does not exist",
+                    path.source.display()
+                )));
+            }
+            binds.insert(path.target, (path.source, path.read_only));
         }
         Ok(())
     }
