@@ -153,6 +153,11 @@ fn everyday_commands_go_through_the_daemon() {
         error.contains("no luck") && error.contains("builder failed with exit code 1"),
         "{error}"
     );
+    // of several failures each is told, once
+    let two = format!("[ ({failing}) ({}) ]", failing.replace("no luck", "no luck either"));
+    let error = case.fails("nix-build", &["--no-out-link", "-k", "-E", &two]);
+    assert_eq!(error.matches("builder failed with exit code 1").count(), 2, "{error}");
+    assert_eq!(error.matches("error: build of '").count(), 1, "{error}");
     // How it failed is told by the exit code only where this program builds itself.
     for (name, args) in [
         ("nix-build", &["--no-out-link", "-E", &failing][..]),
@@ -164,6 +169,28 @@ fn everyday_commands_go_through_the_daemon() {
         let local = if name == "nix" { 1 } else { 100 };
         assert_eq!((with, without), (Some(1), Some(local)), "{name}");
     }
+}
+
+#[test]
+fn a_daemon_builds_by_the_settings_of_a_flake() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mut case = case();
+    case.start(&[]);
+    let (hook, said) = (case.path("hook"), case.path("said"));
+    std::fs::write(&hook, format!("#!/bin/sh\necho $DRV_PATH > {}\n", said.display())).unwrap();
+    std::fs::set_permissions(&hook, PermissionsExt::from_mode(0o755)).unwrap();
+    let system = format!("{}-linux", std::env::consts::ARCH);
+    let drv = DERIVATION.replace("builtins.currentSystem", &format!("\"{system}\""));
+    let flake = format!(
+        "{{ nixConfig.post-build-hook = \"{}\"; outputs = {{ self }}: {{ packages.{system}.default = {drv}; }}; }}",
+        hook.display()
+    );
+    std::fs::create_dir(case.path("flake")).unwrap();
+    std::fs::write(case.path("flake/flake.nix"), flake).unwrap();
+    let path = format!("path:{}", case.text("flake"));
+    let features = ["--extra-experimental-features", "flakes", "--accept-flake-config"];
+    case.ok("nix", &[&["build", "--no-link", &path][..], &features].concat());
+    assert!(std::fs::read_to_string(said).unwrap().ends_with("-x.drv\n"));
 }
 
 #[test]
