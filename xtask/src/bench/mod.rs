@@ -3,6 +3,7 @@
 //! leads to the reference is timed with `true` and taken off.
 
 mod cases;
+mod flakes;
 mod measure;
 
 use std::path::{Path, PathBuf};
@@ -43,14 +44,27 @@ pub fn main(args: &[String]) -> Result<(), String> {
     };
     let reference = Side::reference_if_any()?;
     let ours = Side::ours()?;
-    let cases = cases::all(&dist_folder()?.join("distribution"), nixpkgs.as_deref())?;
+    let scratch = std::env::temp_dir().join(format!("firn-bench-{}", std::process::id()));
+    let cases = cases::all(&dist_folder()?.join("distribution"), nixpkgs.as_deref(), &scratch)?;
     if let Some(unknown) = wanted.iter().find(|w| !cases.iter().any(|c| c.name == **w)) {
         let names: Vec<&str> = cases.iter().map(|c| c.name.as_str()).collect();
         return Err(format!("there is no case '{unknown}'; there are: {}", names.join(", ")));
     }
-    let scratch = std::env::temp_dir().join(format!("firn-bench-{}", std::process::id()));
-    let chosen = cases.iter().filter(|c| wanted.is_empty() || wanted.contains(&c.name.as_str()));
-    let result = table(chosen, &ours, reference.as_ref(), runs, &scratch);
+    let chosen: Vec<&Case> =
+        cases.iter().filter(|c| wanted.is_empty() || wanted.contains(&c.name.as_str())).collect();
+    let prepared = || -> Result<(), String> {
+        if chosen.iter().any(|c| c.store == Store::Own && !c.alone) {
+            flakes::prepare(&ours, &scratch)?;
+        }
+        match &nixpkgs {
+            Some(nixpkgs) if chosen.iter().any(|c| c.folder.is_some()) => {
+                flakes::prepare_formatting(nixpkgs, &scratch)
+            }
+            _ => Ok(()),
+        }
+    };
+    let result = prepared()
+        .and_then(|()| table(chosen.into_iter(), &ours, reference.as_ref(), runs, &scratch));
     let _ = std::fs::remove_dir_all(&scratch);
     result
 }
@@ -69,6 +83,7 @@ fn table<'a>(
         "case", "ours", "ref.", "ratio", "ours", "ref.", "ratio", "ours", "ref.", "ratio"
     );
     for case in cases {
+        let reference = reference.filter(|_| !case.alone);
         let (mut mine, mut theirs) = (Vec::new(), Vec::new());
         // the first run warms the caches
         for number in 0..=runs {
@@ -127,14 +142,41 @@ fn once(side: &Side, case: &Case, scratch: &Path) -> Result<Cost, String> {
     if case.store == Store::Empty {
         let _ = std::fs::remove_dir_all(&folder);
     }
-    let remote = match case.store {
-        Store::Dummy => "dummy://".to_owned(),
+    let mut variables = vec![("NIX_PATH", String::new())];
+    match case.store {
+        Store::Dummy => variables.push(("NIX_REMOTE", "dummy://".to_owned())),
         Store::Empty | Store::Filled => {
             std::fs::create_dir_all(&folder)
                 .map_err(|e| format!("cannot make '{}': {e}", folder.display()))?;
-            folder.display().to_string()
+            variables.push(("NIX_REMOTE", folder.display().to_string()));
         }
-    };
-    run(side.command(case.command, &[("NIX_REMOTE", &remote), ("NIX_PATH", "")]).args(&case.args))
-        .map_err(|e| format!("case '{}': {e}", case.name))
+        Store::Own => variables.extend(own_variables(scratch)?),
+    }
+    let variables: Vec<(&str, &str)> = variables.iter().map(|(k, v)| (*k, v.as_str())).collect();
+    let mut command = side.command(case.command, &variables);
+    if let Some(folder) = &case.folder {
+        command.current_dir(folder);
+    }
+    run(command.args(&case.args)).map_err(|e| format!("case '{}': {e}", case.name))
+}
+
+/// The variables of a store of its own below `scratch`, for both sides the same. The home is made: without one nothing
+/// is kept of evaluations.
+fn own_variables(scratch: &Path) -> Result<Vec<(&'static str, String)>, String> {
+    let own = scratch.join("own");
+    let home = own.join("home");
+    std::fs::create_dir_all(&home).map_err(|e| format!("cannot make '{}': {e}", home.display()))?;
+    let settings = "experimental-features = nix-command flakes\nsandbox = false\n\
+                    build-users-group =\nsubstituters =\nflake-registry =\n";
+    let mut variables = vec![("NIX_CONFIG", settings.to_owned())];
+    for (name, folder) in [
+        ("HOME", "home"),
+        ("NIX_STORE_DIR", "store"),
+        ("NIX_STATE_DIR", "var"),
+        ("NIX_LOG_DIR", "log"),
+        ("NIX_CONF_DIR", "etc"),
+    ] {
+        variables.push((name, own.join(folder).display().to_string()));
+    }
+    Ok(variables)
 }
