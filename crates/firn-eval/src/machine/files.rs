@@ -360,6 +360,7 @@ impl Vm {
             return Ok(found.clone());
         }
         let source = self.resolve_links(as_path(path), false)?;
+        self.refuse_store_itself(&source)?;
         if self.kind(&source)?.is_none() {
             return Err(Error::new(Kind::Io, crate::trees::absent(as_path(path))));
         }
@@ -375,6 +376,15 @@ impl Vm {
         let found = self.shared.io.add_path(&what, None)?;
         self.shared.files.sources.write().insert(path.into(), found.clone());
         Ok(found)
+    }
+
+    /// The folder of all store paths can be read and not copied into itself.
+    pub(crate) fn refuse_store_itself(&self, source: &Path) -> Result<()> {
+        if source == Path::new(self.store_dir().as_str()) {
+            let text = format!("path '{}/' is not in the Nix store", self.store_dir().as_str());
+            return Err(Error::new(Kind::Io, text));
+        }
+        Ok(())
     }
 
     /// Puts a file or folder into the store under the name `source`, as trees of flakes are; a path of the store
@@ -393,6 +403,7 @@ impl Vm {
             Some(found) => found,
             None => {
                 let source = self.resolve_links(as_path(path), false)?;
+                self.refuse_store_itself(&source)?;
                 if self.kind(&source)?.is_none() {
                     return Err(Error::new(Kind::Io, crate::trees::absent(as_path(path))));
                 }
