@@ -1,7 +1,7 @@
 //! What is measured: the expressions in `xtask/bench`, the distribution, and nixpkgs if it is given.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::process;
 
@@ -14,6 +14,8 @@ pub enum Store {
     Empty,
     /// The one of the last run, which has everything.
     Filled,
+    /// As `Filled`, with its own folder, home and settings, so that its paths are where they are called.
+    Own,
 }
 
 /// A case: its name, what it does, and the command with its arguments.
@@ -23,17 +25,29 @@ pub struct Case {
     pub command: &'static str,
     pub args: Vec<String>,
     pub store: Store,
+    /// Where it runs, if that matters.
+    pub folder: Option<PathBuf>,
+    /// Whether the reference has no such command.
+    pub alone: bool,
+}
+
+impl Case {
+    /// A case that both sides have and that runs anywhere.
+    pub fn new(
+        name: &str,
+        what: &str,
+        command: &'static str,
+        args: Vec<String>,
+        store: Store,
+    ) -> Case {
+        let (name, what) = (name.to_owned(), what.to_owned());
+        Case { name, what, command, args, store, folder: None, alone: false }
+    }
 }
 
 fn eval(name: &str, what: &str, expression: &str) -> Case {
     let args = ["--eval", "--strict", "--expr", expression].map(str::to_owned).to_vec();
-    Case {
-        name: name.into(),
-        what: what.into(),
-        command: "nix-instantiate",
-        args,
-        store: Store::Dummy,
-    }
+    Case::new(name, what, "nix-instantiate", args, Store::Dummy)
 }
 
 /// All cases of evaluation, in the order in which they run. `exclude` names a file with the attributes, as a list of
@@ -42,6 +56,7 @@ pub fn all(
     distribution: &Path,
     nixpkgs: Option<&Path>,
     exclude: Option<&Path>,
+    scratch: &Path,
 ) -> Result<Vec<Case>, String> {
     let root = process::workspace();
     let mut cases = expressions(&root.join("xtask/bench"))?;
@@ -59,8 +74,10 @@ pub fn all(
             root.display()
         ),
     ));
+    cases.extend(super::flakes::cases(scratch));
     if let Some(nixpkgs) = nixpkgs {
         of_nixpkgs(&mut cases, &root, nixpkgs, exclude)?;
+        cases.push(super::flakes::formatting(scratch));
     }
     Ok(cases)
 }
@@ -76,13 +93,13 @@ fn expressions(folder: &Path) -> Result<Vec<Case>, String> {
     for file in files {
         let text = fs::read_to_string(&file).map_err(fail)?;
         let what = text.lines().next().unwrap_or_default().trim_start_matches("# ").to_owned();
-        cases.push(Case {
-            name: file.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
-            what,
-            command: "nix-instantiate",
-            args: vec!["--eval".into(), "--strict".into(), file.display().to_string()],
-            store: Store::Dummy,
-        });
+        cases.push(Case::new(
+            &file.file_stem().unwrap_or_default().to_string_lossy(),
+            &what,
+            "nix-instantiate",
+            vec!["--eval".into(), "--strict".into(), file.display().to_string()],
+            Store::Dummy,
+        ));
     }
     Ok(cases)
 }
@@ -127,31 +144,26 @@ fn of_nixpkgs(
         ("nixos-empty", Store::Empty, "its derivations written into an empty store"),
         ("nixos-again", Store::Filled, "the same when all are there"),
     ] {
-        cases.push(Case {
-            name: name.into(),
-            what: what.into(),
-            command: "nix-instantiate",
-            args: ["--eval", "--strict", "--read-write-mode", "--expr", &system]
-                .map(str::to_owned)
-                .to_vec(),
-            store,
-        });
+        let args = ["--eval", "--strict", "--read-write-mode", "--expr", &system];
+        let args = args.map(str::to_owned).to_vec();
+        cases.push(Case::new(name, what, "nix-instantiate", args, store));
     }
     let mut files = Vec::new();
     nix_files(&nixpkgs.join("pkgs/by-name"), &mut files)?;
     files.sort();
     files.truncate(12_000);
-    cases.push(Case {
-        name: "parse".into(),
-        what: format!("{} files of nixpkgs parsed and printed", files.len()),
-        command: "nix-instantiate",
-        args: [vec!["--parse".to_owned()], files].concat(),
-        store: Store::Dummy,
-    });
+    cases.push(Case::new(
+        "parse",
+        &format!("{} files of nixpkgs parsed and printed", files.len()),
+        "nix-instantiate",
+        [vec!["--parse".to_owned()], files].concat(),
+        Store::Dummy,
+    ));
     Ok(())
 }
 
-fn nix_files(folder: &Path, files: &mut Vec<String>) -> Result<(), String> {
+/// The `.nix` files below a folder.
+pub fn nix_files(folder: &Path, files: &mut Vec<String>) -> Result<(), String> {
     let entries =
         fs::read_dir(folder).map_err(|e| format!("cannot read '{}': {e}", folder.display()))?;
     for entry in entries.flatten() {

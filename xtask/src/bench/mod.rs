@@ -3,6 +3,7 @@
 //! leads to the reference is timed with `true` and taken off.
 
 mod cases;
+mod flakes;
 mod measure;
 mod store;
 
@@ -46,22 +47,38 @@ pub fn main(args: &[String]) -> Result<(), String> {
     };
     let reference = Side::reference_if_any()?;
     let ours = Side::ours()?;
-    let cases =
-        cases::all(&dist_folder()?.join("distribution"), nixpkgs.as_deref(), exclude.as_deref())?;
+    let scratch = std::env::temp_dir().join(format!("firn-bench-{}", std::process::id()));
+    let distribution = dist_folder()?.join("distribution");
+    let cases = cases::all(&distribution, nixpkgs.as_deref(), exclude.as_deref(), &scratch)?;
     let names: Vec<&str> =
         cases.iter().map(|c| c.name.as_str()).chain(store::CASES.iter().map(|c| c.0)).collect();
     if let Some(unknown) = wanted.iter().find(|w| !names.contains(w)) {
         return Err(format!("there is no case '{unknown}'; there are: {}", names.join(", ")));
     }
-    let scratch = std::env::temp_dir().join(format!("firn-bench-{}", std::process::id()));
-    let result = table(&cases, &wanted, &ours, reference.as_ref(), runs, &scratch);
+    let chosen: Vec<&Case> =
+        cases.iter().filter(|c| wanted.is_empty() || wanted.contains(&c.name.as_str())).collect();
+    let of_store: Vec<_> =
+        store::CASES.iter().filter(|c| wanted.is_empty() || wanted.contains(&c.0)).collect();
+    let prepared = || -> Result<(), String> {
+        if chosen.iter().any(|c| c.store == Store::Own && !c.alone) {
+            flakes::prepare(&ours, &scratch)?;
+        }
+        match &nixpkgs {
+            Some(nixpkgs) if chosen.iter().any(|c| c.folder.is_some()) => {
+                flakes::prepare_formatting(nixpkgs, &scratch)
+            }
+            _ => Ok(()),
+        }
+    };
+    let result = prepared()
+        .and_then(|()| table(&chosen, &of_store, &ours, reference.as_ref(), runs, &scratch));
     let _ = std::fs::remove_dir_all(&scratch);
     result
 }
 
 fn table(
-    cases: &[Case],
-    wanted: &[&str],
+    cases: &[&Case],
+    of_store: &[&(&str, &str, store::Scripts)],
     ours: &Side,
     reference: Option<&Side>,
     runs: usize,
@@ -73,9 +90,9 @@ fn table(
         "{:<14} {:>8} {:>8} {:>5} {:>7} {:>7} {:>5} {:>6} {:>6} {:>5}  what",
         "case", "ours", "ref.", "ratio", "ours", "ref.", "ratio", "ours", "ref.", "ratio"
     );
-    let is_wanted = |name: &str| wanted.is_empty() || wanted.contains(&name);
     let row = |name: &str,
                what: &str,
+               reference: Option<&Side>,
                once: &mut dyn FnMut(&Side, &Path) -> Result<Cost, String>| {
         let (mut mine, mut theirs) = (Vec::new(), Vec::new());
         // the first run warms the caches
@@ -118,12 +135,13 @@ fn table(
         );
         Ok::<(), String>(())
     };
-    for case in cases.iter().filter(|c| is_wanted(&c.name)) {
-        row(&case.name, &case.what, &mut |side, own| once(side, case, own))?;
+    for case in cases {
+        let reference = reference.filter(|_| !case.alone);
+        row(&case.name, &case.what, reference, &mut |side, own| once(side, case, own))?;
     }
     let mut world = store::World::new(scratch);
-    for (name, what, scripts) in store::CASES.iter().filter(|c| is_wanted(c.0)) {
-        row(name, what, &mut |side, own| world.once(side, ours, own, scripts))?;
+    for (name, what, scripts) in of_store {
+        row(name, what, reference, &mut |side, own| world.once(side, ours, own, scripts))?;
     }
     Ok(())
 }
@@ -146,13 +164,41 @@ fn once(side: &Side, case: &Case, scratch: &Path) -> Result<Cost, String> {
     if case.store == Store::Empty {
         let _ = std::fs::remove_dir_all(&folder);
     }
-    let remote = match case.store {
-        Store::Dummy => "dummy://".to_owned(),
+    let mut variables = vec![("NIX_PATH", String::new())];
+    match case.store {
+        Store::Dummy => variables.push(("NIX_REMOTE", "dummy://".to_owned())),
         Store::Empty | Store::Filled => {
             std::fs::create_dir_all(&folder)
                 .map_err(|e| format!("cannot make '{}': {e}", folder.display()))?;
-            folder.display().to_string()
+            variables.push(("NIX_REMOTE", folder.display().to_string()));
         }
-    };
-    run(side.command(case.command, &[("NIX_REMOTE", &remote), ("NIX_PATH", "")]).args(&case.args))
+        Store::Own => variables.extend(own_variables(scratch)?),
+    }
+    let variables: Vec<(&str, &str)> = variables.iter().map(|(k, v)| (*k, v.as_str())).collect();
+    let mut command = side.command(case.command, &variables);
+    if let Some(folder) = &case.folder {
+        command.current_dir(folder);
+    }
+    run(command.args(&case.args))
+}
+
+/// The variables of a store of its own below `scratch`, for both sides the same. The home is made: without one nothing
+/// is kept of evaluations.
+fn own_variables(scratch: &Path) -> Result<Vec<(&'static str, String)>, String> {
+    let own = scratch.join("own");
+    let home = own.join("home");
+    std::fs::create_dir_all(&home).map_err(|e| format!("cannot make '{}': {e}", home.display()))?;
+    let settings = "experimental-features = nix-command flakes\nsandbox = false\n\
+                    build-users-group =\nsubstituters =\nflake-registry =\n";
+    let mut variables = vec![("NIX_CONFIG", settings.to_owned())];
+    for (name, folder) in [
+        ("HOME", "home"),
+        ("NIX_STORE_DIR", "store"),
+        ("NIX_STATE_DIR", "var"),
+        ("NIX_LOG_DIR", "log"),
+        ("NIX_CONF_DIR", "etc"),
+    ] {
+        variables.push((name, own.join(folder).display().to_string()));
+    }
+    Ok(variables)
 }

@@ -546,6 +546,7 @@ fn start(
         args.push("--rcfile".into());
     }
     args.push(rc.into());
+    firn_ui::end();
     let error = match chroot {
         None => Command::new(bash).args(&args).env_clear().envs(&env).exec(),
         // The store's contents are elsewhere: the shell gets a view in which they are in place. Only
