@@ -303,3 +303,25 @@ fn a_tree_is_the_same_all_the_time() {
     let (_, out, err) = case.nix(&["eval", "--json", "--impure", "--expr", "import <here>"]);
     assert_eq!(out.trim_end(), r#"["fbc339f-dirty",true,50]"#, "{err}");
 }
+
+#[test]
+fn updates_look_at_branches_anew() {
+    let case = Case::new();
+    // without a working tree it is cloned, as a remote one
+    case.git("", &["clone", "-q", "--bare", "dep", "bare"]);
+    case.write("top/flake.nix", &FLAKE.replace("/dep", "/bare"));
+    case.ok(&["flake", "lock"]);
+    let rev = || {
+        let text = std::fs::read_to_string(case.path("top/flake.lock")).unwrap();
+        let locks: serde_json::Value = serde_json::from_str(&text).unwrap();
+        locks["nodes"]["dep"]["locked"]["rev"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(rev(), REV);
+    case.write("dep/five.nix", "50\n");
+    case.git("dep", &["commit", "-qam", "y"]);
+    let bare = case.path("bare").display().to_string();
+    case.git("dep", &["push", "-q", &bare, "HEAD"]);
+    case.ok(&["flake", "update"]);
+    assert_ne!(rev(), REV);
+    assert_eq!(case.eval("five"), "50");
+}
