@@ -16,6 +16,7 @@ use firn_build::{
 use firn_event::Logger;
 use firn_model::content_address::Method;
 use firn_model::derivation::placeholder::DownstreamPlaceholder;
+use firn_model::hash::{Hash, HashAlgo};
 use firn_model::realisation::{DrvOutput, Realisation};
 use firn_model::store_path::StorePath;
 use firn_store::{LocalStore, Repair, Store, StoreLayout, StoreOptions};
@@ -67,6 +68,28 @@ fn outputs_are_where_their_contents_say() {
             .unwrap()
             .is_empty()
     );
+}
+
+/// The path of contents that name it follows from them with zeros in its place; any other store finds the same.
+#[test]
+fn contents_that_name_themselves_are_taken_by_other_stores() {
+    let world = world!(content_addressed);
+    let drv = world.drv("itself", "mkdir $out; echo at $out > $out/self").floating().add();
+    let out = world.out(&drv);
+    let info = world.store.path_info(&out).unwrap();
+    assert!(info.references.contains(&out) && info.ca.is_some(), "{info:?}");
+    let mut nar = Vec::new();
+    world.store.nar_from_path(&out, &mut nar).unwrap();
+    let other = world!(content_addressed);
+    other.store.add_nar(&info, &mut &nar[..], Repair::No).unwrap();
+    // and takes no others under that path
+    let at = nar.windows(3).position(|bytes| bytes == b"at ").unwrap();
+    nar[at..at + 2].copy_from_slice(b"in");
+    let mut forged = (*info).clone();
+    forged.nar_hash = Hash::digest(HashAlgo::Sha256, &nar);
+    let third = world!(content_addressed);
+    let error = third.store.add_nar(&forged, &mut &nar[..], Repair::No).unwrap_err().to_string();
+    assert!(error.contains("ca hash mismatch"), "{error}");
 }
 
 #[test]

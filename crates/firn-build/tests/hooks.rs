@@ -52,11 +52,12 @@ fn a_hook_adds_paths_to_a_sandbox() {
 fn a_build_does_not_begin_without_its_hook() {
     let mut world = world!();
     let drv = world.drv("x", "echo > $out").add();
-    let mut told = |script: &str| {
-        world.options.pre_build_hook = Some(program(&world, "hook", script));
+    let hook = program(&world, "hook", "");
+    world.options.pre_build_hook = Some(hook.clone());
+    let told = |script: &str| {
+        program(&world, "hook", script);
         world.build(&[&drv]).unwrap_err().message
     };
-    let hook = world.dir.path().join("hook");
     let shown = format!("the pre-build-hook '{}'", hook.display());
     let error = told("exit 3");
     assert!(error.contains(&format!("{shown} failed: exit status: 3")), "{error}");

@@ -173,7 +173,7 @@ fn everyday_commands_go_through_the_daemon() {
 
 #[test]
 fn a_daemon_builds_by_the_settings_of_a_flake() {
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::fs::PermissionsExt;
     let mut case = case();
     case.start(&[]);
     let (hook, said) = (case.path("hook"), case.path("said"));
