@@ -226,6 +226,10 @@ impl BuildOptions {
         }
         fetch.connect_timeout = limit(seconds("connect-timeout"));
         fetch.stalled_timeout = limit(seconds("stalled-download-timeout"));
+        fetch.http2 = settings.bool("http2");
+        // it is in KiB
+        let speed = settings.number("download-speed").saturating_mul(1024);
+        fetch.download_speed = (speed > 0).then_some(speed);
         fetch.attempts = u32::try_from(settings.number("download-attempts")).unwrap_or(u32::MAX);
         settings.text("user-agent-suffix").clone_into(&mut fetch.user_agent_suffix);
         if let Some(file) = path("netrc-file") {

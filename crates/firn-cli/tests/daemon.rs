@@ -178,7 +178,7 @@ fn a_daemon_builds_by_the_settings_of_a_flake() {
     case.start(&[]);
     let (hook, said) = (case.path("hook"), case.path("said"));
     std::fs::write(&hook, format!("#!/bin/sh\necho $DRV_PATH > {}\n", said.display())).unwrap();
-    std::fs::set_permissions(&hook, PermissionsExt::from_mode(0o755)).unwrap();
+    std::fs::set_permissions(&hook, std::fs::Permissions::from_mode(0o755)).unwrap();
     let system = format!("{}-linux", std::env::consts::ARCH);
     let drv = DERIVATION.replace("builtins.currentSystem", &format!("\"{system}\""));
     let flake = format!(

@@ -257,6 +257,48 @@ fn roots_are_made_for_what_is_realised() {
     assert_eq!(case.ok("nix-store --gc"), "0 store paths deleted, 0.0 KiB freed");
 }
 
+/// What evaluation adds is written behind its back; what it reads again is there all the same.
+#[test]
+fn sources_and_texts_that_evaluation_reads_again_are_there() {
+    let case = case();
+    std::fs::create_dir_all(case.path("tree/sub")).unwrap();
+    std::fs::write(case.path("tree/sub/f.nix"), "{ n = 7; }\n").unwrap();
+    let expression = r#"
+let
+  bare = builtins.unsafeDiscardStringContext;
+  text = builtins.toFile "t" "see ${./hello}\n";
+  kept = builtins.filterSource (path: type: baseNameOf path != "no") ./tree;
+in
+derivation {
+  name = "d";
+  system = "x";
+  builder = "b";
+  a = builtins.readFile (bare "${./hello}");
+  b = (import (bare "${kept}" + "/sub/f.nix")).n;
+  c = builtins.readFile (bare text);
+  d = builtins.attrNames (builtins.readDir (bare "${./tree}"));
+  e = builtins.pathExists (bare "${./tree}" + "/none");
+  f = "${builtins.path { path = kept + "/sub"; name = "again"; }}";
+  inherit text kept;
+}"#;
+    std::fs::write(case.path("d.nix"), expression).unwrap();
+    let drv = case.ok("nix-instantiate d.nix");
+    let shown: serde_json::Value = serde_json::from_str(
+        &case.ok(&format!("nix --extra-experimental-features nix-command derivation show {drv}")),
+    )
+    .unwrap();
+    let text = shown.to_string();
+    for wanted in ["\"a\":\"hello\\n\"", "\"b\":\"7\"", "\"d\":\"sub\"", "\"e\":\"\""] {
+        assert!(text.contains(wanted), "{wanted} in {text}");
+    }
+    assert_eq!(drv, "/nix/store/nk3h847a10zkv0cf1rn452f9zrc8517h-d.drv");
+    assert_eq!(case.ok(&format!("nix-store -q --references {drv}")).lines().count(), 4);
+    case.ok("nix-store --verify --check-contents");
+    let there = std::fs::read_dir(case.real("/nix/store")).unwrap();
+    let locks = there.filter(|e| e.as_ref().unwrap().path().extension() == Some("lock".as_ref()));
+    assert_eq!(locks.count(), 0);
+}
+
 #[test]
 fn names_that_differ_in_case_alone_can_have_numbers_on_disk() {
     let case = case();

@@ -205,7 +205,7 @@ impl<'a> Call<'a> {
         work: impl FnOnce(&mut Vm, Set) -> Result<T, Stop> + Send,
     ) -> Outcome<T> {
         let evaluator = session.evaluator(io, settings);
-        let result = evaluator.run(|vm| {
+        let result = evaluator.complete(|vm| {
             let args = session.auto_args(vm)?;
             work(vm, args)
         });
