@@ -443,6 +443,10 @@ impl Store for BinaryCacheStore {
         self.transport.uri()
     }
 
+    fn refresh(&self) {
+        self.known.lock().clear();
+    }
+
     /// Whoever can write a folder is believed; a server does not say.
     fn trusts_client(&self) -> Option<bool> {
         (!self.transport.is_remote()).then_some(true)

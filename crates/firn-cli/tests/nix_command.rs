@@ -118,6 +118,18 @@ fn mistyped_commands_are_told() {
     );
     assert!(case.fails("store gg").contains("Did you mean one of gc or ls?"));
     assert!(case.fails("store gc --foo").contains("unrecognised flag '--foo'"));
+    for (call, hint) in [
+        ("build --no-lnk", "unrecognised flag '--no-lnk'\n       Did you mean --no-link?\n"),
+        ("build --stoer /x", "\n       Did you mean --store?\n"),
+        ("build --max-job 1", "\n       Did you mean --max-jobs?\n"),
+        (
+            "eval --option sandbx true --expr x",
+            "unknown setting 'sandbx'\n       Did you mean sandbox?\n",
+        ),
+    ] {
+        let said = case.fails(call);
+        assert!(said.contains(hint), "{call}: {said}");
+    }
     assert!(case.ok("store gc --help").starts_with("Usage: nix store gc"));
 }
 

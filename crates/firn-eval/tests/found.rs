@@ -19,7 +19,7 @@ const CASES: &[(&str, Expected)] = &[
     (r#"builtins.genericClosure { startSet = map (key: { inherit key; }) [ "${derivation { name = "n"; system = "s"; builder = "b"; }}" 1 ]; operator = _: [ ]; }"#, Err(r#"cannot compare an integer with a string with context; values are 1 and "/nix/store/8qwygm88qsiwpdycf5hhk51zjbh3kgaa-n""#)),
     (r#"builtins.readDir (/etc/passwd + "/x")"#, Err(r#"path '/etc/passwd/x' does not exist"#)),
     (r#"builtins.readDir /etc/passwd"#, Err(r#"cannot read directory "/etc/passwd": Not a directory"#)),
-    (r#"builtins.readFile /etc"#, Err(r#"read of 4096 bytes: Is a directory"#)),
+    (r#"builtins.filterSource (_: _: false) "/nix/store""#, Err(r#"path '/nix/store/' is not in the Nix store"#)),
     (r#"builtins.hashFile "sha256" (/etc/passwd + "/x")"#, Err(r#"path '/etc/passwd/x' does not exist"#)),
     (r#"builtins.deepSeq { a = throw "a"; x = throw "x"; } 1"#, Err(r#"x"#)),
     (r#"builtins.elemAt 1 """#, Err(r#"expected an integer but found a string: """#)),
@@ -38,4 +38,12 @@ fn found_cases_hold() {
         let expected = expected.map(str::to_owned).map_err(str::to_owned);
         assert_eq!(common::eval(text), expected, "{text}");
     }
+}
+
+/// A folder is read as a file of its size would be, at most 64 KiB at once.
+#[test]
+fn reading_a_folder_says_how_much_was_to_be_read() {
+    let size = std::fs::metadata("/etc").unwrap().len().min(1 << 16);
+    let expected = Err(format!("read of {size} bytes: Is a directory"));
+    assert_eq!(common::eval("builtins.readFile /etc"), expected);
 }

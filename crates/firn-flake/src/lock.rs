@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use firn_eval::builtins::{fetch_input, open_input};
-use firn_eval::io::FetchedTree;
+use firn_eval::io::{FetchedTree, TreePlace};
 use firn_eval::position::PosId;
 use firn_eval::{Error, Result, Vm};
 use firn_model::input::{Attr, Attrs, FlakeRef, Input};
@@ -38,7 +38,7 @@ pub struct LockFlags {
 pub struct LockedFlake {
     /// The flake.
     pub flake: Flake,
-    /// The locks.
+    /// The locks; see also [`LockedFlake::settled_locks`].
     pub locks: LockFile,
     /// The locks as they were before.
     pub before: LockFile,
@@ -56,6 +56,65 @@ impl LockedFlake {
     pub fn changed(&self) -> bool {
         self.locks != self.before
     }
+
+    /// The locks with the hashes of all trees. Those of working trees that nobody has copied are missing in
+    /// [`LockedFlake::locks`] unless they decide whether something has changed.
+    ///
+    /// # Errors
+    /// If a tree cannot be copied.
+    pub fn settled_locks(&self) -> Result<LockFile> {
+        let mut locks = self.locks.clone();
+        settle(&mut locks, &self.fetched)?;
+        Ok(locks)
+    }
+}
+
+/// The nodes of trees that are not in the store yet, without those that are folders of their parent's.
+fn unsettled<'a>(
+    locks: &'a LockFile,
+    fetched: &'a BTreeMap<usize, (FetchedTree, PathBuf)>,
+) -> impl Iterator<Item = (usize, &'a FetchedTree)> {
+    fetched.iter().filter_map(|(at, (tree, _))| {
+        let lock = locks.nodes.get(*at)?.lock.as_ref()?;
+        let input = &lock.locked.input;
+        let lazy = matches!(tree.place, TreePlace::Lazy(_));
+        (lazy && !is_relative(input) && input.text("narHash").is_none()).then_some((*at, tree))
+    })
+}
+
+/// Completes locks with what follows from the contents of trees.
+fn settle(locks: &mut LockFile, fetched: &BTreeMap<usize, (FetchedTree, PathBuf)>) -> Result<()> {
+    let found: Vec<_> = unsettled(locks, fetched)
+        .map(|(at, tree)| Ok((at, tree.settled()?.input)))
+        .collect::<Result<_>>()?;
+    for (at, input) in found {
+        if let Some(lock) = &mut locks.nodes[at].lock {
+            lock.locked.input = input;
+        }
+    }
+    Ok(())
+}
+
+/// Whether hashes of trees that are not in the store yet decide if two files say the same.
+fn hashes_decide(
+    locks: &LockFile,
+    fetched: &BTreeMap<usize, (FetchedTree, PathBuf)>,
+    before: &LockFile,
+) -> bool {
+    let mut plain = before.clone();
+    let (_, keys) = locks.to_json();
+    let (_, known) = before.to_json();
+    let mut some = false;
+    for (at, _) in unsettled(locks, fetched) {
+        some = true;
+        let Some(old) = known.iter().position(|key| key.is_some() && *key == keys[at]) else {
+            return false;
+        };
+        if let Some(lock) = &mut plain.nodes[old].lock {
+            lock.locked.input.attrs.remove("narHash");
+        }
+    }
+    some && *locks == plain
 }
 
 /// Fetches a flake and reads it.
@@ -145,7 +204,10 @@ pub fn lock_flake(
             }
         }
         locker.locks.check()?;
-        let Locker { locks, fetched, warnings, fetcher, .. } = locker;
+        let Locker { mut locks, fetched, warnings, fetcher, .. } = locker;
+        if hashes_decide(&locks, &fetched, &before) {
+            settle(&mut locks, &fetched)?;
+        }
         let refetched = fetcher.refetched;
         Ok(LockedFlake { flake, locks, before, fetched, warnings, refetched })
     };
@@ -172,22 +234,25 @@ struct Fetcher<'a> {
 }
 
 impl Fetcher<'_> {
-    /// What an input stands for, a folder that a registry adds, and its tree. A `lazy` one need not be in the store:
-    /// locks of inputs have their hashes in them, the flake itself has no lock.
+    /// What an input stands for, a folder that a registry adds, and its tree, which need not be in the store. That of
+    /// the flake itself is not copied, nor are Git's: it is known what they are by their commits. All that is known
+    /// of another `input` is its hash, with which it is locked and shown.
     fn tree(
         &mut self,
         vm: &mut Vm,
         input: &Input,
         which: Use,
-        lazy: bool,
+        top: bool,
     ) -> Result<(Input, Option<String>, FetchedTree)> {
+        let lazy = |resolved: &Input| top || resolved.kind() == "git";
         let key = firn_model::input::to_json(&input.attrs);
         if let Some((resolved, dir, tree)) = self.known.get(&key) {
-            let tree = if lazy { tree.clone() } else { tree.settled()? };
+            let tree = if lazy(resolved) { tree.clone() } else { tree.settled()? };
             return Ok((resolved.clone(), dir.clone(), tree));
         }
         let (resolved, dir) = self.registries.resolve(vm, input, which)?;
-        let tree = if lazy { open_input(vm, &resolved)? } else { fetch_input(vm, &resolved)? };
+        let tree =
+            if lazy(&resolved) { open_input(vm, &resolved)? } else { fetch_input(vm, &resolved)? };
         let found = (resolved, dir, tree);
         self.known.insert(key, found.clone());
         Ok(found)
@@ -199,9 +264,9 @@ impl Fetcher<'_> {
         original: &FlakeRef,
         which: Use,
         at: &[String],
-        lazy: bool,
+        top: bool,
     ) -> Result<Flake> {
-        let (resolved, dir, mut tree) = self.tree(vm, &original.input, which, lazy)?;
+        let (resolved, dir, mut tree) = self.tree(vm, &original.input, which, top)?;
         let dir = dir.unwrap_or_else(|| original.dir.clone());
         let resolved = FlakeRef { input: resolved, dir: dir.clone() };
         let mut locked = FlakeRef { input: tree.input.clone(), dir: dir.clone() };
@@ -228,7 +293,7 @@ impl Fetcher<'_> {
             return Ok(flake);
         }
         input.attrs.remove("narHash");
-        (_, _, tree) = self.tree(vm, &input, Use::No, lazy)?;
+        (_, _, tree) = self.tree(vm, &input, Use::No, top)?;
         locked.input = tree.input.clone();
         let here = folder(vm, &tree);
         self.refetched.push(locked.clone());

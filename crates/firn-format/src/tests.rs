@@ -124,6 +124,8 @@ fn strings_keep_their_value() {
 #[test]
 fn numbers_stay_apart_from_dots() {
     gives("1 .a", "1 .a\n");
+    gives("/i .cc", "/i .cc\n");
+    gives("f ./${a}/b .c.d or e", "f ./${a}/b .c.d or e\n");
     gives("(1).a", "(1).a\n");
     gives("a.b.c or d", "a.b.c or d\n");
     gives("!a&&-b==c", "!a && -b == c\n");

@@ -26,7 +26,7 @@ use crate::local::gc::{GcOptions, GcResults};
 use crate::local::optimise::OptimiseStats;
 use crate::local::roots::Roots;
 use crate::local::verify::RepairHook;
-use crate::local::{LocalStore, NewDerivation};
+use crate::local::{LocalStore, NewObject, Prepared};
 
 /// The kind of a file, as a source filter is told it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -140,6 +140,9 @@ pub trait Store: Send + Sync {
         Ok(self.query_path_info(path)?.is_some())
     }
 
+    /// Forgets what this process was told of paths, because another has changed the store.
+    fn refresh(&self) {}
+
     /// What is known of a valid path.
     ///
     /// # Errors
@@ -233,15 +236,41 @@ pub trait Store: Send + Sync {
         self.add_text(&format!("{}.drv", drv.name), &contents, &references, repair)
     }
 
-    /// Adds derivations in their order, those that are valid already left out.
-    fn add_derivations(&self, derivations: &[NewDerivation]) -> Result<()> {
-        for new in derivations {
-            self.add_temp_root(&new.path)?;
-            if !self.is_valid(&new.path)? {
-                self.add_text(new.path.name(), &new.contents, &new.references, Repair::No)?;
+    /// Adds small objects in their order, those that are valid already left out.
+    fn add_objects(&self, objects: &[NewObject]) -> Result<()> {
+        for new in objects {
+            self.add_temp_root(new.path())?;
+            if self.is_valid(new.path())? {
+                continue;
+            }
+            match new {
+                NewObject::Text(text) => {
+                    self.add_text(text.path.name(), &text.contents, &text.references, Repair::No)?;
+                }
+                NewObject::Source(source) => {
+                    self.add_nar(&source.info(), &mut &*source.nar, Repair::No)?;
+                }
             }
         }
         Ok(())
+    }
+
+    /// Reads a source as [`Store::add_path`] does, and leaves it to the caller to add it with
+    /// [`Store::add_objects`] where it fits into memory and that is quicker.
+    ///
+    /// # Errors
+    /// As [`Store::add_path`].
+    fn prepare_path(
+        &self,
+        name: &str,
+        source: &Path,
+        method: Method,
+        algo: HashAlgo,
+        filter: Option<&mut SourceFilter<'_>>,
+        references: &BTreeSet<StorePath>,
+    ) -> Result<Prepared> {
+        let path = self.add_path(name, source, method, algo, filter, references, Repair::No)?;
+        Ok(Prepared::Added(path))
     }
 
     /// Adds a file or folder; `filter` decides what below it is taken.

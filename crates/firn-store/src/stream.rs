@@ -38,11 +38,12 @@ impl QueueWriter {
     /// Says that there is no more.
     ///
     /// # Errors
-    /// If nobody reads any more.
+    /// If there is something left that nobody reads.
     pub fn finish(mut self) -> io::Result<()> {
         self.send()?;
-        // an empty buffer is the end
-        self.to.send(Vec::new()).map_err(|_| gone())
+        // An empty buffer is the end. A reader that knows the end of its format need not have waited for it.
+        let _ = self.to.send(Vec::new());
+        Ok(())
     }
 }
 
@@ -116,6 +117,16 @@ mod tests {
         writer.join().unwrap();
         assert_eq!(got[..data.len()], data);
         assert_eq!(got.len(), data.len() + 300_000);
+    }
+
+    #[test]
+    fn a_reader_need_not_wait_for_the_end() {
+        let (mut to, mut from) = queue();
+        to.write_all(b"all").unwrap();
+        to.flush().unwrap();
+        from.read_exact(&mut [0; 3]).unwrap();
+        drop(from);
+        to.finish().unwrap();
     }
 
     #[test]

@@ -9,9 +9,10 @@ mod error;
 mod lines;
 mod text;
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use firn_event::{Event, EventSink, Level, Logger};
+use parking_lot::Mutex;
 
 pub use error::format_error;
 pub use text::{filter_escapes, render_size};
@@ -107,6 +108,7 @@ impl Display {
             }
             LogFormat::Bar | LogFormat::BarWithLogs if terminal => {
                 let bar = bar::Bar::start(options.verbosity, logs);
+                *LIVE.lock() = Arc::downgrade(&bar);
                 Self { logger: Logger::new(bar.clone()), bar: Some(bar) }
             }
             format => {
@@ -162,6 +164,17 @@ impl Drop for Display {
         if let Some(bar) = &self.bar {
             bar.stop();
         }
+    }
+}
+
+/// The live line of this process, if it has one: whoever ends the process or becomes another program takes it away.
+static LIVE: Mutex<Weak<bar::Bar>> = Mutex::new(Weak::new());
+
+/// Takes the live line away for good, before another program takes over the terminal or a last word is said.
+pub fn end() {
+    let bar = LIVE.lock().upgrade();
+    if let Some(bar) = bar {
+        bar.stop();
     }
 }
 

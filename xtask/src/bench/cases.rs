@@ -1,7 +1,7 @@
 //! What is measured: the expressions in `xtask/bench`, the distribution, and nixpkgs if it is given.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::process;
 
@@ -14,6 +14,8 @@ pub enum Store {
     Empty,
     /// The one of the last run, which has everything.
     Filled,
+    /// As `Filled`, with its own folder, home and settings, so that its paths are where they are called.
+    Own,
 }
 
 /// A case: its name, what it does, and the command with its arguments.
@@ -23,21 +25,39 @@ pub struct Case {
     pub command: &'static str,
     pub args: Vec<String>,
     pub store: Store,
+    /// Where it runs, if that matters.
+    pub folder: Option<PathBuf>,
+    /// Whether the reference has no such command.
+    pub alone: bool,
+}
+
+impl Case {
+    /// A case that both sides have and that runs anywhere.
+    pub fn new(
+        name: &str,
+        what: &str,
+        command: &'static str,
+        args: Vec<String>,
+        store: Store,
+    ) -> Case {
+        let (name, what) = (name.to_owned(), what.to_owned());
+        Case { name, what, command, args, store, folder: None, alone: false }
+    }
 }
 
 fn eval(name: &str, what: &str, expression: &str) -> Case {
     let args = ["--eval", "--strict", "--expr", expression].map(str::to_owned).to_vec();
-    Case {
-        name: name.into(),
-        what: what.into(),
-        command: "nix-instantiate",
-        args,
-        store: Store::Dummy,
-    }
+    Case::new(name, what, "nix-instantiate", args, Store::Dummy)
 }
 
-/// All cases, in the order in which they run.
-pub fn all(distribution: &Path, nixpkgs: Option<&Path>) -> Result<Vec<Case>, String> {
+/// All cases of evaluation, in the order in which they run. `exclude` names a file with the attributes, as a list of
+/// JSON, that this copy of nixpkgs cannot evaluate.
+pub fn all(
+    distribution: &Path,
+    nixpkgs: Option<&Path>,
+    exclude: Option<&Path>,
+    scratch: &Path,
+) -> Result<Vec<Case>, String> {
     let root = process::workspace();
     let mut cases = expressions(&root.join("xtask/bench"))?;
     let d = distribution.display();
@@ -54,26 +74,10 @@ pub fn all(distribution: &Path, nixpkgs: Option<&Path>) -> Result<Vec<Case>, Str
             root.display()
         ),
     ));
-    cases.push(Case {
-        name: "nar-hash".into(),
-        what: "the hash of the distribution's sources".into(),
-        command: "nix-hash",
-        args: vec![
-            "--type".into(),
-            "sha256".into(),
-            root.join("distribution").display().to_string(),
-        ],
-        store: Store::Dummy,
-    });
-    cases.push(Case {
-        name: "store-add".into(),
-        what: "the distribution's sources added to an empty store".into(),
-        command: "nix-store",
-        args: vec!["--add".into(), root.join("distribution").display().to_string()],
-        store: Store::Empty,
-    });
+    cases.extend(super::flakes::cases(scratch));
     if let Some(nixpkgs) = nixpkgs {
-        of_nixpkgs(&mut cases, &root, nixpkgs)?;
+        of_nixpkgs(&mut cases, &root, nixpkgs, exclude)?;
+        cases.push(super::flakes::formatting(scratch));
     }
     Ok(cases)
 }
@@ -89,23 +93,45 @@ fn expressions(folder: &Path) -> Result<Vec<Case>, String> {
     for file in files {
         let text = fs::read_to_string(&file).map_err(fail)?;
         let what = text.lines().next().unwrap_or_default().trim_start_matches("# ").to_owned();
-        cases.push(Case {
-            name: file.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
-            what,
-            command: "nix-instantiate",
-            args: vec!["--eval".into(), "--strict".into(), file.display().to_string()],
-            store: Store::Dummy,
-        });
+        cases.push(Case::new(
+            &file.file_stem().unwrap_or_default().to_string_lossy(),
+            &what,
+            "nix-instantiate",
+            vec!["--eval".into(), "--strict".into(), file.display().to_string()],
+            Store::Dummy,
+        ));
     }
     Ok(cases)
 }
 
-fn of_nixpkgs(cases: &mut Vec<Case>, root: &Path, nixpkgs: &Path) -> Result<(), String> {
+fn of_nixpkgs(
+    cases: &mut Vec<Case>,
+    root: &Path,
+    nixpkgs: &Path,
+    exclude: Option<&Path>,
+) -> Result<(), String> {
     let n = nixpkgs.display();
     cases.push(eval(
         "nixpkgs-hello",
         "hello of nixpkgs",
         &format!("(import {n} {{ config = {{ }}; overlays = [ ]; }}).hello.drvPath"),
+    ));
+    let exclude = match exclude {
+        Some(file) => {
+            let file = file
+                .canonicalize()
+                .map_err(|e| format!("cannot find '{}': {e}", file.display()))?;
+            format!("builtins.fromJSON (builtins.readFile {})", file.display())
+        }
+        None => "[ ]".to_owned(),
+    };
+    cases.push(eval(
+        "names",
+        "name and version of every package of nixpkgs",
+        &format!(
+            "builtins.toJSON (import {} {{ nixpkgs = {n}; exclude = {exclude}; }})",
+            root.join("xtask/bench/nixpkgs/names.nix").display()
+        ),
     ));
     let folder = root.join("xtask/conformance");
     let system = format!(
@@ -118,31 +144,26 @@ fn of_nixpkgs(cases: &mut Vec<Case>, root: &Path, nixpkgs: &Path) -> Result<(), 
         ("nixos-empty", Store::Empty, "its derivations written into an empty store"),
         ("nixos-again", Store::Filled, "the same when all are there"),
     ] {
-        cases.push(Case {
-            name: name.into(),
-            what: what.into(),
-            command: "nix-instantiate",
-            args: ["--eval", "--strict", "--read-write-mode", "--expr", &system]
-                .map(str::to_owned)
-                .to_vec(),
-            store,
-        });
+        let args = ["--eval", "--strict", "--read-write-mode", "--expr", &system];
+        let args = args.map(str::to_owned).to_vec();
+        cases.push(Case::new(name, what, "nix-instantiate", args, store));
     }
     let mut files = Vec::new();
     nix_files(&nixpkgs.join("pkgs/by-name"), &mut files)?;
     files.sort();
     files.truncate(12_000);
-    cases.push(Case {
-        name: "parse".into(),
-        what: format!("{} files of nixpkgs parsed and printed", files.len()),
-        command: "nix-instantiate",
-        args: [vec!["--parse".to_owned()], files].concat(),
-        store: Store::Dummy,
-    });
+    cases.push(Case::new(
+        "parse",
+        &format!("{} files of nixpkgs parsed and printed", files.len()),
+        "nix-instantiate",
+        [vec!["--parse".to_owned()], files].concat(),
+        Store::Dummy,
+    ));
     Ok(())
 }
 
-fn nix_files(folder: &Path, files: &mut Vec<String>) -> Result<(), String> {
+/// The `.nix` files below a folder.
+pub fn nix_files(folder: &Path, files: &mut Vec<String>) -> Result<(), String> {
     let entries =
         fs::read_dir(folder).map_err(|e| format!("cannot read '{}': {e}", folder.display()))?;
     for entry in entries.flatten() {

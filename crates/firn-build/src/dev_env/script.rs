@@ -40,6 +40,8 @@ pub struct Places<'a> {
     pub attrs: &'a Path,
     /// Further texts to replace, mostly store paths by folders.
     pub redirects: &'a BTreeMap<String, String>,
+    /// The folder that stands for that of the build itself; without one the shell makes its own when it starts.
+    pub top: Option<&'a Path>,
 }
 
 /// The code and the files that it needs.
@@ -61,7 +63,7 @@ impl Script {
     /// The code with everything where a build has it.
     #[must_use]
     pub fn unplaced(env: &DevEnvironment) -> String {
-        plain(env)
+        plain(env, None)
     }
 
     /// The code for an environment.
@@ -69,7 +71,7 @@ impl Script {
     /// # Errors
     /// If the environment does not say which outputs the build has, or where its structured attributes are.
     pub fn new(env: &DevEnvironment, places: Places<'_>) -> Result<Self, NotAnEnvironment> {
-        let mut text = plain(env);
+        let mut text = plain(env, places.top);
         let mut replaced: BTreeMap<String, String> = BTreeMap::new();
         for (name, path) in env.outputs()? {
             replaced.insert(path, places.outputs.join(name).to_string_lossy().into_owned());
@@ -101,7 +103,7 @@ impl Script {
 }
 
 /// The code before anything is replaced in it.
-fn plain(env: &DevEnvironment) -> String {
+fn plain(env: &DevEnvironment, top: Option<&Path>) -> String {
     let mut out = String::from("unset shellHook\n");
     let mut line = |text: std::fmt::Arguments<'_>| {
         // a string takes everything
@@ -139,7 +141,10 @@ fn plain(env: &DevEnvironment) -> String {
     for name in JOINED {
         line(format_args!("{name}=\"${name}${{nix_saved_{name}:+:$nix_saved_{name}}}\""));
     }
-    line(format_args!("export NIX_BUILD_TOP=\"$(mktemp -d -t nix-shell.XXXXXX)\""));
+    match top {
+        Some(top) => line(format_args!("export NIX_BUILD_TOP={}", quote(&top.to_string_lossy()))),
+        None => line(format_args!("export NIX_BUILD_TOP=\"$(mktemp -d -t nix-shell.XXXXXX)\"")),
+    }
     for name in ["TMP", "TMPDIR", "TEMP", "TEMPDIR"] {
         line(format_args!("export {name}=\"$NIX_BUILD_TOP\""));
     }

@@ -15,8 +15,20 @@ const TEXT: &str = r#"{
 }"#;
 
 fn script(env: &DevEnvironment, redirects: &BTreeMap<String, String>) -> Script {
-    let places = Places { outputs: Path::new("/w/outputs"), attrs: Path::new("/t"), redirects };
-    Script::new(env, places).unwrap()
+    let (outputs, attrs) = (Path::new("/w/outputs"), Path::new("/t"));
+    Script::new(env, Places { outputs, attrs, redirects, top: None }).unwrap()
+}
+
+#[test]
+fn the_build_s_own_folder_may_be_there_already() {
+    let env = DevEnvironment::parse(TEXT.as_bytes()).unwrap();
+    let none = BTreeMap::new();
+    assert!(script(&env, &none).text.contains("\nexport NIX_BUILD_TOP=\"$(mktemp -d"));
+    let (outputs, attrs) = (Path::new("/w/outputs"), Path::new("/t"));
+    let top = Some(Path::new("/t/it's"));
+    let text = Script::new(&env, Places { outputs, attrs, redirects: &none, top }).unwrap().text;
+    assert!(text.contains("\nexport NIX_BUILD_TOP='/t/it'\\''s'\nexport TMP=\"$NIX_BUILD_TOP\"\n"));
+    assert!(!text.contains("mktemp"));
 }
 
 #[test]

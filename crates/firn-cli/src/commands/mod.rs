@@ -95,8 +95,10 @@ pub fn dispatch(name: &str, mut args: Vec<OsString>) -> ExitCode {
             None => {
                 #[expect(clippy::print_stderr, reason = "the command's output")]
                 {
+                    let names = COMMANDS.iter().filter(|c| !c.hidden).flat_map(|c| c.names);
+                    let hint = crate::common::legacy::did_you_mean(names.copied(), &first);
                     eprintln!(
-                        "error: '{first}' is not a recognised command\nTry 'firn --help' for a list."
+                        "error: '{first}' is not a recognised command{hint}\nTry 'firn --help' for a list."
                     );
                 }
                 ExitCode::FAILURE

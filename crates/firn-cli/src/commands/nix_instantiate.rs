@@ -173,7 +173,7 @@ fn instantiate(session: &Session, options: &Options) -> Result<(), Failure> {
         None => Arc::new(DryIo::default()),
         Some(Ok(opened)) => {
             store = Some(opened.for_evaluation().clone());
-            let io = opened.io().with_writer();
+            let io = opened.io();
             bench = Some(opened);
             Arc::new(io)
         }
@@ -183,7 +183,7 @@ fn instantiate(session: &Session, options: &Options) -> Result<(), Failure> {
     };
     let evaluate = |settings| {
         let evaluator = session.evaluator(Arc::clone(&io), settings);
-        let result = evaluator.run(|vm| {
+        let result = evaluator.complete(|vm| {
             if !lazily {
                 return work(session, options, store.as_ref(), vm, &mut std::io::stdout().lock());
             }
@@ -196,9 +196,6 @@ fn instantiate(session: &Session, options: &Options) -> Result<(), Failure> {
             }
             result
         });
-        // Also after an error: what has been evaluated is there.
-        let flushed = io.flush();
-        let result = result.and_then(|()| Ok(flushed?));
         // The process ends soon: nobody needs the evaluator's tables taken apart.
         std::mem::forget(evaluator);
         result

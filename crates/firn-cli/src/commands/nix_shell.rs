@@ -307,7 +307,7 @@ fn find_bash(session: &Session, options: &Options, bench: &Workbench) -> Result<
     let _ = options;
     let io: Arc<dyn EvalIo> = Arc::new(bench.io());
     let evaluator = session.evaluator(io, session.eval_settings(false));
-    let found = evaluator.run(|vm| -> Result<Vec<(StorePath, String)>, Failure> {
+    let found = evaluator.complete(|vm| -> Result<Vec<(StorePath, String)>, Failure> {
         let args = session.auto_args(vm)?;
         let ast = parse(vm, "(import <nixpkgs> {}).bashInteractive", true)?;
         let mut found = Vec::new();
@@ -546,6 +546,7 @@ fn start(
         args.push("--rcfile".into());
     }
     args.push(rc.into());
+    firn_ui::end();
     let error = match chroot {
         None => Command::new(bash).args(&args).env_clear().envs(&env).exec(),
         // The store's contents are elsewhere: the shell gets a view in which they are in place. Only

@@ -106,7 +106,7 @@ impl Asked<'_> {
             && !session.args.repair
             && session.args.auto_args.iter().all(|(_, arg)| repeatable(arg));
         let Some(cache) = cache(session).filter(|_| kept) else {
-            return session.evaluator(io, settings).run(work);
+            return session.evaluator(io, settings).complete(work);
         };
         let asked =
             format!("{}\n{:?}\n{:?}", self.about, session.args.auto_args, session.args.base());
@@ -118,7 +118,7 @@ impl Asked<'_> {
         let warn_dirty = session.settings.bool("warn-dirty");
         let recorder = RecordingIo::new(io, settings.pure, warn_dirty).without(self.variables);
         let recorder = Arc::new(recorder);
-        let answer = session.evaluator(recorder.clone(), settings).run(work)?;
+        let answer = session.evaluator(recorder.clone(), settings).complete(work)?;
         match recorder.finish() {
             Ok(record) => keep(&cache, &bench.store, &question, &answer, record),
             Err(why) => bench

@@ -17,7 +17,7 @@ use super::store::{AnyStore, Opener};
 use firn_build::{BuildOptions, Substituter};
 use firn_event::{Event, EventSink, Level, Logger};
 use firn_store::layout::{Environment, StoreLayout, StoreReference, canonical};
-use firn_store::settings::{self, Kind};
+use firn_store::settings::{self, Kind, SETTINGS};
 use firn_store::{Settings, Trust};
 use firn_ui::{Display, DisplayOptions, LogFormat};
 
@@ -220,6 +220,7 @@ impl Common {
                 "experimental feature 'no-url-literals' has been stabilized and renamed; use 'lint-url-literals = fatal' setting instead".to_owned(),
             );
         }
+        firn_store::fs::use_case_hack(common.settings.bool("use-case-hack"));
         Ok(common)
     }
 
@@ -234,7 +235,9 @@ impl Common {
                 match self.settings.set(&name, &value) {
                     Ok(true) => {}
                     Ok(false) => {
-                        stderr_logger(self.verbosity).warn(format!("unknown setting '{name}'"));
+                        let hint = did_you_mean(SETTINGS.iter().map(|s| s.name), &name);
+                        let text = format!("unknown setting '{name}'{hint}");
+                        stderr_logger(self.verbosity).warn(text);
                     }
                     Err(e) => stderr_logger(self.verbosity).warn(e.to_string()),
                 }
@@ -471,6 +474,18 @@ pub fn run(program: &str, main: impl FnOnce(&mut dyn Write) -> Outcome) -> ExitC
         Err(Failure::Usage(text)) => {
             say(&format!("{text}\nTry '{program} --help' for more information."));
             ExitCode::FAILURE
+        }
+    }
+}
+
+/// A line that names those of `known` words that a mistyped one is like; empty if there are none.
+pub fn did_you_mean<'a>(known: impl Iterator<Item = &'a str>, word: &str) -> String {
+    let near = firn_eval::error::best_matches(known.map(str::as_bytes), word.as_bytes());
+    match &near[..] {
+        [] => String::new(),
+        [one] => format!("\n       Did you mean {one}?"),
+        [first @ .., last] => {
+            format!("\n       Did you mean one of {} or {last}?", first.join(", "))
         }
     }
 }

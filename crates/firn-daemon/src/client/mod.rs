@@ -5,6 +5,7 @@
 
 pub mod connection;
 mod file;
+mod kept;
 mod managed;
 pub mod pool;
 mod remote;

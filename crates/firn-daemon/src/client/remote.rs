@@ -1,5 +1,6 @@
 //! [`RemoteStore`]: a [`Store`] whose questions and changes go to a daemon.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -15,16 +16,17 @@ use firn_model::signature::Signature;
 use firn_model::store_path::{References, StoreDir, StorePath};
 use firn_store::error::Result as StoreResult;
 use firn_store::fs::dump_path_filtered;
-use firn_store::local::NewDerivation;
 use firn_store::local::gc::{GcOptions, GcResults};
 use firn_store::local::optimise::OptimiseStats;
 use firn_store::local::roots::Roots;
 use firn_store::local::verify::RepairHook;
+use firn_store::local::{NewObject, NewSource, Prepared};
 use firn_store::modulo::Modulos;
 use firn_store::{NarSource, Repair, SourceFilter, Store, StoreLayout};
 use parking_lot::Mutex;
 
 use super::connection::{Connection, copy_nar};
+use super::kept::Kept;
 use super::pool::{Connect, Pool};
 use crate::error::{Error, Result};
 use crate::managed::{ClientOptions, ManagedStore as _};
@@ -33,6 +35,8 @@ use crate::wire::{WireRead, WireWrite as _};
 
 /// How many paths' information is kept in memory.
 const CACHE_SIZE: usize = 65_536;
+/// Sources whose archive is larger are not kept in memory.
+const KEPT: usize = 4 << 20;
 
 /// How a remote store is reached and used.
 #[derive(Debug, Clone)]
@@ -303,6 +307,21 @@ impl RemoteStore {
         )
     }
 
+    /// The path of a source with this hash.
+    fn address(
+        &self,
+        name: &str,
+        method: Method,
+        hash: Hash,
+        references: &BTreeSet<StorePath>,
+    ) -> Result<StorePath> {
+        let references = References { paths: references.clone(), self_reference: false };
+        self.options
+            .store_dir
+            .make_fixed_output_path(name, &ContentAddress { method, hash }, &references)
+            .map_err(Error::model)
+    }
+
     /// The path that contents with this hash have, if it is valid; then nothing need be sent.
     fn have(
         &self,
@@ -311,12 +330,7 @@ impl RemoteStore {
         hash: Hash,
         references: &BTreeSet<StorePath>,
     ) -> Result<Option<StorePath>> {
-        let references = References { paths: references.clone(), self_reference: false };
-        let path = self
-            .options
-            .store_dir
-            .make_fixed_output_path(name, &ContentAddress { method, hash }, &references)
-            .map_err(Error::model)?;
+        let path = self.address(name, method, hash, references)?;
         if !self.ask_path(Op::IsValidPath, &path, |_, r| r.bool())? {
             return Ok(None);
         }
@@ -324,19 +338,27 @@ impl RemoteStore {
         Ok(Some(path))
     }
 
-    /// Adds those derivations that are not valid yet, in their order.
-    fn send_derivations(&self, derivations: &[NewDerivation]) -> Result<()> {
-        let paths = derivations.iter().map(|new| new.path.clone()).collect();
+    /// Adds those objects that are not valid yet, in their order.
+    fn send_objects(&self, objects: &[NewObject]) -> Result<()> {
+        let paths = objects.iter().map(|new| new.path().clone()).collect();
         let mut seen = self.query_valid(&paths, false)?;
         for path in &seen {
             self.ask_path(Op::AddTempRoot, path, done)?;
         }
         let mut infos = Vec::new();
-        let mut contents = HashMap::new();
-        for new in derivations {
-            if !seen.insert(new.path.clone()) {
+        let mut contents: HashMap<StorePath, Cow<'_, [u8]>> = HashMap::new();
+        for new in objects {
+            if !seen.insert(new.path().clone()) {
                 continue;
             }
+            let new = match new {
+                NewObject::Text(new) => new,
+                NewObject::Source(new) => {
+                    contents.insert(new.path.clone(), Cow::Borrowed(&new.nar));
+                    infos.push(new.info());
+                    continue;
+                }
+            };
             let mut nar = Vec::new();
             firn_model::nar::NarWriter::new(&mut nar)
                 .map_err(sending)?
@@ -346,12 +368,12 @@ impl RemoteStore {
             let mut info = PathInfo::new(new.path.clone(), hash, nar.len() as u64);
             info.references.clone_from(&new.references);
             info.ca = Some(ContentAddress { method: Method::Text, hash: new.hash });
-            contents.insert(new.path.clone(), nar);
+            contents.insert(new.path.clone(), Cow::Owned(nar));
             infos.push(info);
         }
         let nars = |info: &PathInfo, sink: &mut dyn Write| match contents.get(&info.path) {
             Some(nar) => sink.write_all(nar).map_err(|source| firn_store::Error::Stream {
-                action: "writing a derivation",
+                action: "writing an object",
                 source,
             }),
             None => Ok(()),
@@ -523,6 +545,49 @@ impl Store for RemoteStore {
         Ok(self.add_contents(name, (method, algo), references, repair, &mut write)?)
     }
 
+    /// What fits into memory is not sent yet: many small sources go in one request, and what the daemon has is asked
+    /// for all of them together.
+    fn prepare_path(
+        &self,
+        name: &str,
+        source: &Path,
+        method: Method,
+        algo: HashAlgo,
+        filter: Option<&mut SourceFilter<'_>>,
+        references: &BTreeSet<StorePath>,
+    ) -> StoreResult<Prepared> {
+        if method != Method::Nar {
+            let path = self.add_path(name, source, method, algo, filter, references, Repair::No)?;
+            return Ok(Prepared::Added(path));
+        }
+        let mut filter = filter;
+        let mut dump = |sink: &mut dyn Write| -> Result<()> {
+            let filter: Option<&mut SourceFilter<'_>> = match &mut filter {
+                Some(filter) => Some(&mut **filter),
+                None => None,
+            };
+            Ok(dump_path_filtered(source, sink, filter)?)
+        };
+        let mut kept = Kept::new(algo, KEPT);
+        dump(&mut kept)?;
+        let (hash, nar) = kept.finish();
+        if let Some(nar) = nar {
+            let path = self.address(name, method, hash, references)?;
+            let nar_hash = match algo {
+                HashAlgo::Sha256 => hash,
+                _ => Hash::digest(HashAlgo::Sha256, &nar),
+            };
+            let ca = ContentAddress { method, hash };
+            let references = references.clone();
+            return Ok(Prepared::Later(NewSource { path, nar, nar_hash, ca, references }));
+        }
+        let path = match self.have(name, method, hash, references)? {
+            Some(path) => path,
+            None => self.add_contents(name, (method, algo), references, Repair::No, &mut dump)?,
+        };
+        Ok(Prepared::Added(path))
+    }
+
     fn add_dump(
         &self,
         name: &str,
@@ -666,8 +731,8 @@ impl Store for RemoteStore {
     }
 
     /// All in one request, where the daemon has that.
-    fn add_derivations(&self, derivations: &[NewDerivation]) -> StoreResult<()> {
-        Ok(self.send_derivations(derivations)?)
+    fn add_objects(&self, objects: &[NewObject]) -> StoreResult<()> {
+        Ok(self.send_objects(objects)?)
     }
 
     fn add_build_log(&self, drv: &StorePath, log: &[u8]) -> StoreResult<()> {

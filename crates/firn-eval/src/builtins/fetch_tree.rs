@@ -184,7 +184,7 @@ fn fetch_tree(vm: &mut Vm, args: &[Value], pos: PosId, which: Which) -> Result<V
             "input '{url}' is not allowed to use the '__final' attribute"
         )));
     }
-    let tree = fetch_input(vm, &input)?;
+    let tree = vm.fetched(&input, || open_input(vm, &input))?;
     Ok(tree_value(vm, &tree, which == Which::Git))
 }
 

@@ -31,7 +31,9 @@ fn reading(path: &Path, e: &std::io::Error) -> Error {
     if absent(path, e) {
         missing(path)
     } else if e.kind() == std::io::ErrorKind::IsADirectory {
-        Error::new(Kind::Io, "read of 4096 bytes: Is a directory")
+        // as much as a file of that size would be read at once
+        let size = path.metadata().map_or(4096, |meta| meta.len().min(1 << 16));
+        Error::new(Kind::Io, format!("read of {size} bytes: Is a directory"))
     } else {
         file_error("opening file", path, e)
     }

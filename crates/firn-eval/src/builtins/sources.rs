@@ -196,6 +196,7 @@ fn add_inner(vm: &mut Vm, request: Request<'_>, pos: PosId) -> Result<Value> {
         None => None,
     };
     let source = vm.resolve_links(Path::new(OsStr::from_bytes(&path)), true)?;
+    vm.refuse_store_itself(&source)?;
     if vm.kind(&source)?.is_none() {
         return Err(Error::new(Kind::Io, crate::trees::absent(&source)));
     }

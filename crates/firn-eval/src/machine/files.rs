@@ -5,10 +5,11 @@ use crate::compile::{self, Surroundings};
 use crate::context::{Context, ContextBuilder, DerivedPath, Element};
 use crate::error::{Error, Kind, Result, render};
 use crate::io::tree::file_error;
-use crate::io::{AddPath, FileKind};
+use crate::io::{AddPath, FetchedTree, FileKind};
 use crate::position;
 use crate::value::{Env, Set, Value};
 use crate::{paths, position::PosId};
+use firn_model::input::Input;
 use firn_model::{HashAlgo, Method, StorePath};
 use firn_syntax::source::{Origin, Source};
 use firn_syntax::{Ast, Symbol};
@@ -39,6 +40,8 @@ pub(crate) struct Files {
     pub(super) resolved: RwLock<ByPath<PathBuf>>,
     pub(super) sources: RwLock<ByPath<StorePath>>,
     pub(super) lookups: Mutex<FxHashMap<String, Option<PathBuf>>>,
+    /// Trees that were fetched, by the attributes they were asked for with.
+    pub(super) fetched: Mutex<FxHashMap<String, FetchedTree>>,
 }
 
 fn as_path(bytes: &[u8]) -> &Path {
@@ -46,6 +49,21 @@ fn as_path(bytes: &[u8]) -> &Path {
 }
 
 impl Vm {
+    /// A tree that was fetched before in this run, or else is now. The same input is the same tree all the time,
+    /// even if what it names changes.
+    pub(crate) fn fetched(
+        &self,
+        input: &Input,
+        fetch: impl FnOnce() -> Result<FetchedTree>,
+    ) -> Result<FetchedTree> {
+        let key = firn_model::input::to_json(&input.attrs);
+        if let Some(tree) = self.shared.files.fetched.lock().get(&key) {
+            return Ok(tree.clone());
+        }
+        let tree = fetch()?;
+        Ok(self.shared.files.fetched.lock().entry(key).or_insert(tree).clone())
+    }
+
     /// What is at a path, without following a symlink in its last part.
     pub(crate) fn kind(&self, path: &Path) -> Result<Option<FileKind>> {
         if let Some(kind) = self.shared.files.kinds.read().get(key(path)) {
@@ -342,6 +360,7 @@ impl Vm {
             return Ok(found.clone());
         }
         let source = self.resolve_links(as_path(path), false)?;
+        self.refuse_store_itself(&source)?;
         if self.kind(&source)?.is_none() {
             return Err(Error::new(Kind::Io, crate::trees::absent(as_path(path))));
         }
@@ -357,6 +376,15 @@ impl Vm {
         let found = self.shared.io.add_path(&what, None)?;
         self.shared.files.sources.write().insert(path.into(), found.clone());
         Ok(found)
+    }
+
+    /// The folder of all store paths can be read and not copied into itself.
+    pub(crate) fn refuse_store_itself(&self, source: &Path) -> Result<()> {
+        if source == Path::new(self.store_dir().as_str()) {
+            let text = format!("path '{}/' is not in the Nix store", self.store_dir().as_str());
+            return Err(Error::new(Kind::Io, text));
+        }
+        Ok(())
     }
 
     /// Puts a file or folder into the store under the name `source`, as trees of flakes are; a path of the store
@@ -375,6 +403,7 @@ impl Vm {
             Some(found) => found,
             None => {
                 let source = self.resolve_links(as_path(path), false)?;
+                self.refuse_store_itself(&source)?;
                 if self.kind(&source)?.is_none() {
                     return Err(Error::new(Kind::Io, crate::trees::absent(as_path(path))));
                 }

@@ -2,6 +2,7 @@
 
 use super::{Settings, Shared, Stats, Vm, stack_address};
 use crate::builtins;
+use crate::error::Error;
 use crate::heap::{Budget, Heap};
 use crate::io::{EvalIo, GuardedIo};
 use crate::watch::Watch;
@@ -136,6 +137,22 @@ impl Evaluator {
         let result = self.spawn(false, work);
         self.shared.pool.stop();
         result
+    }
+
+    /// As [`Evaluator::run`]; what evaluation added to the store is there afterwards, also after an error.
+    ///
+    /// # Errors
+    /// Those of `work`, or that something could not be written.
+    ///
+    /// # Panics
+    /// As [`Evaluator::run`].
+    pub fn complete<T: Send, E: From<Error> + Send>(
+        &self,
+        work: impl FnOnce(&mut Vm) -> Result<T, E> + Send,
+    ) -> Result<T, E> {
+        let result = self.run(work);
+        let flushed = self.shared.io.flush();
+        result.and_then(|value| flushed.map(|()| value).map_err(E::from))
     }
 
     /// As [`Evaluator::run`], while other threads do the same.

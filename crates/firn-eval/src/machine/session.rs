@@ -157,5 +157,6 @@ impl Files {
         self.resolved.write().clear();
         self.sources.write().clear();
         self.lookups.lock().clear();
+        self.fetched.lock().clear();
     }
 }

@@ -96,8 +96,9 @@ impl<'t> Writer<'t> {
         let Select { subject, path, default } = select;
         self.term(subject);
         match subject {
-            // Without the space, the dot would belong to the number.
+            // Without the space, the dot would belong to the number or the path.
             Term::Word(word) if is_number(word) => self.space(),
+            Term::Path(_) => self.space(),
             Term::Word(_) => {}
             Term::Paren(_) => self.doc.space(Spacing::SoftBreak),
             _ => self.break_here(),

@@ -4,6 +4,7 @@
 //! can rename or replace files meanwhile leads it elsewhere. Nothing here knows the database.
 
 mod canonicalise;
+mod case_hack;
 mod delete;
 pub(crate) mod dir;
 mod dump;
@@ -21,6 +22,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use canonicalise::{Canonicalise, canonicalise_metadata};
+pub use case_hack::use_case_hack;
 pub use delete::{delete_beneath, delete_path};
 pub use dump::{dump_path, dump_path_filtered, hash_path, kind_of};
 pub use git::git_hash;
@@ -36,6 +38,12 @@ pub const STORE_TIME: i64 = 1;
 
 /// Size of the buffers that file contents go through, in bytes.
 const BUFFER: usize = 256 * 1024;
+
+/// How many threads work on many files at once. More than there are processors: that a file is gone may have to be
+/// told to the device (`discard`), and who waits for that leaves the processor to others.
+pub(crate) fn file_threads() -> usize {
+    std::thread::available_parallelism().map_or(4, |n| (2 * n.get()).clamp(4, 8))
+}
 
 /// A name for a temporary file that no other thread or process uses.
 #[must_use]

@@ -15,6 +15,7 @@ use firn_model::path_info::PathInfo;
 use firn_model::store_path::{References, StorePath};
 
 use super::LocalStore;
+use super::add_objects::{NewSource, Prepared};
 use super::register::Outputs;
 use crate::error::{BoxError, Error, Result};
 use crate::fs::lock::{FileLock, LockKind, PathLocks};
@@ -33,6 +34,13 @@ impl LocalStore {
         self.layout.real_path(path)
     }
 
+    pub(super) fn cannot_write(&self, path: &StorePath) -> Error {
+        Error::Usage(format!(
+            "cannot add path '{}' because the store is read-only: attempt to write a readonly database",
+            self.print(path)
+        ))
+    }
+
     /// Runs `fill` to make the contents of `path`, unless it is valid already, and registers it.
     fn put(
         &self,
@@ -42,10 +50,7 @@ impl LocalStore {
         outputs: Option<&Outputs<'_>>,
     ) -> Result<()> {
         if self.options.read_only {
-            return Err(Error::Usage(format!(
-                "cannot add path '{}' because the store is read-only: attempt to write a readonly database",
-                self.print(path)
-            )));
+            return Err(self.cannot_write(path));
         }
         self.add_temporary_root(path)?;
         if repair == Repair::No && self.is_registered(path)? {
@@ -170,12 +175,37 @@ impl LocalStore {
         references: &BTreeSet<StorePath>,
         repair: Repair,
     ) -> Result<StorePath> {
+        match self.prepare(name, source, how, filter, references, repair)? {
+            Prepared::Added(path) => Ok(path),
+            Prepared::Later(new) => {
+                let fill = |real: &Path| {
+                    restore_path(&mut &*new.nar, real, Restore::Canonical)?;
+                    Ok(new.info())
+                };
+                self.put(&new.path, repair, fill, None)?;
+                Ok(new.path)
+            }
+        }
+    }
+
+    /// Reads a source. What fits into memory is left there; all else is added.
+    pub(super) fn prepare(
+        &self,
+        name: &str,
+        source: &Path,
+        how: (Method, HashAlgo),
+        filter: Option<&mut SourceFilter<'_>>,
+        references: &BTreeSet<StorePath>,
+        repair: Repair,
+    ) -> Result<Prepared> {
         if matches!(how.0, Method::Flat | Method::Text) {
             let mut file = open_flat(source)?;
-            return self.put_flat(name, &mut file, how, references, repair);
+            return self.put_flat(name, &mut file, how, references, repair).map(Prepared::Added);
         }
         if how.0 == Method::Git {
-            return self.put_git(name, source, how, filter, references, repair);
+            return self
+                .put_git(name, source, how, filter, references, repair)
+                .map(Prepared::Added);
         }
         // one pass: into memory, or what is larger into a folder, as it cannot be known yet whether it is there already
         let made = std::thread::scope(|scope| {
@@ -213,10 +243,17 @@ impl LocalStore {
         match made {
             Made::Memory(nar) => {
                 let hash = Hash::digest(how.1, &nar);
-                self.put_nar_in_memory(name, &nar, hash, how, references, repair)
+                let path = self.address(name, how, hash, references)?;
+                let nar_hash = match how.1 {
+                    HashAlgo::Sha256 => hash,
+                    _ => Hash::digest(HashAlgo::Sha256, &nar),
+                };
+                let ca = ContentAddress { method: how.0, hash };
+                let references = references.clone();
+                Ok(Prepared::Later(NewSource { path, nar, nar_hash, ca, references }))
             }
             Made::Folder(folder, known) => {
-                self.put_folder(name, &folder, known, how, references, repair)
+                self.put_folder(name, &folder, known, how, references, repair).map(Prepared::Added)
             }
         }
     }
@@ -297,27 +334,6 @@ impl LocalStore {
         let fill = |real: &Path| {
             write_flat(&contents, real)?;
             self.info_for(&path, real, how.0, hash, references, None)
-        };
-        self.put(&path, repair, fill, None)?;
-        Ok(path)
-    }
-
-    fn put_nar_in_memory(
-        &self,
-        name: &str,
-        nar: &[u8],
-        hash: Hash,
-        how: (Method, HashAlgo),
-        references: &BTreeSet<StorePath>,
-        repair: Repair,
-    ) -> Result<StorePath> {
-        let path = self.address(name, how, hash, references)?;
-        let fill = |real: &Path| {
-            restore_path(&mut &*nar, real, Restore::Canonical)?;
-            let nar_hash =
-                if how.1 == HashAlgo::Sha256 { hash } else { Hash::digest(HashAlgo::Sha256, nar) };
-            let known = Some((nar_hash, nar.len() as u64));
-            self.info_for(&path, real, how.0, hash, references, known)
         };
         self.put(&path, repair, fill, None)?;
         Ok(path)

@@ -5,7 +5,7 @@
 //! look after it, `log` keeps build logs; `overlay` lays a store over another.
 
 mod add;
-mod add_derivations;
+mod add_objects;
 pub mod gc;
 mod gc_server;
 mod log;
@@ -22,7 +22,7 @@ mod temp_roots;
 mod tests;
 pub mod verify;
 
-pub use add_derivations::NewDerivation;
+pub use add_objects::{NewObject, NewSource, NewText, Prepared};
 pub use log::read_build_log;
 pub use overlay::Overlay;
 

@@ -17,7 +17,7 @@ use super::gc::{GcOptions, GcResults};
 use super::optimise::OptimiseStats;
 use super::roots::Roots;
 use super::verify::RepairHook;
-use super::{LocalStore, NewDerivation};
+use super::{LocalStore, NewObject, Prepared};
 use crate::error::{Error, Result};
 use crate::store::{Repair, SourceFilter, Store};
 
@@ -39,6 +39,10 @@ impl Store for LocalStore {
 
     fn query_path_info(&self, path: &StorePath) -> Result<Option<Arc<PathInfo>>> {
         self.info_of(path)
+    }
+
+    fn refresh(&self) {
+        self.clear_cache();
     }
 
     fn is_valid(&self, path: &StorePath) -> Result<bool> {
@@ -168,8 +172,20 @@ impl Store for LocalStore {
         self.read_log(drv)
     }
 
-    fn add_derivations(&self, derivations: &[NewDerivation]) -> Result<()> {
-        Self::add_derivations(self, derivations)
+    fn add_objects(&self, objects: &[NewObject]) -> Result<()> {
+        Self::add_objects(self, objects)
+    }
+
+    fn prepare_path(
+        &self,
+        name: &str,
+        source: &Path,
+        method: Method,
+        algo: HashAlgo,
+        filter: Option<&mut SourceFilter<'_>>,
+        references: &BTreeSet<StorePath>,
+    ) -> Result<Prepared> {
+        self.prepare(name, source, (method, algo), filter, references, Repair::No)
     }
 
     fn add_build_log(&self, drv: &StorePath, log: &[u8]) -> Result<()> {

@@ -51,7 +51,16 @@ const RULES: &[Rule] = &[
         reason: "files that become store paths cannot be read: our side runs without a store, as read-only evaluation does",
         holds: |text, ours, _| {
             let absent = matches!(ours, Outcome::Error(said) if said.starts_with("path '") && said.ends_with("' is not valid"));
-            absent && text.contains("/firn-fuzz/files/")
+            absent && (text.contains("/firn-fuzz/files/") || text.contains("derivation "))
+        },
+    },
+    Rule {
+        reason: "a quotation mark in a path is no string, but what evens out the spaces of nix repl takes it for one",
+        holds: |text, ours, theirs| match (ours, theirs) {
+            (Outcome::Value(ours), Outcome::Value(theirs)) => {
+                text.contains("(/") && ours.split_whitespace().eq(theirs.split_whitespace())
+            }
+            _ => false,
         },
     },
     Rule {
@@ -75,6 +84,34 @@ const RULES: &[Rule] = &[
     Rule {
         reason: "C++ Nix writes a quotation mark in a derivation's system as it is, and cannot read the file back",
         holds: |_, _, theirs| begins(theirs, "error parsing derivation "),
+    },
+    Rule {
+        reason: "C++ Nix writes a backslash in a derivation's system as it is, and reads another system back",
+        holds: |text, _, theirs| {
+            text.contains("\\\\") && begins(theirs, "derivation has incorrect output ")
+        },
+    },
+    Rule {
+        reason: "C++ Nix goes through the attributes of a context in the order in which it first met their names",
+        holds: |text, ours, theirs| {
+            text.contains("appendContext") && both_begin(ours, theirs, "context key ")
+        },
+    },
+    Rule {
+        reason: "two sets are compared in the order in which C++ Nix met the names, and it knows some from the start",
+        holds: |text, ours, theirs| {
+            text.contains("assert")
+                && matches!(ours, Outcome::Error(_))
+                && ["key", "__overrides"]
+                    .iter()
+                    .any(|name| begins(theirs, &format!("attribute name '{name}' is missing in ")))
+        },
+    },
+    Rule {
+        reason: "C++ Nix takes the length of a list modulo a power of two",
+        holds: |text, ours, _| {
+            text.contains("genList") && begins(ours, "cannot create list of size ")
+        },
     },
     Rule {
         reason: "genericClosure finds keys that cannot be compared: which two it meets first is a matter of the tree that they are kept in",

@@ -9,15 +9,18 @@ use std::thread;
 use super::outcome::{Outcome, from_repl, normal_message, normal_value, split_repl};
 use crate::sides::Side;
 
-/// Seconds after which a process that evaluates a batch is ended.
-const LIMIT: &str = "30";
+/// Seconds of processor time after which a process that evaluates a batch is ended: a busy machine must not
+/// look like an endless evaluation.
+const LIMIT: &str = "20";
+/// The same in seconds that pass, for what waits instead of working.
+const PATIENCE: &str = "300";
 /// Address space of a process, in KiB: what needs more would need all there is.
 const MEMORY: &str = "4000000";
 
 /// Comes first in each process. C++ Nix evaluates the attributes of a set in the order in which it first
 /// met their names, which shows in which of several errors comes first: this makes that order that of
 /// the alphabet.
-const PREAMBLE: &str = "{ _x = 0; a = 0; b = 0; c = 0; d = 0; e = 0; f = 0; foo = 0; g = 0; key = 0; p = 0; q = 0; w = 0; x = 0; y = 0; z = 0; }";
+const PREAMBLE: &str = "{ \"1\" = 0; _x = 0; a = 0; b = 0; c = 0; d = 0; e = 0; f = 0; foo = 0; g = 0; key = 0; p = 0; q = 0; w = 0; x = 0; \"x y\" = 0; y = 0; z = 0; }";
 
 /// What one process made of the first expressions, and what it is taken to have died of if there are more.
 type Ran = (Vec<Outcome>, Outcome);
@@ -71,7 +74,7 @@ impl Pair {
     fn ours_once(&self, texts: &[String]) -> Result<Ran, String> {
         let mut command = Command::new("sh");
         let mut child = command
-            .args(["-c", &format!("ulimit -v {MEMORY}; exec timeout -s KILL {LIMIT} \"$0\"")])
+            .args(["-c", &limited("\"$0\"")])
             .arg(&self.ours)
             .current_dir(&self.folder)
             .stdin(Stdio::piped())
@@ -115,9 +118,7 @@ impl Pair {
         };
         let mut command = self.reference.shell();
         command
-            .arg(format!(
-                "ulimit -v {MEMORY}; exec env TERM=dumb timeout -s KILL {LIMIT} \"$0\" \"$@\""
-            ))
+            .arg(limited("env TERM=dumb \"$0\" \"$@\""))
             .arg(nix)
             .args(["--extra-experimental-features", "nix-command", "repl"])
             .current_dir(&self.folder)
@@ -146,9 +147,15 @@ impl Pair {
     }
 }
 
-/// What a process that ended early died of: `timeout` gives 124, or 137 where it had to kill.
+/// A command of a shell that runs another within the limits.
+fn limited(command: &str) -> String {
+    format!("ulimit -v {MEMORY}; ulimit -t {LIMIT}; exec timeout -s KILL {PATIENCE} {command}")
+}
+
+/// What a process that ended early died of: `timeout` gives 124, or 137 where it had to kill, as the
+/// kernel does where the processor time is used up; 152 stands for its signal that comes before.
 fn ending(code: Option<i32>) -> Outcome {
-    if matches!(code, Some(124 | 137)) { Outcome::Timeout } else { Outcome::Crash }
+    if matches!(code, Some(124 | 137 | 152)) { Outcome::Timeout } else { Outcome::Crash }
 }
 
 /// Makes the files that expressions read.

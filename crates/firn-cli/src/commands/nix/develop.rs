@@ -1,6 +1,7 @@
 //! `nix develop` and `nix print-dev-env`: the environment that a package is built in, for its developers.
 
 use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::io::Write as _;
 use std::path::PathBuf;
 
@@ -84,7 +85,13 @@ pub fn develop(call: &mut Call<'_>) -> Outcome {
         .prefix("nix-develop")
         .tempdir()
         .map_err(|e| failed("making a temporary folder", &e))?;
-    let mut code = script(call, &session, &shell, folder.path())?;
+    let mut env = environment(&call.given)?;
+    // a program less to start than if the shell made it
+    let top = tempfile::Builder::new()
+        .prefix("nix-shell.")
+        .tempdir_in(env.get(OsStr::new("TMPDIR")).map_or("/tmp".as_ref(), OsString::as_os_str))
+        .map_err(|e| failed("making a temporary folder", &e))?;
+    let mut code = script(call, &session, &shell, folder.path(), Some(top.path()))?;
     let rc = tempfile::Builder::new()
         .prefix("nix-shell")
         .tempfile()
@@ -103,7 +110,6 @@ pub fn develop(call: &mut Call<'_>) -> Outcome {
     } else {
         code = interactive_code(call, &code);
     }
-    let mut env = environment(&call.given)?;
     let store = call.store()?;
     env.insert("NIX_GCROOT".into(), store.store_dir().print(&shell.path).into());
     let bash = interactive_bash(call, &session, &shell.found);
@@ -116,7 +122,7 @@ pub fn develop(call: &mut Call<'_>) -> Outcome {
     let rc_path = rc.path().to_string_lossy().into_owned();
     let (mut file, _) = rc.keep().map_err(|e| failed("keeping a temporary file", &e.error))?;
     file.write_all(code.as_bytes()).map_err(|e| failed("writing a temporary file", &e))?;
-    let _ = folder.keep();
+    let _ = (folder.keep(), top.keep());
     // phases expect to be in the flake's folder
     if phase.is_some()
         && let Some(source) = &shell.found.source
@@ -139,7 +145,7 @@ pub fn print_dev_env(call: &mut Call<'_>) -> Outcome {
         .prefix("nix-dev-env")
         .tempdir()
         .map_err(|e| Failure::Message(format!("making a temporary folder: {e}")))?;
-    let code = script(call, &session, &shell, folder.path())?;
+    let code = script(call, &session, &shell, folder.path(), None)?;
     Ok(writeln!(call.out, "{code}")?)
 }
 
@@ -180,18 +186,20 @@ fn interactive_code(call: &Call<'_>, code: &str) -> String {
     all
 }
 
-/// The code that brings a shell's environment up; files that it needs go to `attrs`.
+/// The code that brings a shell's environment up; files that it needs go to `attrs`, and `top` is to be the build's
+/// own folder.
 fn script(
     call: &mut Call<'_>,
     session: &Session,
     shell: &Shell,
     attrs: &std::path::Path,
+    top: Option<&std::path::Path>,
 ) -> Outcome<String> {
     let message = |e: firn_build::dev_env::NotAnEnvironment| Failure::Message(e.to_string());
     let places = current_dir().join("outputs");
     let none = BTreeMap::new();
     let make = |redirects: &BTreeMap<String, String>| {
-        let places = Places { outputs: &places, attrs, redirects };
+        let places = Places { outputs: &places, attrs, redirects, top };
         Script::new(&shell.environment, places).map_err(message)
     };
     let mut redirects = BTreeMap::new();

@@ -29,6 +29,7 @@ pub fn run(call: &mut Call<'_>) -> Outcome {
         position(vm, set)?.ok_or_else(unknown)
     })?;
     let (program, args) = editor(&file, line);
+    firn_ui::end();
     let error = std::process::Command::new(&program).args(args).exec();
     fail(format!("cannot run editor '{program}': {error}; set EDITOR to one that is installed"))
 }

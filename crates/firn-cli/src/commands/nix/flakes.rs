@@ -182,7 +182,8 @@ impl Call<'_> {
     ) -> Outcome<Vec<Entry>> {
         let base = self.given.base();
         self.evaluate(session, true, |vm, _| {
-            let locks = lock_flake(vm, registries, reference, &LockFlags::default())?.locks;
+            let locks =
+                lock_flake(vm, registries, reference, &LockFlags::default())?.settled_locks()?;
             let mut entries = Vec::new();
             for name in locks.nodes[0].inputs.keys() {
                 let Some(at) = locks.find(std::slice::from_ref(name))? else { continue };
@@ -210,6 +211,26 @@ impl Locking {
     /// Fetches a flake, locks its inputs, and writes its lock file if that has changed.
     pub fn lock(&self, vm: &mut Vm, reference: &FlakeRef) -> Result<LockedFlake, Stop> {
         let mut locked = lock_flake(vm, &self.registries, reference, &self.flags)?;
+        if let Err(stop) = self.finish(vm, reference, &mut locked) {
+            let error = match stop {
+                Stop::Eval(error) => error,
+                Stop::Other(Failure::Message(text)) => Error::other(text),
+                stop @ Stop::Other(_) => return Err(stop),
+            };
+            let shown = locked.flake.url().unwrap_or_else(|_| url_of(reference));
+            let what = format!("while updating the lock file of flake '{shown}'");
+            return Err(error.trace(PosId::NONE, what).into());
+        }
+        Ok(locked)
+    }
+
+    /// Tells what is new in locks, and writes the lock file if that is wanted.
+    fn finish(
+        &self,
+        vm: &mut Vm,
+        reference: &FlakeRef,
+        locked: &mut LockedFlake,
+    ) -> Result<(), Stop> {
         for input in &locked.refetched {
             self.logger.message(
                 Level::Debug,
@@ -226,7 +247,7 @@ impl Locking {
             vm.shared.io.note(Outside::Unrepeatable("a lock file is not up to date"));
         }
         if !locked.changed() && self.output.is_none() {
-            return Ok(locked);
+            return Ok(());
         }
         let shown = url_of(reference);
         let diff = locked.locks.diff(&locked.before);
@@ -235,7 +256,7 @@ impl Locking {
                 "not writing modified lock file of flake '{shown}':\n{}",
                 diff.trim_end()
             ));
-            return Ok(locked);
+            return Ok(());
         }
         let source = source_folder(reference);
         if source.is_none() && self.output.is_none() {
@@ -243,6 +264,9 @@ impl Locking {
                 "cannot write modified lock file of flake '{shown}' (use '--no-write-lock-file' to ignore)"
             ))
             .into());
+        }
+        if self.allow_dirty {
+            locked.locks = locked.settled_locks()?;
         }
         if let Some(input) = locked.locks.unlocked(self.allow_dirty) {
             if self.fail_on_unlocked {
@@ -256,7 +280,7 @@ impl Locking {
                 "not writing lock file of flake '{shown}' because it has an unlocked input ('{}')",
                 url_of(input)
             ));
-            return Ok(locked);
+            return Ok(());
         }
         if self.no_update {
             return Err(Failure::Message(format!(
@@ -264,6 +288,7 @@ impl Locking {
             ))
             .into());
         }
+        locked.locks = locked.settled_locks()?;
         let text = locked.locks.text() + "\n";
         let write = |file: &Path| {
             firn_store::fs::write_atomically(file, text.as_bytes(), 0o644, false)
@@ -277,9 +302,9 @@ impl Locking {
                 .into());
             }
             write(file)?;
-            return Ok(locked);
+            return Ok(());
         }
-        let Some(root) = source else { return Ok(locked) };
+        let Some(root) = source else { return Ok(()) };
         let relative = if reference.dir.is_empty() {
             "flake.lock".to_owned()
         } else {
@@ -306,7 +331,7 @@ impl Locking {
         locked.fetched.insert(0, (fresh.tree.clone(), fresh.dir.clone()));
         locked.flake = fresh;
         locked.before = locked.locks.clone();
-        Ok(locked)
+        Ok(())
     }
 
     /// Makes Git see a lock file, and commits it if that is wanted.

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::flags::COMMON;
 use super::{COMMANDS, Command, FAMILIES, GLOBAL, examples};
-use crate::common::legacy::{Failure, Outcome, usage};
+use crate::common::legacy::{Failure, Outcome, did_you_mean, usage};
 
 /// The help of a command, a family of commands, or of all; or why there is no command.
 pub fn print(out: &mut dyn Write, command: Option<&Command>, words: &str, asked: bool) -> Outcome {
@@ -162,15 +162,6 @@ pub fn unknown(words: &[String], known: &[&str]) -> Outcome {
         .collect();
     candidates.sort_unstable();
     candidates.dedup();
-    let near =
-        firn_eval::error::best_matches(candidates.iter().map(|c| c.as_bytes()), last.as_bytes());
-    let mut text = format!("'{last}' is not a recognised command");
-    match &near[..] {
-        [] => {}
-        [one] => text.push_str(&format!("\n       Did you mean {one}?")),
-        [first @ .., last] => {
-            text.push_str(&format!("\n       Did you mean one of {} or {last}?", first.join(", ")));
-        }
-    }
-    Err(Failure::Usage(text))
+    let hint = did_you_mean(candidates.into_iter(), last);
+    Err(Failure::Usage(format!("'{last}' is not a recognised command{hint}")))
 }

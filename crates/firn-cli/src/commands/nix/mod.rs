@@ -41,6 +41,7 @@ mod why_depends;
 pub use call::Stop;
 pub use realise::legacy_failure as build_failure;
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -246,7 +247,13 @@ pub fn run(name: &str, mut args: Vec<OsString>) -> ExitCode {
                     common.keep_going()?;
                     return Ok(Taken::Yes);
                 }
-                return Ok(Taken::No);
+                groups.push(flags::COMMON);
+                let own = groups.iter().flat_map(|group| group.iter()).map(|flag| flag.long);
+                let settings = firn_store::settings::SETTINGS.iter().map(|s| s.name);
+                let known: BTreeSet<String> =
+                    own.chain(settings).map(|name| format!("--{name}")).collect();
+                let hint = legacy::did_you_mean(known.iter().map(String::as_str), arg);
+                return legacy::usage(format!("unrecognised flag '{arg}'{hint}"));
             }
             if chosen.command.is_none() {
                 chosen.word(arg)?;

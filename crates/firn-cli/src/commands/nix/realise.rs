@@ -35,12 +35,14 @@ pub const BUILD: &[Flag] = &[
 
 /// A build's failure: its message is shown. How it failed makes no difference for the exit code.
 pub fn failure(error: &BuildError) -> Failure {
+    firn_ui::end();
     firn_ui::print_error(&error.message);
     Failure::Exit(1)
 }
 
 /// As [`failure`], with the exit code that tells how it failed, as older commands have it.
 pub fn legacy_failure(error: &BuildError) -> Failure {
+    firn_ui::end();
     firn_ui::print_error(&error.message);
     Failure::Exit(error.exit_code)
 }

@@ -35,6 +35,7 @@ pub fn execute(
     call.out.flush()?;
     let mut command = crate::common::build::command_in_store(&store, program);
     command.args(args).env_clear().envs(env);
+    firn_ui::end();
     let error = command.exec();
     fail(format!("unable to execute '{program}': {}", firn_store::error::errno_text(&error)))
 }

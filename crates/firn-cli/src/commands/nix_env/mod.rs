@@ -305,7 +305,7 @@ fn packages(
     let logger = common.logger();
     let keep_derivations = common.settings.bool("keep-env-derivations");
     let mut printed = Vec::new();
-    let result = evaluator.run(|vm: &mut Vm| -> Result<(), Stop> {
+    let result = evaluator.complete(|vm: &mut Vm| -> Result<(), Stop> {
         let expression = match &options.file {
             Some(file) => named_file(vm, file)?,
             None => expression?,

@@ -16,7 +16,8 @@ use firn_eval::io::{
 use firn_eval::{Error, Kind, Result, trees};
 use firn_model::input::Input;
 use firn_model::{Derivation, Hash, HashAlgo, StoreDir, StorePath};
-use firn_store::{ClosureOptions, Repair, Store};
+use firn_store::local::{NewObject, NewText, Prepared};
+use firn_store::{ClosureOptions, SourceFilter, Store};
 
 /// Builds outputs while evaluating, and says where they are, in the order asked for.
 pub type Realiser =
@@ -29,6 +30,9 @@ pub type Fetcher = dyn Fn(&Fetch<'_>) -> std::result::Result<StorePath, String> 
 pub type TreeFetcher = dyn Fn(&Input) -> std::result::Result<FetchedTree, String> + Send + Sync;
 
 /// Files of this machine and a local store.
+///
+/// Derivations, texts and small sources are written many at a time, behind evaluation's back. Whoever needs them in
+/// the store calls [`EvalIo::flush`] first; what evaluation reads in the store is there.
 pub struct StoreIo {
     store: Arc<dyn Store>,
     /// The store's folder as it is called, and where it really is, if that differs.
@@ -40,7 +44,7 @@ pub struct StoreIo {
     closures: Option<Closures>,
     silent: AtomicBool,
     variables: BTreeMap<&'static str, OsString>,
-    writer: Option<Writer>,
+    writer: Writer,
 }
 
 impl StoreIo {
@@ -59,15 +63,8 @@ impl StoreIo {
             closures: None,
             silent: AtomicBool::new(false),
             variables: BTreeMap::new(),
-            writer: None,
+            writer: Writer::new(store.shared()),
         }
-    }
-
-    /// Writes derivations many at a time, behind evaluation's back. Whoever needs them in the store calls
-    /// [`EvalIo::flush`] first.
-    pub fn with_writer(mut self) -> StoreIo {
-        self.writer = Some(Writer::new(Arc::clone(&self.store)));
-        self
     }
 
     /// Has an environment variable that the process itself has not.
@@ -119,15 +116,7 @@ impl StoreIo {
         // An error of the filter passes through the store as it is.
         let mut raised = None;
         let added = match filter {
-            None => self.store.add_path(
-                what.name,
-                source,
-                what.method,
-                what.algo,
-                None,
-                what.references,
-                Repair::No,
-            ),
+            None => self.add_to_store(what, source, None),
             Some(filter) => {
                 let mut ask = |path: &Path, kind: firn_store::FileKind| {
                     let kind = match kind {
@@ -147,28 +136,48 @@ impl StoreIo {
                         text.into()
                     })
                 };
-                self.store.add_path(
-                    what.name,
-                    source,
-                    what.method,
-                    what.algo,
-                    Some(&mut ask),
-                    what.references,
-                    Repair::No,
-                )
+                self.add_to_store(what, source, Some(&mut ask))
             }
         };
         match (added, raised) {
             (_, Some(e)) => Err(e),
-            (added, None) => added.map_err(store_error),
+            (added, None) => added,
+        }
+    }
+
+    fn add_to_store(
+        &self,
+        what: &AddPath<'_>,
+        source: &Path,
+        filter: Option<&mut SourceFilter<'_>>,
+    ) -> Result<StorePath> {
+        let AddPath { name, method, algo, references, .. } = *what;
+        if !references.is_empty() {
+            self.writer.flush()?;
+        }
+        let prepared = self
+            .store
+            .prepare_path(name, source, method, algo, filter, references)
+            .map_err(store_error)?;
+        match prepared {
+            Prepared::Added(path) => Ok(path),
+            Prepared::Later(new) => {
+                let path = new.path.clone();
+                self.writer.push(NewObject::Source(new))?;
+                Ok(path)
+            }
         }
     }
 }
 
 impl StoreIo {
-    fn flush_quietly(&self) {
-        if let Some(writer) = &self.writer {
-            writer.flush_quietly();
+    /// Sees to it that what evaluation is about to read in the store has been written.
+    fn write_pending(&self, path: &Path) {
+        if let Ok(rest) = path.strip_prefix(self.store_dir().as_str())
+            && let Some(first) = rest.components().next()
+            && first.as_os_str().to_str().is_some_and(|name| self.writer.is_pending(name))
+        {
+            self.writer.flush_quietly();
         }
     }
 }
@@ -188,6 +197,7 @@ impl EvalIo for StoreIo {
         }
         if path == Path::new(self.store_dir().as_str()) {
             trees::settle_in(path).map_err(std::io::Error::other)?;
+            self.writer.flush_quietly();
         }
         std::fs::read_dir(self.real(path))?
             .map(|entry| {
@@ -201,6 +211,7 @@ impl EvalIo for StoreIo {
         if let Some(place) = trees::real(path) {
             return place;
         }
+        self.write_pending(path);
         if let Some((logical, real)) = &self.moved
             && let Ok(rest) = path.strip_prefix(logical)
         {
@@ -242,11 +253,19 @@ impl EvalIo for StoreIo {
         references: &BTreeSet<StorePath>,
         dry: bool,
     ) -> Result<StorePath> {
+        let hash = Hash::digest(HashAlgo::Sha256, text);
+        let path = self.store_dir().make_text_path(name, &hash, references).map_err(store_error)?;
         if dry {
-            let hash = Hash::digest(HashAlgo::Sha256, text);
-            return self.store_dir().make_text_path(name, &hash, references).map_err(store_error);
+            return Ok(path);
         }
-        self.store.add_text(name, text, references, Repair::No).map_err(store_error)
+        self.writer.push(NewObject::Text(NewText {
+            path: path.clone(),
+            contents: text.to_owned(),
+            hash,
+            references: references.clone(),
+            outputs: BTreeMap::new(),
+        }))?;
+        Ok(path)
     }
 
     fn write_derivation(
@@ -255,19 +274,16 @@ impl EvalIo for StoreIo {
         path: &StorePath,
         contents: Contents,
     ) -> Result<()> {
-        let Some(writer) = &self.writer else {
-            self.store.add_temp_root(path).map_err(store_error)?;
-            if self.store.is_valid(path).map_err(store_error)? {
-                return Ok(());
-            }
-            let new = super::writer::new_derivation(derivation, contents, path, self.store_dir())?;
-            return self.store.add_derivations(&[new]).map_err(store_error);
-        };
-        writer.push(super::writer::new_derivation(derivation, contents, path, self.store_dir())?)
+        self.writer.push(super::writer::new_derivation(
+            derivation,
+            contents,
+            path,
+            self.store_dir(),
+        )?)
     }
 
     fn flush(&self) -> Result<()> {
-        self.writer.as_ref().map_or(Ok(()), Writer::flush)
+        self.writer.flush()
     }
 
     fn read_derivation(&self, path: &StorePath) -> Result<Derivation> {
@@ -277,7 +293,7 @@ impl EvalIo for StoreIo {
 
     fn is_valid(&self, path: &StorePath) -> bool {
         // What could not be written is not valid, and the error is raised at the end.
-        self.flush_quietly();
+        self.writer.flush_quietly();
         self.store.is_valid(path).unwrap_or(false)
     }
 
@@ -308,12 +324,13 @@ impl EvalIo for StoreIo {
     }
 
     fn is_content_addressed(&self, path: &StorePath) -> Result<bool> {
+        self.flush()?;
         let info = self.store.path_info(path).map_err(store_error)?;
         Ok(info.is_content_addressed(self.store_dir()))
     }
 
     fn references(&self, path: &StorePath) -> BTreeSet<StorePath> {
-        self.flush_quietly();
+        self.writer.flush_quietly();
         match self.store.query_path_info(path) {
             Ok(Some(info)) => info.references.clone(),
             _ => BTreeSet::new(),

@@ -1,7 +1,7 @@
 mod collect;
 mod realisations;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -212,30 +212,32 @@ fn many_derivations_at_once_are_as_one_by_one() {
         one.store.add_derivation(&drv, Repair::No).unwrap();
         derivations.push(drv);
     }
-    let new = |drv: &Derivation| NewDerivation {
-        path: drv.store_path(&dir).unwrap(),
-        contents: drv.to_aterm(&dir),
-        hash: Hash::digest(HashAlgo::Sha256, &drv.to_aterm(&dir)),
-        references: drv.references(),
-        outputs: drv
-            .output_paths(&dir)
-            .unwrap()
-            .into_iter()
-            .filter_map(|(name, path)| Some((name, path?)))
-            .collect(),
+    let new = |drv: &Derivation| {
+        NewObject::Text(NewText {
+            path: drv.store_path(&dir).unwrap(),
+            contents: drv.to_aterm(&dir),
+            hash: Hash::digest(HashAlgo::Sha256, &drv.to_aterm(&dir)),
+            references: drv.references(),
+            outputs: drv
+                .output_paths(&dir)
+                .unwrap()
+                .into_iter()
+                .filter_map(|(name, path)| Some((name, path?)))
+                .collect(),
+        })
     };
     // a reference must be valid or come along
-    assert!(many.store.add_derivations(&[new(&derivations[1])]).is_err());
-    assert!(!many.store.is_valid(&new(&derivations[1]).path).unwrap());
+    assert!(many.store.add_objects(&[new(&derivations[1])]).is_err());
+    assert!(!many.store.is_valid(new(&derivations[1]).path()).unwrap());
     // those that need others may come first, and some twice
     let all: Vec<_> = derivations.iter().rev().chain(&derivations[..1]).map(new).collect();
-    many.store.add_derivations(&all).unwrap();
-    many.store.add_derivations(&all).unwrap();
+    many.store.add_objects(&all).unwrap();
+    many.store.add_objects(&all).unwrap();
     for new in &all {
         let read = |store: &LocalStore| {
-            let info = store.query_path_info(&new.path).unwrap().unwrap();
-            let outputs = store.query_derivation_outputs(&new.path).unwrap();
-            let file = std::fs::read(store.real_path(&new.path)).unwrap();
+            let info = store.query_path_info(new.path()).unwrap().unwrap();
+            let outputs = store.query_derivation_outputs(new.path()).unwrap();
+            let file = std::fs::read(store.real_path(new.path())).unwrap();
             (info.nar_hash, info.nar_size, info.references.clone(), info.ca, outputs, file)
         };
         assert_eq!(read(&many.store), read(&one.store));
@@ -246,6 +248,62 @@ fn many_derivations_at_once_are_as_one_by_one() {
         .filter(|n| n.contains(".tmp-"))
         .collect();
     assert_eq!(left, [""; 0]);
+}
+
+#[test]
+fn sources_are_prepared_and_added_with_what_refers_to_them() {
+    let (one, many) = (case(), case());
+    let tree = one.path("tree");
+    std::fs::create_dir_all(tree.join("sub")).unwrap();
+    std::fs::write(tree.join("sub/file"), "contents").unwrap();
+    symlink("sub/file", tree.join("link")).unwrap();
+    let none = BTreeSet::new();
+    let sha = HashAlgo::Sha256;
+    let expected =
+        one.store.add_path("tree", &tree, Method::Nar, sha, None, &none, Repair::No).unwrap();
+    let prepare = || {
+        let prepared = many.store.prepare_path("tree", &tree, Method::Nar, sha, None, &none);
+        let Prepared::Later(source) = prepared.unwrap() else { panic!("it is small") };
+        source
+    };
+    let source = prepare();
+    assert_eq!(source.path, expected);
+    assert!(!many.store.is_valid(&expected).unwrap(), "nothing is written yet");
+    let text = |text: &str, to: &StorePath| {
+        let references = BTreeSet::from([to.clone()]);
+        let hash = Hash::digest(sha, text.as_bytes());
+        let dir = many.store.store_dir();
+        NewObject::Text(NewText {
+            path: dir.make_text_path("text", &hash, &references).unwrap(),
+            contents: text.into(),
+            hash,
+            references,
+            outputs: BTreeMap::default(),
+        })
+    };
+    // a batch of which one cannot be registered leaves nothing, and no lock
+    let nowhere = one.text("nowhere", &[]);
+    let real = many.store.real_path(&expected);
+    let bad = [NewObject::Source(prepare()), text("bad", &nowhere)];
+    assert!(many.store.add_objects(&bad).is_err());
+    assert!(!many.store.is_valid(&expected).unwrap() && !real.exists());
+    // what lies there without being registered is replaced
+    std::fs::create_dir(&real).unwrap();
+    std::fs::write(real.join("half"), "").unwrap();
+    let good = [NewObject::Source(source), text("good", &expected)];
+    many.store.add_objects(&good).unwrap();
+    many.store.add_objects(&good).unwrap();
+    assert!(many.store.is_valid(good[1].path()).unwrap());
+    let info = |store: &LocalStore| {
+        let info = store.query_path_info(&expected).unwrap().unwrap();
+        (info.nar_hash, info.nar_size, info.references.clone(), info.ca)
+    };
+    assert_eq!(info(&many.store), info(&one.store));
+    assert_eq!(hash_path(&real, sha).unwrap().0, info(&one.store).0);
+    assert!(!real.with_extension("lock").exists());
+    let names = std::fs::read_dir(&many.store.layout.real_store_dir).unwrap();
+    let locks = names.filter(|e| e.as_ref().unwrap().path().extension() == Some("lock".as_ref()));
+    assert_eq!(locks.count(), 0);
 }
 
 #[test]

@@ -30,14 +30,15 @@ pub fn run(call: &mut Call<'_>) -> Outcome {
     let wanted = reference(call)?;
     let found = with_flake(call, &wanted, true, false, |vm, locked| {
         let tree = locked.flake.settled()?;
+        let locks = locked.settled_locks()?;
         Ok(Metadata {
             original: locked.flake.original.clone(),
             resolved: locked.flake.resolved.clone(),
-            fingerprint: fingerprint(&tree, &locked.locks),
+            fingerprint: fingerprint(&tree, &locks),
             locked: tree,
             description: locked.flake.description.clone(),
             path: vm.store_dir().print(&locked.flake.tree.store_path()?),
-            locks: locked.locks.clone(),
+            locks,
         })
     })?;
     if call.given.has("json") {
@@ -114,6 +115,9 @@ fn to_json(found: &Metadata) -> Value {
 
 /// A hash of everything that determines what a flake evaluates to; none if its tree is not fixed.
 fn fingerprint(locked: &FlakeRef, locks: &LockFile) -> Option<String> {
+    if locks.unlocked(false).is_some() {
+        return None;
+    }
     let input = &locked.input;
     let mut what = match input.kind() {
         "path" => format!("path:{}", input.text("narHash")?),

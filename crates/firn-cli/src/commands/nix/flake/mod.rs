@@ -59,8 +59,17 @@ pub fn with_flake<T: Send>(
     })
 }
 
+/// Has branches looked at anew that were fetched not long ago, for commands that are about what is newest.
+fn take_nothing_for_granted(call: &mut Call<'_>) -> Outcome {
+    if !call.given.has("offline") && !call.given.has("no-net") {
+        call.common.settings.set("tarball-ttl", "0")?;
+    }
+    Ok(())
+}
+
 /// `nix flake lock`.
 pub fn lock(call: &mut Call<'_>) -> Outcome {
+    take_nothing_for_granted(call)?;
     let reference = reference(call)?;
     let session = call.session()?;
     let mut locking = call.locking(&session)?;
@@ -76,6 +85,7 @@ pub fn lock(call: &mut Call<'_>) -> Outcome {
 
 /// `nix flake update`.
 pub fn update(call: &mut Call<'_>) -> Outcome {
+    take_nothing_for_granted(call)?;
     let reference = plain_reference(call.given.value("flake").unwrap_or("."))?;
     let session = call.session()?;
     let mut locking = call.locking(&session)?;
