@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use common::{World, open};
-use firn_cache::Caches;
+use firn_cache::{Caches, TimeToLive};
 use firn_event::Logger;
 use firn_fetch::{Downloader, FetchSettings, Request};
 use firn_model::store_path::StorePath;
@@ -67,6 +67,22 @@ fn many_narinfos_are_asked_for_at_once_over_one_connection() {
     assert_eq!(server.seen.connections.load(Ordering::SeqCst), 1);
     let narinfos = server.seen.requests.lock().unwrap();
     assert_eq!(narinfos.iter().filter(|r| r.ends_with(".narinfo")).count(), 80, "each once");
+}
+
+#[test]
+fn connections_are_not_made_before_it_is_known_whether_one_will_do() {
+    let world = World::new();
+    let paths = fill(&world, 30);
+    let server = Http2Server::new(&world.path("c"), 20);
+    let ttl = TimeToLive { positive: 0, negative: 0, meta: 1000 };
+    let caches = || Caches { fetch: fetch(), ..world.with_disk(ttl) };
+    open(&caches(), &server.url).unwrap();
+    // the next one remembers what the cache says of itself, so that nothing has been asked when the narinfos are
+    let cache = open(&caches(), &server.url).unwrap();
+    assert_eq!(server.seen.requests.lock().unwrap().len(), 1);
+    assert_eq!(cache.query_valid_paths(&paths).unwrap(), paths);
+    assert!(server.seen.most.load(Ordering::SeqCst) >= 20, "at a time");
+    assert_eq!(server.seen.connections.load(Ordering::SeqCst), 2);
 }
 
 #[test]

@@ -30,12 +30,21 @@ impl Server {
         let requests = Arc::new(Mutex::new(Vec::new()));
         let seen = requests.clone();
         std::thread::spawn(move || {
-            for (n, stream) in listener.incoming().enumerate() {
-                let answer = answers[n.min(answers.len() - 1)].clone();
-                let Ok(stream) = stream else { return };
-                seen.lock().unwrap().push(read_head(&stream));
+            let answers = Arc::new(answers);
+            for stream in listener.incoming() {
+                let (answers, seen) = (answers.clone(), seen.clone());
                 std::thread::spawn(move || {
-                    let mut stream = stream;
+                    let Ok(mut stream) = stream else { return };
+                    let head = read_head(&stream);
+                    // a client may make a connection that it does not need in the end
+                    if head.is_empty() {
+                        return;
+                    }
+                    let answer = {
+                        let mut seen = seen.lock().unwrap();
+                        seen.push(head);
+                        answers[(seen.len() - 1).min(answers.len() - 1)].clone()
+                    };
                     let _ = stream.write_all(&answer);
                     std::thread::sleep(pause);
                 });
