@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use firn_event::Logger;
-use firn_model::store_path::StorePath;
+use firn_model::store_path::{StoreDir, StorePath};
 use parking_lot::{Condvar, Mutex};
 
 use crate::error::Failure;
@@ -12,8 +12,10 @@ use crate::error::Failure;
 /// What a build hook is asked.
 #[derive(Debug, Clone)]
 pub struct HookRequest<'a> {
-    /// The directories of the store that is built for.
-    pub store: &'a firn_store::StoreLayout,
+    /// The address of the store that is built for.
+    pub store: &'a str,
+    /// That store's name for its folder.
+    pub dir: &'a StoreDir,
     /// The derivation, which is in the store.
     pub drv_path: &'a StorePath,
     /// What machine it builds on.

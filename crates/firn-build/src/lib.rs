@@ -18,6 +18,7 @@ mod history;
 pub mod hook;
 mod missing;
 mod options;
+mod passive;
 pub mod plain;
 mod plan;
 pub mod recursive;
@@ -39,6 +40,7 @@ pub use options::{
     BuildOptions, DAEMON_CGROUP, ExternalBuilder, Mode, SandboxMode, SandboxPath, UidPool,
     is_static,
 };
+pub use passive::{build_for_passive, missing_in_passive};
 pub use plan::{Plan, plan};
 pub use remote::BuildStore;
 pub use repair::repair_path;

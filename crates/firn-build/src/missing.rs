@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use firn_model::store_path::{StoreDir, StorePath};
+use firn_store::local::gc::render_size;
 
 /// What has to be built and fetched.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -31,11 +32,11 @@ impl Missing {
         }
         lines.extend(self.will_build.iter().map(|drv| format!("  {}", dir.print(drv))));
         if !self.will_fetch.is_empty() {
-            let mib = |bytes: u64| bytes as f64 / (1024.0 * 1024.0);
+            let size = |bytes: u64| render_size(i64::try_from(bytes).unwrap_or(i64::MAX));
             let sizes = format!(
-                "({:.1} MiB download, {:.1} MiB unpacked)",
-                mib(self.download_size),
-                mib(self.nar_size)
+                "({} download, {} unpacked)",
+                size(self.download_size),
+                size(self.nar_size)
             );
             lines.push(match self.will_fetch.len() {
                 1 => format!("this path will be fetched {sizes}:"),
@@ -50,5 +51,26 @@ impl Missing {
             lines.extend(self.unknown.iter().map(|path| format!("  {}", dir.print(path))));
         }
         lines
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_the_unit_that_suits_them() {
+        // as C++ Nix 2.34.8 words it
+        let path = StorePath::from_base_name("g1w7hy3qg1w7hy3qg1w7hy3qg1w7hy3q-x").unwrap();
+        let missing = Missing {
+            will_fetch: [path].into(),
+            download_size: 248_000,
+            nar_size: 3 << 30,
+            ..Missing::default()
+        };
+        assert_eq!(
+            missing.describe(&StoreDir::default())[0],
+            "this path will be fetched (242.2 KiB download, 3.0 GiB unpacked):"
+        );
     }
 }

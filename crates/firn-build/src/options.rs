@@ -166,6 +166,8 @@ pub struct BuildOptions {
     pub features: BTreeSet<String>,
     /// `impure-env`
     pub impure_env: Vec<(String, String)>,
+    /// A program that says which more paths the sandbox of a build has.
+    pub pre_build_hook: Option<PathBuf>,
     /// A program to run after each build.
     pub post_build_hook: Option<PathBuf>,
     /// A program that shows how the outputs of a check differ.
@@ -224,6 +226,10 @@ impl BuildOptions {
         }
         fetch.connect_timeout = limit(seconds("connect-timeout"));
         fetch.stalled_timeout = limit(seconds("stalled-download-timeout"));
+        fetch.http2 = settings.bool("http2");
+        // it is in KiB
+        let speed = settings.number("download-speed").saturating_mul(1024);
+        fetch.download_speed = (speed > 0).then_some(speed);
         fetch.attempts = u32::try_from(settings.number("download-attempts")).unwrap_or(u32::MAX);
         settings.text("user-agent-suffix").clone_into(&mut fetch.user_agent_suffix);
         if let Some(file) = path("netrc-file") {
@@ -298,6 +304,7 @@ impl BuildOptions {
                 .filter_map(|w| w.split_once('='))
                 .map(|(n, v)| (n.to_owned(), v.to_owned()))
                 .collect(),
+            pre_build_hook: path("pre-build-hook"),
             post_build_hook: path("post-build-hook"),
             diff_hook: path("diff-hook").filter(|_| settings.bool("run-diff-hook")),
             external_builders: ExternalBuilder::parse(settings.text("external-builders")),

@@ -2,6 +2,7 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stderr)]
 
+#[macro_use]
 mod common;
 
 use std::collections::BTreeMap;
@@ -14,15 +15,6 @@ use firn_event::Logger;
 use firn_model::content_address::Method;
 use firn_model::hash::{Hash, HashAlgo};
 use firn_store::{Repair, Store};
-
-macro_rules! world {
-    () => {
-        match World::new() {
-            Some(world) => world,
-            None => return,
-        }
-    };
-}
 
 #[test]
 fn builds_with_the_environment_that_is_documented() {

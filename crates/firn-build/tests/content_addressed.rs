@@ -2,6 +2,7 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stderr)]
 
+#[macro_use]
 mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,18 +16,10 @@ use firn_build::{
 use firn_event::Logger;
 use firn_model::content_address::Method;
 use firn_model::derivation::placeholder::DownstreamPlaceholder;
+use firn_model::hash::{Hash, HashAlgo};
 use firn_model::realisation::{DrvOutput, Realisation};
 use firn_model::store_path::StorePath;
 use firn_store::{LocalStore, Repair, Store, StoreLayout, StoreOptions};
-
-macro_rules! world {
-    () => {
-        match World::content_addressed() {
-            Some(world) => world,
-            None => return,
-        }
-    };
-}
 
 fn stands_for(drv: &StorePath, output: &str) -> String {
     DownstreamPlaceholder::of_output(drv, output).unwrap().render()
@@ -45,7 +38,7 @@ impl World {
 
 #[test]
 fn outputs_are_where_their_contents_say() {
-    let world = world!();
+    let world = world!(content_addressed);
     let script = "mkdir $out $lib; echo $out $lib > $out/self; echo $lib > $lib/self";
     let drv = world.drv("ca", script).output("lib").floating().add();
     let outputs = world.build(&[&drv]).unwrap().outputs[0].1.clone();
@@ -77,9 +70,31 @@ fn outputs_are_where_their_contents_say() {
     );
 }
 
+/// The path of contents that name it follows from them with zeros in its place; any other store finds the same.
+#[test]
+fn contents_that_name_themselves_are_taken_by_other_stores() {
+    let world = world!(content_addressed);
+    let drv = world.drv("itself", "mkdir $out; echo at $out > $out/self").floating().add();
+    let out = world.out(&drv);
+    let info = world.store.path_info(&out).unwrap();
+    assert!(info.references.contains(&out) && info.ca.is_some(), "{info:?}");
+    let mut nar = Vec::new();
+    world.store.nar_from_path(&out, &mut nar).unwrap();
+    let other = world!(content_addressed);
+    other.store.add_nar(&info, &mut &nar[..], Repair::No).unwrap();
+    // and takes no others under that path
+    let at = nar.windows(3).position(|bytes| bytes == b"at ").unwrap();
+    nar[at..at + 2].copy_from_slice(b"in");
+    let mut forged = (*info).clone();
+    forged.nar_hash = Hash::digest(HashAlgo::Sha256, &nar);
+    let third = world!(content_addressed);
+    let error = third.store.add_nar(&forged, &mut &nar[..], Repair::No).unwrap_err().to_string();
+    assert!(error.contains("ca hash mismatch"), "{error}");
+}
+
 #[test]
 fn a_change_without_effect_ends_where_its_effect_would_be() {
-    let mut world = world!();
+    let mut world = world!(content_addressed);
     let root =
         |seed: &str| world.drv("root", "echo same > $out").env("seed", seed).floating().add();
     let (one, two) = (root("1"), root("2"));
@@ -116,7 +131,7 @@ fn without_the_feature_nothing_of_this_is_built() {
 
 #[test]
 fn flat_and_text_outputs_are_one_file() {
-    let world = world!();
+    let world = world!(content_addressed);
     for method in [Method::Flat, Method::Text] {
         let folder = world.drv("folder", "mkdir $out").hashed_as(method).add();
         let error = world.build(&[&folder]).unwrap_err();
@@ -129,7 +144,7 @@ fn flat_and_text_outputs_are_one_file() {
 
 #[test]
 fn git_hashes_address_outputs() {
-    let world = world!();
+    let world = world!(content_addressed);
     let drv = world.drv("git", "mkdir $out; echo Hello World! > $out/hello").hashed_as(Method::Git);
     let out = world.out(&drv.add());
     let ca = world.store.path_info(&out).unwrap().ca.unwrap();
@@ -150,7 +165,7 @@ fn git_hashes_address_outputs() {
 
 #[test]
 fn an_output_is_not_told_apart_from_the_same_by_another() {
-    let world = world!();
+    let world = world!(content_addressed);
     let a = world.drv("same", "echo x > $out").env("by", "a").floating().add();
     let b = world.drv("same", "echo x > $out").env("by", "b").floating().add();
     let first = world.out(&a);
@@ -165,7 +180,7 @@ fn an_output_is_not_told_apart_from_the_same_by_another() {
 
 #[test]
 fn garbage_in_the_place_of_an_output_goes() {
-    let world = world!();
+    let world = world!(content_addressed);
     let drv = world.drv("ca", "echo x > $out").floating().add();
     let out = world.out(&drv);
     let Some(again) = World::content_addressed() else { return };
@@ -177,7 +192,7 @@ fn garbage_in_the_place_of_an_output_goes() {
 
 #[test]
 fn cycles_between_outputs_are_refused() {
-    let world = world!();
+    let world = world!(content_addressed);
     let drv =
         world.drv("cycle", "echo $lib > $out; echo $out > $lib").output("lib").floating().add();
     let error = world.build(&[&drv]).unwrap_err();
@@ -186,7 +201,7 @@ fn cycles_between_outputs_are_refused() {
 
 #[test]
 fn impure_derivations_are_built_each_time() {
-    let world = world!();
+    let world = world!(content_addressed);
     let script = "cat /proc/sys/kernel/random/uuid > $out";
     let impure = world.drv("impure", script).impure().add();
     let copy = |drv: &StorePath| format!("cat {} > $out", stands_for(drv, "out"));
@@ -206,7 +221,7 @@ fn impure_derivations_are_built_each_time() {
 
 #[test]
 fn an_impure_derivation_may_download() {
-    let world = world!();
+    let world = world!(content_addressed);
     let file = world.dir.path().join("file");
     std::fs::write(&file, "contents").unwrap();
     let url = format!("file://{}", file.display());
@@ -223,7 +238,7 @@ fn an_impure_derivation_may_download() {
 
 #[test]
 fn a_derivation_that_is_built_is_built_in_turn() {
-    let world = world!();
+    let world = world!(content_addressed);
     let inner = world.drv("inner", "echo inner > $out").add();
     let script = format!("cat {} > $out", world.store.store_dir().print(&inner));
     let outer =
@@ -253,7 +268,7 @@ fn a_derivation_that_is_built_is_built_in_turn() {
 
 #[test]
 fn a_failure_behind_a_resolved_derivation_is_told() {
-    let world = world!();
+    let world = world!(content_addressed);
     let root = world.drv("root", "echo x > $out").floating().add();
     let script = format!("cat {}; exit 3", stands_for(&root, "out"));
     let drv = world.drv("fails", &script).input(&root).floating().add();
@@ -266,7 +281,7 @@ fn a_failure_behind_a_resolved_derivation_is_told() {
 /// Contents that address themselves are elsewhere when they are others, so nothing is wrong with them.
 #[test]
 fn checking_does_not_mind_contents_that_differ_where_they_make_the_path() {
-    let mut world = world!();
+    let mut world = world!(content_addressed);
     let same = world.drv("same", "echo x > $out").floating().add();
     let random = world.drv("random", "cat /proc/sys/kernel/random/uuid > $out").floating().add();
     world.build(&[&same, &random]).unwrap();
@@ -361,7 +376,7 @@ impl Substituter for Elsewhere {
 
 #[test]
 fn realisations_can_be_had_from_elsewhere() {
-    let mut world = world!();
+    let mut world = world!(content_addressed);
     let root = |world: &World| world.drv("root", "echo x > $out").floating().add();
     let first = root(&world);
     let script = |drv: &StorePath| format!("cat {} > $out", stands_for(drv, "out"));
@@ -396,7 +411,7 @@ fn realisations_can_be_had_from_elsewhere() {
 
 #[test]
 fn more_outputs_of_what_was_resolved_can_be_wanted_later() {
-    let mut world = world!();
+    let mut world = world!(content_addressed);
     // two derivations that resolve to one, of which first one output is wanted and then the other
     let root = |seed: &str| world.drv("root", "echo x > $out").env("seed", seed).floating().add();
     let two = |root: &StorePath| {

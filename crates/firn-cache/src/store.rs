@@ -176,8 +176,16 @@ impl BinaryCacheStore {
 
     /// What is known of the path with this hash part.
     fn lookup(&self, hash_part: &str, shown: &str) -> Result<Option<Known>> {
+        match self.remembered(hash_part)? {
+            Some(known) => Ok(known),
+            None => self.ask(hash_part, shown),
+        }
+    }
+
+    /// What this run or an earlier one has been told of a path; `None` if nothing.
+    fn remembered(&self, hash_part: &str) -> Result<Option<Option<Known>>> {
         if let Some(known) = self.known.lock().get(hash_part) {
-            return Ok(known.clone());
+            return Ok(Some(known.clone()));
         }
         let found = match &self.disk {
             Some((disk, id)) => disk.narinfo(*id, hash_part)?,
@@ -186,15 +194,20 @@ impl BinaryCacheStore {
         let found = match found {
             Remembered::Present(narinfo) => Some(Known::new(narinfo)),
             Remembered::Absent => None,
-            Remembered::Unknown => {
-                let narinfo = self.fetch_narinfo(hash_part, shown)?;
-                // only what the cache really said is worth keeping
-                if let Some((disk, id)) = &self.disk {
-                    disk.remember(*id, hash_part, narinfo.as_ref())?;
-                }
-                narinfo.map(Known::new)
-            }
+            Remembered::Unknown => return Ok(None),
         };
+        self.known.lock().insert(hash_part.to_owned(), found.clone());
+        Ok(Some(found))
+    }
+
+    /// Asks the cache for what nothing is known of.
+    fn ask(&self, hash_part: &str, shown: &str) -> Result<Option<Known>> {
+        let narinfo = self.fetch_narinfo(hash_part, shown)?;
+        // only what the cache really said is worth keeping
+        if let Some((disk, id)) = &self.disk {
+            disk.remember(*id, hash_part, narinfo.as_ref())?;
+        }
+        let found = narinfo.map(Known::new);
         self.known.lock().insert(hash_part.to_owned(), found.clone());
         Ok(found)
     }
@@ -224,42 +237,65 @@ impl BinaryCacheStore {
 
     fn query(&self, path: &StorePath) -> Result<Option<Known>> {
         let known = self.lookup(path.hash_part(), &self.print(path))?;
-        Ok(known.filter(|k| k.info.path == *path || path.name() == MISSING_NAME))
+        Ok(known.filter(|k| Self::is_about(k, path)))
+    }
+
+    fn is_about(known: &Known, path: &StorePath) -> bool {
+        known.info.path == *path || path.name() == MISSING_NAME
     }
 
     fn require(&self, path: &StorePath) -> Result<Known> {
         self.query(path)?.ok_or_else(|| Error::InvalidPath { path: self.print(path) })
     }
 
-    /// Asks for several paths at a time.
+    /// What is known of several paths, those that must be asked for at the same time.
     fn query_many(&self, paths: &BTreeSet<StorePath>) -> Result<BTreeMap<StorePath, Known>> {
-        let all: Vec<&StorePath> = paths.iter().collect();
+        let mut found = BTreeMap::new();
+        let mut unknown: Vec<&StorePath> = Vec::new();
+        for path in paths {
+            match self.remembered(path.hash_part())? {
+                Some(Some(known)) if Self::is_about(&known, path) => {
+                    found.insert(path.clone(), known);
+                }
+                Some(_) => {}
+                None => unknown.push(path),
+            }
+        }
         let next = AtomicUsize::new(0);
-        let results: Mutex<(BTreeMap<StorePath, Known>, Option<Error>)> = Mutex::default();
-        let work = || {
-            while let Some(path) = all.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let answer = self.query(path);
-                let mut results = results.lock();
-                match answer {
-                    Ok(Some(known)) => {
-                        results.0.insert((*path).clone(), known);
-                    }
-                    Ok(None) => {}
-                    Err(error) => {
-                        results.1.get_or_insert(error);
-                        next.store(all.len(), Ordering::Relaxed);
-                    }
+        let results: Mutex<(BTreeMap<StorePath, Known>, Option<Error>)> = Mutex::new((found, None));
+        // whether there was one left
+        let step = || {
+            let Some(path) = unknown.get(next.fetch_add(1, Ordering::Relaxed)) else {
+                return false;
+            };
+            let answer = self.query(path);
+            let mut results = results.lock();
+            match answer {
+                Ok(Some(known)) => {
+                    results.0.insert((*path).clone(), known);
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    results.1.get_or_insert(error);
+                    next.store(unknown.len(), Ordering::Relaxed);
                 }
             }
+            true
         };
-        match self.transport.parallel().min(all.len()) {
-            0 | 1 => work(),
-            threads => std::thread::scope(|scope| {
-                for _ in 0..threads {
-                    scope.spawn(work);
+        std::thread::scope(|scope| {
+            let mut threads = 1;
+            loop {
+                // the first answer may tell that the cache takes more at a time
+                let left = unknown.len().saturating_sub(next.load(Ordering::Relaxed));
+                while threads < self.transport.parallel().min(threads + left) {
+                    scope.spawn(|| while step() {});
+                    threads += 1;
                 }
-            }),
-        }
+                if !step() {
+                    break;
+                }
+            }
+        });
         let (found, error) = results.into_inner();
         match error {
             Some(error) => Err(error),
@@ -405,6 +441,10 @@ impl Store for BinaryCacheStore {
 
     fn uri(&self) -> String {
         self.transport.uri()
+    }
+
+    fn refresh(&self) {
+        self.known.lock().clear();
     }
 
     /// Whoever can write a folder is believed; a server does not say.

@@ -40,6 +40,7 @@ rec {
     args = [ "-c" "echo ${ca} > $out" ];
   };
   plain = make "plain" { args = [ "-c" "echo ${next} > $out" ]; };
+  told = make "told" { args = [ "-c" "echo told; echo ${next} > $out" ]; };
   impure = make "impure" {
     __impure = true;
     args = [ "-c" "read x < /proc/sys/kernel/random/uuid; echo $x > $out" ];
@@ -164,6 +165,19 @@ fn what_needs_contents_is_resolved() {
         case.ok("nix eval --impure --raw --expr builtins.readFile(import(./default.nix)).ca"),
         "hi"
     );
+}
+
+#[test]
+fn logs_are_found_by_derivations_whose_inputs_were_not_known() {
+    let case = case();
+    let drv = case.ok("nix-instantiate -A told");
+    let early = case.run(&format!("nix log {drv}"));
+    assert!(early.err.contains("is not available"), "{}", early.err);
+    let out = case.ok("nix-build --no-out-link -A told");
+    for what in [&drv, &out] {
+        assert_eq!(case.ok(&format!("nix log {what}")), "told");
+        assert_eq!(case.ok(&format!("nix-store --read-log {what}")), "told");
+    }
 }
 
 #[test]

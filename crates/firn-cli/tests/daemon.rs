@@ -153,6 +153,11 @@ fn everyday_commands_go_through_the_daemon() {
         error.contains("no luck") && error.contains("builder failed with exit code 1"),
         "{error}"
     );
+    // of several failures each is told, once
+    let two = format!("[ ({failing}) ({}) ]", failing.replace("no luck", "no luck either"));
+    let error = case.fails("nix-build", &["--no-out-link", "-k", "-E", &two]);
+    assert_eq!(error.matches("builder failed with exit code 1").count(), 2, "{error}");
+    assert_eq!(error.matches("error: build of '").count(), 1, "{error}");
     // How it failed is told by the exit code only where this program builds itself.
     for (name, args) in [
         ("nix-build", &["--no-out-link", "-E", &failing][..]),
@@ -164,6 +169,28 @@ fn everyday_commands_go_through_the_daemon() {
         let local = if name == "nix" { 1 } else { 100 };
         assert_eq!((with, without), (Some(1), Some(local)), "{name}");
     }
+}
+
+#[test]
+fn a_daemon_builds_by_the_settings_of_a_flake() {
+    use std::os::unix::fs::PermissionsExt;
+    let mut case = case();
+    case.start(&[]);
+    let (hook, said) = (case.path("hook"), case.path("said"));
+    std::fs::write(&hook, format!("#!/bin/sh\necho $DRV_PATH > {}\n", said.display())).unwrap();
+    std::fs::set_permissions(&hook, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let system = format!("{}-linux", std::env::consts::ARCH);
+    let drv = DERIVATION.replace("builtins.currentSystem", &format!("\"{system}\""));
+    let flake = format!(
+        "{{ nixConfig.post-build-hook = \"{}\"; outputs = {{ self }}: {{ packages.{system}.default = {drv}; }}; }}",
+        hook.display()
+    );
+    std::fs::create_dir(case.path("flake")).unwrap();
+    std::fs::write(case.path("flake/flake.nix"), flake).unwrap();
+    let path = format!("path:{}", case.text("flake"));
+    let features = ["--extra-experimental-features", "flakes", "--accept-flake-config"];
+    case.ok("nix", &[&["build", "--no-link", &path][..], &features].concat());
+    assert!(std::fs::read_to_string(said).unwrap().ends_with("-x.drv\n"));
 }
 
 #[test]
@@ -408,6 +435,10 @@ fn machines_are_chosen_by_their_features() {
         names.sort();
         assert_eq!(names, has, "{name}");
     }
+    // how long it took is known the next time, here and not only there
+    let times = std::fs::read_to_string(format!("{here}/nix/var/nix/firn/build-times")).unwrap();
+    let names: Vec<&str> = times.lines().map(|line| line.split('\t').nth(1).unwrap()).collect();
+    assert_eq!((names.len(), names[2]), (3, "on-c"), "{times}");
     // without a machine that fits, and none here
     let (_, err, good) = run(&[
         "--store",
@@ -420,4 +451,57 @@ fn machines_are_chosen_by_their_features() {
         &builders,
     ]);
     assert!(!good && err.contains("Failed to find a machine for remote build!"), "{err}");
+}
+
+#[test]
+fn other_machines_build_for_a_cache() {
+    if !can_sandbox() {
+        return;
+    }
+    let case = case();
+    let expression = "let f = name: inputs: derivation { inherit name inputs; \
+        system = builtins.currentSystem; builder = \"/bin/sh\"; outputs = [ \"out\" \"doc\" ]; \
+        args = [ \"-c\" \"echo ${name} > $out; for i in $inputs; do read l < $i; echo $l >> $out; done; echo > $doc\" ]; }; \
+        a = f \"a\" [ ]; in f \"c\" [ a (f \"b\" [ a a.doc ]) ]";
+    let run = |args: &[&str]| {
+        let mut command = case.command("nix-build", args);
+        command.env_remove("NIX_STORE_DIR").env_remove("NIX_STATE_DIR").env_remove("NIX_LOG_DIR");
+        let output = command.args(["--no-out-link"]).output().unwrap();
+        (
+            String::from_utf8(output.stdout).unwrap().trim_end().to_owned(),
+            String::from_utf8(output.stderr).unwrap(),
+            output.status.success(),
+        )
+    };
+    let cache = format!("file://{}?compression=none", case.text("cache"));
+    let machine = format!("{} - - 1 1", case.text("machine"));
+    let wanted = ["--store", &cache, "-E", expression];
+    let (_, err, good) = run(&wanted);
+    assert!(!good && err.contains("choose another '--store', or machines"), "{err}");
+    let (_, err, good) =
+        run(&[&wanted[..], &["--builders", &machine.replace("- -", "vax -")]].concat());
+    assert!(!good && err.contains("Failed to find a machine for remote build!"), "{err}");
+    let with = ["--builders", &machine, "-j0"];
+    let (out, err, good) = run(&[&wanted[..], &with].concat());
+    assert!(good, "{err}");
+    assert_eq!(err.matches("building '/nix/store/").count() / 2, 3, "{err}");
+    let cat = |path: &str| case.ok("nix", &["store", "cat", "--store", &cache, path]);
+    assert_eq!(cat(&out), "c\na\nb");
+    // now it is there, and nobody is needed any more
+    let (again, err, good) = run(&[&wanted[..], &["-j0"]].concat());
+    assert!(good && again == out && !err.contains("building"), "{err}");
+    // a builder that fails
+    let failing = "derivation { name = \"x\"; system = builtins.currentSystem; \
+        builder = \"/bin/sh\"; args = [ \"-c\" \"echo alas; exit 3\" ]; }";
+    let (_, err, good) = run(&[&["--store", &cache, "-E", failing][..], &with].concat());
+    assert!(!good && err.contains("alas") && err.contains("builder failed with exit"), "{err}");
+    // one whose place is known only afterwards
+    let floating = failing.replace(
+        "name =",
+        "__contentAddressed = true; outputHashMode = \"nar\"; outputHashAlgo = \"sha256\"; name =",
+    );
+    let features = ["--option", "extra-experimental-features", "ca-derivations"];
+    let (_, err, good) =
+        run(&[&["--store", &cache, "-E", &floating][..], &with, &features].concat());
+    assert!(!good && err.contains("needs a store on this machine"), "{err}");
 }

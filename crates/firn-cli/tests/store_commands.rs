@@ -298,3 +298,59 @@ derivation {
     let locks = there.filter(|e| e.as_ref().unwrap().path().extension() == Some("lock".as_ref()));
     assert_eq!(locks.count(), 0);
 }
+
+#[test]
+fn names_that_differ_in_case_alone_can_have_numbers_on_disk() {
+    let case = case();
+    let tree = case.path("tree");
+    std::fs::create_dir_all(tree.join("Dir")).unwrap();
+    for name in ["FOO", "Foo", "foo", "Dir/x", "dir"] {
+        std::fs::write(tree.join(name), name).unwrap();
+    }
+    let hack = "--option use-case-hack true";
+    let dump = |line: &str| case.command(line).output().unwrap();
+    let whole = dump("nix-store --dump tree").stdout;
+    let restore = |line: &str, archive: &[u8]| {
+        std::fs::write(case.path("archive"), archive).unwrap();
+        let input = std::fs::File::open(case.path("archive")).unwrap();
+        case.command(line).stdin(input).output().unwrap()
+    };
+    let done = restore(&format!("nix-store {hack} --restore out"), &whole);
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let mut names: Vec<String> = std::fs::read_dir(case.path("out"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    let numbered = ["Dir", "FOO", "Foo~nix~case~hack~1", "dir~nix~case~hack~1"];
+    assert_eq!(names, [&numbered[..], &["foo~nix~case~hack~2"]].concat());
+    assert!(case.path("out/Dir/x").exists());
+    // it is the same archive again, and the same hash
+    assert_eq!(dump(&format!("nix-store {hack} --dump out")).stdout, whole);
+    let hash = case.ok("nix-hash --type sha256 tree");
+    assert_eq!(case.ok(&format!("nix-hash {hack} --type sha256 out")), hash);
+    assert_ne!(case.ok("nix-hash --type sha256 out"), hash);
+    // a store has such names as well, and other than without has it no hashes
+    let path = case.ok("nix-store --add tree");
+    let same = case.ok(&format!("nix-store {hack} --store {} --add out", case.text("other")));
+    assert_eq!(same, path);
+    // two that would be one
+    std::fs::write(case.path("out/FOO~nix~case~hack~7"), "").unwrap();
+    let told = case.fails(&format!("nix-store {hack} --dump out"));
+    assert!(told.contains("file name collision between"), "{told}");
+    let odd = case.path("odd");
+    std::fs::create_dir(&odd).unwrap();
+    for name in ["Test", "Test~nix~case~hack~1", "test"] {
+        std::fs::write(odd.join(name), "").unwrap();
+    }
+    let failed =
+        restore(&format!("nix-store {hack} --restore never"), &dump("nix-store --dump odd").stdout);
+    let said = String::from_utf8_lossy(&failed.stderr);
+    let told = "NAR contains file name 'test' that collides with case-hacked file name \
+                'Test~nix~case~hack~1'";
+    assert!(!failed.status.success() && said.contains(told), "{said}");
+    // what is not asked for is not done
+    let plain = restore("nix-store --restore plain", &whole);
+    assert!(plain.status.success());
+    assert!(case.path("plain/Foo").exists());
+}

@@ -5,6 +5,7 @@
 //! - [`protocol`]: what the worker protocol's messages are made of, for each of its versions.
 //! - [`ManagedStore`]: what a daemon offers beyond [`firn_store::Store`]: builds, collection, roots.
 //! - [`client`]: such a store at the other end of a connection; [`local`]: one on this machine.
+//! - [`passive`]: a store that only has what it was given, for remote builders to fill.
 //! - [`server`]: offers a store to clients, and decides whom to trust.
 //! - [`serve`]: the serve protocol.
 //! - [`ssh`]: connections by the system's `ssh`.
@@ -19,6 +20,7 @@ pub mod error;
 pub mod hook;
 pub mod local;
 pub mod managed;
+pub mod passive;
 mod pipe;
 pub mod protocol;
 pub mod restricted;

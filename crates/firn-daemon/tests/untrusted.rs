@@ -18,6 +18,7 @@ use firn_daemon::wire::{WireRead, WireReader, WireWrite as _};
 use firn_event::Logger;
 use firn_model::hash::{Hash, HashAlgo};
 use firn_model::realisation::{DrvOutput, Realisation};
+use firn_model::signature::SecretKey;
 use firn_model::{PathInfo, StorePath};
 use firn_store::local::gc::GcOptions;
 use firn_store::{Repair, Store as _};
@@ -97,6 +98,32 @@ fn outputs_are_not_claimed() {
         remote.register_realisation(&Realisation::new(id, text)),
         "lacks a signature by a trusted key",
     );
+}
+
+#[test]
+fn realisations_need_a_signature() {
+    let mut world = World::new();
+    let ours = SecretKey::from_seed("ours-1", &[1; 32]).unwrap();
+    let theirs = SecretKey::from_seed("ours-1", &[2; 32]).unwrap();
+    world.settings.set("experimental-features", "ca-derivations").unwrap();
+    world.settings.set("trusted-public-keys", &ours.public_key().to_string()).unwrap();
+    let world = Arc::new(world);
+    let local = world.local(&Logger::silent());
+    let (remote, _) = world.remote(Trust::Untrusted);
+    let text = remote.add_text("t", b"evil", &BTreeSet::new(), Repair::No).unwrap();
+    let id =
+        DrvOutput { drv_hash: Hash::digest(HashAlgo::Sha256, b"d"), output_name: "out".into() };
+    let unsigned = Realisation::new(id.clone(), text);
+    let mut forged = unsigned.clone();
+    forged.sign(&theirs);
+    for realisation in [&unsigned, &forged] {
+        refused(remote.register_realisation(realisation), "lacks a signature by a trusted key");
+        assert_eq!(local.query_realisation(&id).unwrap(), None);
+    }
+    let mut signed = unsigned;
+    signed.sign(&ours);
+    remote.register_realisation(&signed).unwrap();
+    assert_eq!(local.query_realisation(&id).unwrap(), Some(signed));
 }
 
 #[test]

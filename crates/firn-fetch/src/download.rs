@@ -1,22 +1,25 @@
 //! One download: attempts, pauses, resumption, checks.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use firn_event::{Activity, ActivityKind, Field, Level, Logger};
 use firn_model::hash::Hash;
 
+use crate::client::Client;
 use crate::error::{FailureKind, FetchError};
+use crate::exchange::Payload;
 use crate::redact;
+use crate::request::status_error;
 use crate::settings::FetchSettings;
 use crate::sink::{FileSink, Sink};
+use crate::wire::Response;
 
-/// How much of an error page goes into the message, in bytes.
-const ERROR_BODY_LIMIT: usize = 1024;
 /// How often progress is reported.
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 
@@ -63,8 +66,10 @@ pub struct Downloaded {
 /// Downloads; cheap to share between threads, keeps connections open.
 #[derive(Debug, Clone)]
 pub struct Downloader {
-    agent: ureq::Agent,
+    client: Arc<Client>,
     settings: Arc<FetchSettings>,
+    /// By host and port, which servers take many requests over one connection.
+    multiplexing: Arc<Mutex<HashMap<String, bool>>>,
     logger: Logger,
 }
 
@@ -83,14 +88,34 @@ impl Downloader {
     /// # Errors
     /// When the certificates cannot be read.
     pub fn new(settings: FetchSettings, logger: Logger) -> Result<Self, FetchError> {
-        let agent = crate::client::agent(&settings)?;
-        Ok(Self { agent, settings: Arc::new(settings), logger })
+        let client = Arc::new(Client::new(&settings)?);
+        Ok(Self { client, settings: Arc::new(settings), multiplexing: Arc::default(), logger })
     }
 
     /// The settings it was made with.
     #[must_use]
     pub fn settings(&self) -> &FetchSettings {
         &self.settings
+    }
+
+    /// Whether the server of `url` takes many requests over one connection (HTTP/2); `None` if it has not been asked for
+    /// anything yet.
+    #[must_use]
+    pub fn multiplexes(&self, url: &str) -> Option<bool> {
+        let url = reqwest::Url::parse(url).ok()?;
+        let known = self.multiplexing.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(&host_and_port(&url)).copied()
+    }
+
+    /// Whether the server of `url` might do so.
+    #[must_use]
+    pub fn may_multiplex(&self, url: &str) -> bool {
+        self.settings.http2 && url.starts_with("https://")
+    }
+
+    pub(crate) fn note_multiplexing(&self, url: &reqwest::Url, does: bool) {
+        let mut known = self.multiplexing.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert(host_and_port(url), does);
     }
 
     /// Streams `request` into `sink`. `parent` is the activity that this is part of, 0 for none.
@@ -250,10 +275,8 @@ impl Downloader {
             retry_after: None,
         };
         let response = self.send(request, state)?;
-        let status = response.status().as_u16();
-        let header = |name: &str| {
-            response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned)
-        };
+        let status = response.status;
+        let header = |name: &str| response.header(name);
         if status == 304 && request.expected_etag.is_some() {
             state.result.etag = header("etag").or_else(|| request.expected_etag.clone());
             state.result.not_modified = true;
@@ -290,7 +313,7 @@ impl Downloader {
         let expected = header("content-length").and_then(|l| l.parse::<u64>().ok());
         let expected = expected.map(|rest| state.written + rest);
         state.result = Downloaded {
-            url: ureq::ResponseExt::get_uri(&response).to_string(),
+            url: response.url.clone(),
             last_modified: header("last-modified"),
             content_type: header("content-type"),
             immutable_url: header("link").as_deref().and_then(immutable_link),
@@ -299,7 +322,7 @@ impl Downloader {
         };
         state.etag = etag.filter(|e| !e.starts_with("W/"));
 
-        let mut reader = response.into_body().into_reader();
+        let mut reader = response.body;
         let mut buffer = vec![0; 128 * 1024];
         let mut reported = Instant::now();
         loop {
@@ -327,11 +350,7 @@ impl Downloader {
         }
     }
 
-    fn send(
-        &self,
-        request: &Request,
-        state: &State,
-    ) -> Result<ureq::http::Response<ureq::Body>, FetchError> {
+    fn send(&self, request: &Request, state: &State) -> Result<Response, FetchError> {
         self.send_from(request, state.written, state.etag.as_deref())
     }
 
@@ -341,9 +360,8 @@ impl Downloader {
         request: &Request,
         from: u64,
         etag: Option<&str>,
-    ) -> Result<ureq::http::Response<ureq::Body>, FetchError> {
-        let (target, mut headers) = self.target(&request.url)?;
-        headers.extend(request.headers.iter().cloned());
+    ) -> Result<Response, FetchError> {
+        let mut headers = request.headers.clone();
         if from > 0 {
             headers.push(("range".into(), format!("bytes={from}-")));
             if let Some(etag) = etag {
@@ -352,85 +370,12 @@ impl Downloader {
         } else if let Some(etag) = &request.expected_etag {
             headers.push(("if-none-match".into(), etag.clone()));
         }
-        self.run("GET", &request.url, &target, &headers, ureq::SendBody::none())
+        self.request("GET", &request.url, &headers, Payload::None)
     }
 
-    /// What is really asked for, without credentials, and the header fields that stand for them.
-    pub(crate) fn target(
-        &self,
-        given: &str,
-    ) -> Result<(String, Vec<(String, String)>), FetchError> {
-        let shown = redact(given);
-        let bad = |reason: String| FetchError::BadUrl { url: shown.clone(), reason };
-        let mut url = url::Url::parse(given).map_err(|e| bad(e.to_string()))?;
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(bad(format!("the scheme '{}' is not supported", url.scheme())));
-        }
-        let credentials = if !url.username().is_empty() || url.password().is_some() {
-            let decode = |s: &str| percent_decode(s);
-            Some((decode(url.username()), decode(url.password().unwrap_or_default())))
-        } else {
-            url.host_str()
-                .and_then(|h| self.settings.netrc.credentials(h))
-                .map(|(u, p)| (u.to_owned(), p.to_owned()))
-        };
-        // The server must see the URL as it was given, not as this parser would write it.
-        let target = if url.username().is_empty() && url.password().is_none() {
-            given.to_owned()
-        } else {
-            let _ = url.set_username("");
-            let _ = url.set_password(None);
-            url.to_string()
-        };
-        let headers = credentials
-            .map(|(user, password)| ("authorization".to_owned(), basic(&user, &password)))
-            .into_iter()
-            .collect();
-        Ok((target.split('#').next().unwrap_or_default().to_owned(), headers))
-    }
-
-    /// One request. `given` is for messages.
-    pub(crate) fn run(
-        &self,
-        method: &str,
-        given: &str,
-        target: &str,
-        headers: &[(String, String)],
-        body: impl ureq::AsSendBody,
-    ) -> Result<ureq::http::Response<ureq::Body>, FetchError> {
-        let shown = redact(given);
-        let mut builder = ureq::http::Request::builder().method(method).uri(target);
-        for (name, value) in headers {
-            builder = builder.header(name, value);
-        }
-        let built = builder
-            .body(body)
-            .map_err(|e| FetchError::BadUrl { url: shown.clone(), reason: e.to_string() })?;
-        self.agent.run(built).map_err(|error| {
-            let kind = match &error {
-                ureq::Error::BadUri(_)
-                | ureq::Error::Http(_)
-                | ureq::Error::TooManyRedirects
-                | ureq::Error::RedirectFailed
-                | ureq::Error::InvalidProxyUrl
-                | ureq::Error::Tls(_) => FailureKind::Permanent,
-                // no name is known where there is no network, and waiting brings none
-                ureq::Error::HostNotFound if !has_network() => FailureKind::Permanent,
-                ureq::Error::Io(e) if is_certificate_error(e) || is_unknown_name(e) => {
-                    FailureKind::Permanent
-                }
-                ureq::Error::Rustls(e) if e.to_string().contains("certificate") => {
-                    FailureKind::Permanent
-                }
-                _ => FailureKind::Transient,
-            };
-            FetchError::Transfer {
-                url: shown.clone(),
-                reason: explain(&error),
-                kind,
-                retry_after: None,
-            }
-        })
+    /// The HTTP client, made now if it is the first time.
+    pub(crate) fn client(&self) -> Result<&reqwest::Client, String> {
+        self.client.get(&self.settings)
     }
 
     fn copy_file(
@@ -475,6 +420,11 @@ impl Downloader {
     }
 }
 
+fn host_and_port(url: &reqwest::Url) -> String {
+    let port = url.port_or_known_default().unwrap_or_default();
+    format!("{}:{port}", url.host_str().unwrap_or_default())
+}
+
 fn restart(sink: &mut dyn Sink, state: &mut State, shown: &str) -> Result<bool, FetchError> {
     let done = sink.restart().map_err(|source| FetchError::Sink { url: shown.into(), source })?;
     if done {
@@ -500,82 +450,6 @@ fn check_flag(url: &str, cancel: Option<&Arc<AtomicBool>>) -> Result<(), FetchEr
     }
 }
 
-pub(crate) fn status_error(response: ureq::http::Response<ureq::Body>, shown: &str) -> FetchError {
-    let status = response.status().as_u16();
-    let kind = match status {
-        404 | 410 => FailureKind::NotFound,
-        401 | 403 | 407 => FailureKind::Forbidden,
-        408 | 429 => FailureKind::Transient,
-        501 | 505 | 511 => FailureKind::Permanent,
-        500..=599 => FailureKind::Transient,
-        _ => FailureKind::Permanent,
-    };
-    let retry_after = response
-        .headers()
-        .get("retry-after")
-        .and_then(|v| v.to_str().ok())
-        .and_then(|v| v.trim().parse().ok())
-        .map(Duration::from_secs)
-        // "Too many requests" without a time: clearly longer than for a hiccup.
-        .or((status == 429).then_some(Duration::from_secs(10)));
-    let mut body = Vec::new();
-    let _ = response.into_body().into_reader().take(ERROR_BODY_LIMIT as u64).read_to_end(&mut body);
-    let mut reason = format!("HTTP error {status}");
-    match kind {
-        FailureKind::Forbidden if status == 407 => {
-            reason.push_str(" (the proxy wants credentials)");
-        }
-        FailureKind::Forbidden => {
-            reason.push_str(" (credentials are missing or refused; see 'netrc-file')");
-        }
-        _ => {}
-    }
-    let body = String::from_utf8_lossy(&body);
-    let body = body.trim();
-    if !body.is_empty() {
-        reason.push_str("\n\nresponse body:\n\n");
-        reason.extend(body.chars().filter(|c| *c == '\n' || *c == '\t' || !c.is_control()));
-    }
-    FetchError::Transfer { url: shown.into(), reason, kind, retry_after }
-}
-
-fn explain(error: &ureq::Error) -> String {
-    match error {
-        ureq::Error::HostNotFound => "the host's name cannot be resolved".into(),
-        ureq::Error::ConnectionFailed => "the connection failed".into(),
-        ureq::Error::Timeout(what) => format!("timed out ({what})"),
-        ureq::Error::Io(e) if is_certificate_error(e) => {
-            format!("{e}; is 'ssl-cert-file' right?")
-        }
-        ureq::Error::Io(e) if is_unknown_name(e) => "the host's name is not known".into(),
-        ureq::Error::Io(e) => e.to_string(),
-        other => other.to_string(),
-    }
-}
-
-/// Whether this machine has a way to any other, as far as the system says.
-fn has_network() -> bool {
-    let routes = |file: &str, leads_out: fn(&str) -> bool| {
-        std::fs::read_to_string(file).map_or(true, |text| text.lines().any(leads_out))
-    };
-    // the first line of the one is a heading; each line of the other ends with the interface
-    routes("/proc/net/route", |line| !line.starts_with("Iface") && !line.trim().is_empty())
-        || routes("/proc/net/ipv6_route", |line| !line.trim_end().ends_with(" lo"))
-}
-
-fn is_certificate_error(error: &std::io::Error) -> bool {
-    error.kind() == ErrorKind::InvalidData && error.to_string().contains("certificate")
-}
-
-/// Whether the resolver has said that there is no such name, rather than that it could not find out. The
-/// standard library has no kind of error for it, only the C library's words (`getaddrinfo(3)`).
-fn is_unknown_name(error: &std::io::Error) -> bool {
-    let text = error.to_string();
-    ["Name or service not known", "Name does not resolve", "No address associated with hostname"]
-        .iter()
-        .any(|said| text.ends_with(said))
-}
-
 pub(crate) fn stream_error(error: &std::io::Error) -> String {
     format!("the transfer was cut: {error}")
 }
@@ -593,24 +467,6 @@ fn immutable_link(value: &str) -> Option<String> {
         });
         immutable.then(|| target.to_owned())
     })
-}
-
-fn basic(user: &str, password: &str) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let bytes = format!("{user}:{password}").into_bytes();
-    let mut text = String::from("Basic ");
-    for chunk in bytes.chunks(3) {
-        let word = chunk.iter().fold(0u32, |word, b| (word << 8) | u32::from(*b))
-            << (8 * (3 - chunk.len()));
-        for i in 0..4 {
-            if i <= chunk.len() {
-                text.push(ALPHABET[(word >> (18 - 6 * i) & 63) as usize] as char);
-            } else {
-                text.push('=');
-            }
-        }
-    }
-    text
 }
 
 pub(crate) fn percent_decode(text: &str) -> String {
@@ -643,8 +499,6 @@ mod units {
     #[test]
     fn header_values() {
         assert_eq!(range_start("bytes 5-9/10"), Some(5));
-        assert_eq!(basic("Aladdin", "open sesame"), "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
-        assert_eq!(basic("a", "b"), "Basic YTpi");
         assert_eq!(
             immutable_link("<https://a/x>; rel=\"canonical\", <https://a/y>; rel=\"immutable\""),
             Some("https://a/y".into())

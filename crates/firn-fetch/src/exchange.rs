@@ -1,13 +1,14 @@
 //! Requests of any method with small answers: whether a file is there, uploads, what a cloud store wants besides.
 
 use std::fs::File;
-use std::io::{Read as _, Seek as _};
+use std::io::Read as _;
 
 use firn_event::{ActivityKind, Field, Level};
 
-use crate::download::{Downloader, status_error, stream_error};
+use crate::download::{Downloader, stream_error};
 use crate::error::{FailureKind, FetchError};
 use crate::redact;
+use crate::request::status_error;
 
 /// The largest answer that is read, in bytes.
 const ANSWER_LIMIT: u64 = 64 * 1024 * 1024;
@@ -81,41 +82,26 @@ impl Downloader {
     }
 
     fn attempt_exchange(&self, exchange: &Exchange<'_>, shown: &str) -> Result<Answer, FetchError> {
-        let (target, mut headers) = self.target(exchange.url)?;
-        headers.extend(exchange.headers.iter().cloned());
-        let (method, url) = (exchange.method, exchange.url);
         let failed = |error: &std::io::Error| FetchError::Transfer {
             url: shown.to_owned(),
             reason: stream_error(error),
             kind: FailureKind::Transient,
             retry_after: None,
         };
-        let response = match exchange.payload {
-            Payload::None => self.run(method, url, &target, &headers, ureq::SendBody::none())?,
-            Payload::Bytes(bytes) => self.run(method, url, &target, &headers, bytes)?,
-            Payload::File(mut file) => {
-                file.rewind()
-                    .map_err(|source| FetchError::Sink { url: shown.to_owned(), source })?;
-                self.run(method, url, &target, &headers, file)?
-            }
-        };
-        if !response.status().is_success() {
+        let response =
+            self.request(exchange.method, exchange.url, &exchange.headers, exchange.payload)?;
+        if !response.is_success() {
             return Err(status_error(response, shown));
         }
         let headers = response
-            .headers()
+            .headers
             .iter()
             .filter_map(|(name, value)| {
                 Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
             })
             .collect();
         let mut body = Vec::new();
-        response
-            .into_body()
-            .into_reader()
-            .take(ANSWER_LIMIT + 1)
-            .read_to_end(&mut body)
-            .map_err(|e| failed(&e))?;
+        response.body.take(ANSWER_LIMIT + 1).read_to_end(&mut body).map_err(|e| failed(&e))?;
         if body.len() as u64 > ANSWER_LIMIT {
             return Err(FetchError::Transfer {
                 url: shown.to_owned(),

@@ -19,11 +19,11 @@ pub mod git;
 pub mod hosted;
 mod mirror;
 mod netrc;
+mod request;
 mod settings;
 mod sink;
-#[cfg(test)]
-mod tests;
 mod transfer;
+mod wire;
 
 pub use download::{Downloaded, Downloader, Request};
 pub use error::{FailureKind, FetchError};

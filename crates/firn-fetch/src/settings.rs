@@ -29,6 +29,10 @@ pub struct FetchSettings {
     pub connect_timeout: Option<Duration>,
     /// `stalled-download-timeout`: how long a transfer may bring nothing.
     pub stalled_timeout: Option<Duration>,
+    /// `http2`: whether HTTP/2 is spoken with servers that can.
+    pub http2: bool,
+    /// `download-speed`: how many bytes of each transfer may come in a second; `None` for no limit.
+    pub download_speed: Option<u64>,
     /// `download-attempts`, at least 1.
     pub attempts: u32,
     /// The pause before the second attempt; each later one is about twice as long.
@@ -65,6 +69,8 @@ impl Default for FetchSettings {
             client_certificate: None,
             connect_timeout: Some(Duration::from_secs(15)),
             stalled_timeout: Some(Duration::from_secs(300)),
+            http2: true,
+            download_speed: None,
             attempts: 5,
             retry_pause: Duration::from_millis(250),
             longest_pause: Duration::from_secs(120),

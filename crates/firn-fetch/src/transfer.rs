@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 use firn_event::{Activity, ActivityKind, Field, Level};
 
 use crate::download::{
-    Downloader, Request, check_cancelled, percent_decode, range_start, status_error, stream_error,
+    Downloader, Request, check_cancelled, percent_decode, range_start, stream_error,
 };
 use crate::error::{FailureKind, FetchError};
 use crate::redact;
+use crate::request::status_error;
 
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 
@@ -112,19 +113,17 @@ impl Transfer {
             return self.open_file(&percent_decode(path));
         }
         let response = self.downloader.send_from(&self.request, self.done, self.etag.as_deref())?;
-        let status = response.status().as_u16();
-        if !(200..300).contains(&status) {
+        let status = response.status;
+        if !response.is_success() {
             return Err(status_error(response, &redact(&self.request.url)));
         }
-        let header = |name: &str| {
-            response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned)
-        };
+        let header = |name: &str| response.header(name);
         let length = header("content-length").and_then(|l| l.parse::<u64>().ok());
         if self.done == 0 {
             self.expected = length;
             self.etag = header("etag").filter(|e| !e.starts_with("W/"));
             self.encoding = header("content-encoding").filter(|e| e != "identity");
-            self.source = Box::new(response.into_body().into_reader());
+            self.source = Box::new(response.body);
             return Ok(());
         }
         if status == 206 {
@@ -135,7 +134,7 @@ impl Transfer {
                     format!("the server answered with another range than {}-", self.done),
                 ));
             }
-            self.source = Box::new(response.into_body().into_reader());
+            self.source = Box::new(response.body);
             return Ok(());
         }
         // From the beginning again. What was read is gone, so what comes must be the same file.
@@ -146,7 +145,7 @@ impl Transfer {
                 "the transfer was cut and the file has changed meanwhile".to_owned(),
             ));
         }
-        let mut source = response.into_body().into_reader();
+        let mut source = response.body;
         let skipped = io::copy(&mut Read::by_ref(&mut source).take(self.done), &mut io::sink())
             .map_err(|e| self.failed(FailureKind::Transient, stream_error(&e)))?;
         if skipped != self.done {

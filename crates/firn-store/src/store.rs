@@ -140,6 +140,9 @@ pub trait Store: Send + Sync {
         Ok(self.query_path_info(path)?.is_some())
     }
 
+    /// Forgets what this process was told of paths, because another has changed the store.
+    fn refresh(&self) {}
+
     /// What is known of a valid path.
     ///
     /// # Errors

@@ -50,10 +50,12 @@ fn eval(name: &str, what: &str, expression: &str) -> Case {
     Case::new(name, what, "nix-instantiate", args, Store::Dummy)
 }
 
-/// All cases, in the order in which they run.
+/// All cases of evaluation, in the order in which they run. `exclude` names a file with the attributes, as a list of
+/// JSON, that this copy of nixpkgs cannot evaluate.
 pub fn all(
     distribution: &Path,
     nixpkgs: Option<&Path>,
+    exclude: Option<&Path>,
     scratch: &Path,
 ) -> Result<Vec<Case>, String> {
     let root = process::workspace();
@@ -72,24 +74,9 @@ pub fn all(
             root.display()
         ),
     ));
-    let sources = root.join("distribution").display().to_string();
-    cases.push(Case::new(
-        "nar-hash",
-        "the hash of the distribution's sources",
-        "nix-hash",
-        vec!["--type".into(), "sha256".into(), sources.clone()],
-        Store::Dummy,
-    ));
-    cases.push(Case::new(
-        "store-add",
-        "the distribution's sources added to an empty store",
-        "nix-store",
-        vec!["--add".into(), sources],
-        Store::Empty,
-    ));
     cases.extend(super::flakes::cases(scratch));
     if let Some(nixpkgs) = nixpkgs {
-        of_nixpkgs(&mut cases, &root, nixpkgs)?;
+        of_nixpkgs(&mut cases, &root, nixpkgs, exclude)?;
         cases.push(super::flakes::formatting(scratch));
     }
     Ok(cases)
@@ -117,12 +104,34 @@ fn expressions(folder: &Path) -> Result<Vec<Case>, String> {
     Ok(cases)
 }
 
-fn of_nixpkgs(cases: &mut Vec<Case>, root: &Path, nixpkgs: &Path) -> Result<(), String> {
+fn of_nixpkgs(
+    cases: &mut Vec<Case>,
+    root: &Path,
+    nixpkgs: &Path,
+    exclude: Option<&Path>,
+) -> Result<(), String> {
     let n = nixpkgs.display();
     cases.push(eval(
         "nixpkgs-hello",
         "hello of nixpkgs",
         &format!("(import {n} {{ config = {{ }}; overlays = [ ]; }}).hello.drvPath"),
+    ));
+    let exclude = match exclude {
+        Some(file) => {
+            let file = file
+                .canonicalize()
+                .map_err(|e| format!("cannot find '{}': {e}", file.display()))?;
+            format!("builtins.fromJSON (builtins.readFile {})", file.display())
+        }
+        None => "[ ]".to_owned(),
+    };
+    cases.push(eval(
+        "names",
+        "name and version of every package of nixpkgs",
+        &format!(
+            "builtins.toJSON (import {} {{ nixpkgs = {n}; exclude = {exclude}; }})",
+            root.join("xtask/bench/nixpkgs/names.nix").display()
+        ),
     ));
     let folder = root.join("xtask/conformance");
     let system = format!(

@@ -1,10 +1,11 @@
-//! `cargo xtask bench [CASE…] [--nixpkgs DIR] [--runs N]`: times whole commands, and, if `NIX_REFERENCE`
+//! `cargo xtask bench [CASE…] [--nixpkgs DIR] [--exclude FILE] [--runs N]`: times whole commands, and, if `NIX_REFERENCE`
 //! names C++ Nix, its commands in turn, with the ratio of the two. Figures are medians; a prefix that
 //! leads to the reference is timed with `true` and taken off.
 
 mod cases;
 mod flakes;
 mod measure;
+mod store;
 
 use std::path::{Path, PathBuf};
 
@@ -17,6 +18,7 @@ use crate::sides::{Side, dist_folder};
 pub fn main(args: &[String]) -> Result<(), String> {
     let mut runs = 5;
     let mut nixpkgs: Option<PathBuf> = None;
+    let mut exclude: Option<PathBuf> = None;
     let mut wanted: Vec<&str> = Vec::new();
     let mut rest = args.iter();
     while let Some(arg) = rest.next() {
@@ -25,10 +27,11 @@ pub fn main(args: &[String]) -> Result<(), String> {
                 let number = rest.next().and_then(|n| n.parse().ok()).filter(|n| *n > 0);
                 runs = number.ok_or("--runs needs a number")?;
             }
+            "--exclude" => exclude = Some(rest.next().ok_or("--exclude needs a file")?.into()),
             "--nixpkgs" => nixpkgs = Some(rest.next().ok_or("--nixpkgs needs a folder")?.into()),
             option if option.starts_with('-') => {
                 return Err(format!(
-                    "'{option}' is not understood; there are --runs N and --nixpkgs DIR"
+                    "'{option}' is not understood; there are --runs N, --nixpkgs DIR and --exclude FILE"
                 ));
             }
             name => wanted.push(name),
@@ -45,13 +48,17 @@ pub fn main(args: &[String]) -> Result<(), String> {
     let reference = Side::reference_if_any()?;
     let ours = Side::ours()?;
     let scratch = std::env::temp_dir().join(format!("firn-bench-{}", std::process::id()));
-    let cases = cases::all(&dist_folder()?.join("distribution"), nixpkgs.as_deref(), &scratch)?;
-    if let Some(unknown) = wanted.iter().find(|w| !cases.iter().any(|c| c.name == **w)) {
-        let names: Vec<&str> = cases.iter().map(|c| c.name.as_str()).collect();
+    let distribution = dist_folder()?.join("distribution");
+    let cases = cases::all(&distribution, nixpkgs.as_deref(), exclude.as_deref(), &scratch)?;
+    let names: Vec<&str> =
+        cases.iter().map(|c| c.name.as_str()).chain(store::CASES.iter().map(|c| c.0)).collect();
+    if let Some(unknown) = wanted.iter().find(|w| !names.contains(w)) {
         return Err(format!("there is no case '{unknown}'; there are: {}", names.join(", ")));
     }
     let chosen: Vec<&Case> =
         cases.iter().filter(|c| wanted.is_empty() || wanted.contains(&c.name.as_str())).collect();
+    let of_store: Vec<_> =
+        store::CASES.iter().filter(|c| wanted.is_empty() || wanted.contains(&c.0)).collect();
     let prepared = || -> Result<(), String> {
         if chosen.iter().any(|c| c.store == Store::Own && !c.alone) {
             flakes::prepare(&ours, &scratch)?;
@@ -64,13 +71,14 @@ pub fn main(args: &[String]) -> Result<(), String> {
         }
     };
     let result = prepared()
-        .and_then(|()| table(chosen.into_iter(), &ours, reference.as_ref(), runs, &scratch));
+        .and_then(|()| table(&chosen, &of_store, &ours, reference.as_ref(), runs, &scratch));
     let _ = std::fs::remove_dir_all(&scratch);
     result
 }
 
-fn table<'a>(
-    cases: impl Iterator<Item = &'a Case>,
+fn table(
+    cases: &[&Case],
+    of_store: &[&(&str, &str, store::Scripts)],
     ours: &Side,
     reference: Option<&Side>,
     runs: usize,
@@ -82,14 +90,19 @@ fn table<'a>(
         "{:<14} {:>8} {:>8} {:>5} {:>7} {:>7} {:>5} {:>6} {:>6} {:>5}  what",
         "case", "ours", "ref.", "ratio", "ours", "ref.", "ratio", "ours", "ref.", "ratio"
     );
-    for case in cases {
-        let reference = reference.filter(|_| !case.alone);
+    let row = |name: &str,
+               what: &str,
+               reference: Option<&Side>,
+               once: &mut dyn FnMut(&Side, &Path) -> Result<Cost, String>| {
         let (mut mine, mut theirs) = (Vec::new(), Vec::new());
         // the first run warms the caches
         for number in 0..=runs {
-            let cost = once(ours, case, &scratch.join("ours"))?;
-            let other =
-                reference.map(|side| once(side, case, &scratch.join("reference"))).transpose()?;
+            let fail = |e| format!("case '{name}': {e}");
+            let cost = once(ours, &scratch.join("ours")).map_err(fail)?;
+            let other = reference
+                .map(|side| once(side, &scratch.join("reference")))
+                .transpose()
+                .map_err(fail)?;
             if number > 0 {
                 mine.push(cost);
                 theirs.extend(other);
@@ -118,8 +131,17 @@ fn table<'a>(
         let (memory, _, memory_ratio) = figures(mine.memory, |c| c.memory);
         println!(
             "{:<14} {:>8.3} {wall:>8} {wall_ratio:>5} {:>7.3} {user:>7} {user_ratio:>5} {:>6.1} {memory:>6} {memory_ratio:>5}  {}",
-            case.name, mine.wall, mine.user, mine.memory, case.what
+            name, mine.wall, mine.user, mine.memory, what
         );
+        Ok::<(), String>(())
+    };
+    for case in cases {
+        let reference = reference.filter(|_| !case.alone);
+        row(&case.name, &case.what, reference, &mut |side, own| once(side, case, own))?;
+    }
+    let mut world = store::World::new(scratch);
+    for (name, what, scripts) in of_store {
+        row(name, what, reference, &mut |side, own| world.once(side, ours, own, scripts))?;
     }
     Ok(())
 }
@@ -157,7 +179,7 @@ fn once(side: &Side, case: &Case, scratch: &Path) -> Result<Cost, String> {
     if let Some(folder) = &case.folder {
         command.current_dir(folder);
     }
-    run(command.args(&case.args)).map_err(|e| format!("case '{}': {e}", case.name))
+    run(command.args(&case.args))
 }
 
 /// The variables of a store of its own below `scratch`, for both sides the same. The home is made: without one nothing

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use firn_event::json::{Line, decode_line};
-use firn_event::{ActivityKind, Event, Field, Level, Report};
+use firn_event::{ActivityKind, Event, Field, Level, Logger, Report};
 use firn_model::store_path::StorePath;
 use firn_store::Store;
 
@@ -12,11 +12,12 @@ use super::log::{BuildLog, LogFile};
 use super::{Built, Job, KnownOutputs, now, show_outputs};
 use crate::drv_options::DrvOptions;
 use crate::error::{Failure, FailureKind, io};
-use crate::hook::{HookAnswer, HookRequest, RemoteBuild, RemoteOutput, Slot};
+use crate::history;
+use crate::hook::{HookAnswer, HookRequest, RemoteBuild, RemoteOutput, Slot, address_of};
 use crate::options::Mode;
 
 /// How long to wait before a hook is asked again that had no free machine.
-const ASK_AGAIN: Duration = Duration::from_millis(500);
+pub(crate) const ASK_AGAIN: Duration = Duration::from_millis(500);
 
 impl Job<'_> {
     /// Whether the hook is asked before this machine is used. `fits` is whether this machine could build it at all.
@@ -55,12 +56,14 @@ impl Job<'_> {
             features.insert("ca-derivations".into());
         }
         let system = self.drv.system.to_string();
+        let address = address_of(self.store.layout());
         let mut waiting = None;
         let build = loop {
             self.check_stop()?;
             let willing = self.options.max_jobs > 0 && self.slots.any_free();
             let request = HookRequest {
-                store: self.store.layout(),
+                store: &address,
+                dir: self.store.store_dir(),
                 drv_path: self.drv_path,
                 system: &system,
                 features: &features,
@@ -101,6 +104,7 @@ impl Job<'_> {
             vec![Field::Text(shown), Field::Text(machine), Field::Int(1), Field::Int(1)],
             self.parent,
         );
+        self.tell_estimate(&activity);
         let log_file = if options.keep_log {
             let path = self.store.layout().log_file(self.drv_path);
             LogFile::create(path.clone(), options.compress_log)
@@ -122,7 +126,7 @@ impl Job<'_> {
                 }
                 RemoteOutput::Line(line) => {
                     last_output = Instant::now();
-                    self.hook_line(&mut log, line)
+                    hook_line(self.logger, &mut log, line)
                 }
                 RemoteOutput::Silence => 0,
             };
@@ -145,6 +149,8 @@ impl Job<'_> {
         if end.status != Some(0) {
             return Err(self.failed_elsewhere(end.status, &tail));
         }
+        // With the copying, since whoever waits for it waits for that too.
+        history::note(&self.store.layout().state_dir, self.drv, begin.elapsed());
         // the hook has registered them
         self.store.clear_cache();
         let known: KnownOutputs = self.known_outputs()?;
@@ -160,36 +166,6 @@ impl Job<'_> {
         Ok(Built { built: true, outputs, start, stop: now(), cpu: None })
     }
 
-    /// A line of the hook: what it says of the build belongs to the build's log, the rest to whoever watches.
-    fn hook_line(&self, log: &mut BuildLog, line: &str) -> u64 {
-        match decode_line(line) {
-            Some(Line::Event(Event::Result { report: Report::BuildLogLine(text), .. })) => {
-                log.take(format!("{text}\n").as_bytes())
-            }
-            Some(Line::Event(Event::Result { report: Report::SetPhase(phase), .. })) => {
-                let phase = serde_json::json!({ "action": "setPhase", "phase": phase });
-                log.take(format!("@nix {phase}\n").as_bytes())
-            }
-            // the build on the other machine is this one
-            Some(Line::Event(Event::Start {
-                kind: ActivityKind::Build | ActivityKind::Builds | ActivityKind::Realise,
-                ..
-            })) => 0,
-            Some(Line::Event(Event::Message { level, text })) => {
-                self.logger.event(crate::plain::message(level.max(Level::Notice), &text));
-                0
-            }
-            Some(other) => {
-                log.message(other);
-                0
-            }
-            None => {
-                self.logger.message(Level::Notice, line);
-                0
-            }
-        }
-    }
-
     fn failed_elsewhere(&self, status: Option<i32>, tail: &[String]) -> Failure {
         let how = match status {
             Some(status) => format!("failed with exit code {status}"),
@@ -200,5 +176,35 @@ impl Job<'_> {
         message.push_str(&show_outputs(self.store, self.drv));
         self.show_log(&mut message, tail);
         Failure::new(FailureKind::Misc, message)
+    }
+}
+
+/// A line of the hook: what it says of the build belongs to the build's log, the rest to whoever watches.
+pub(crate) fn hook_line(logger: &Logger, log: &mut BuildLog, line: &str) -> u64 {
+    match decode_line(line) {
+        Some(Line::Event(Event::Result { report: Report::BuildLogLine(text), .. })) => {
+            log.take(format!("{text}\n").as_bytes())
+        }
+        Some(Line::Event(Event::Result { report: Report::SetPhase(phase), .. })) => {
+            let phase = serde_json::json!({ "action": "setPhase", "phase": phase });
+            log.take(format!("@nix {phase}\n").as_bytes())
+        }
+        // the build on the other machine is this one
+        Some(Line::Event(Event::Start {
+            kind: ActivityKind::Build | ActivityKind::Builds | ActivityKind::Realise,
+            ..
+        })) => 0,
+        Some(Line::Event(Event::Message { level, text })) => {
+            logger.event(crate::plain::message(level.max(Level::Notice), &text));
+            0
+        }
+        Some(other) => {
+            log.message(other);
+            0
+        }
+        None => {
+            logger.message(Level::Notice, line);
+            0
+        }
     }
 }

@@ -19,7 +19,7 @@ enum Kept {
 }
 
 /// The file of a log; what cannot be written is dropped, for a build is worth more than its log.
-pub(super) struct LogFile(Kept);
+pub(crate) struct LogFile(Kept);
 
 impl LogFile {
     /// Begins the file `path` anew (`path.bz2` if `compress`).
@@ -72,7 +72,7 @@ impl LogFile {
 }
 
 /// Takes a builder's output in pieces and makes lines of it.
-pub(super) struct BuildLog {
+pub(crate) struct BuildLog {
     activity: Activity,
     logger: Logger,
     file: LogFile,

@@ -5,11 +5,11 @@
 
 mod checks;
 mod cluster;
-mod elsewhere;
+pub(crate) mod elsewhere;
 pub(crate) mod environment;
 mod external;
 mod hooks;
-mod log;
+pub(crate) mod log;
 mod outputs;
 mod prepare;
 mod sandboxed;
@@ -28,7 +28,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use firn_event::{ActivityKind, Field, Level, Logger, Report};
+use firn_event::{Activity, ActivityKind, Field, Level, Logger, Report};
 use firn_model::derivation::{Derivation, Kind};
 use firn_model::store_path::StorePath;
 use firn_store::fs::delete_path;
@@ -218,6 +218,14 @@ impl Job<'_> {
         Ok(Built { built: true, outputs, start, stop, cpu })
     }
 
+    /// Tells whoever watches how long it may take.
+    fn tell_estimate(&self, activity: &Activity) {
+        if let Some(time) = self.estimate {
+            let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+            activity.report(Report::SetExpected(ActivityKind::Build, millis));
+        }
+    }
+
     /// A derivation that came of resolving another is written once it is really built, so that outputs have a
     /// deriver and logs a name.
     fn write_derivation(&self) -> Result<(), Failure> {
@@ -366,10 +374,7 @@ impl Job<'_> {
             ],
             0,
         );
-        if let Some(time) = self.estimate {
-            let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-            activity.report(Report::SetExpected(ActivityKind::Build, millis));
-        }
+        self.tell_estimate(&activity);
         let log_file = if options.keep_log {
             let path = self.store.layout().log_file(self.drv_path);
             LogFile::create(path.clone(), options.compress_log)
@@ -586,7 +591,7 @@ impl Job<'_> {
 }
 
 /// `\nOutput paths:\n  …` as errors about a derivation end.
-pub(crate) fn show_outputs(store: &LocalStore, drv: &Derivation) -> String {
+pub(crate) fn show_outputs(store: &dyn Store, drv: &Derivation) -> String {
     let dir = store.store_dir();
     let paths: BTreeSet<StorePath> =
         drv.output_paths(dir).unwrap_or_default().into_values().flatten().collect();

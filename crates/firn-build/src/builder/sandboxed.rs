@@ -17,7 +17,7 @@ use crate::drv_options::DrvOptions;
 use crate::error::{Failure, io};
 use crate::recursive::FEATURE;
 use crate::sandbox::spec::{IdMap, Namespaces};
-use crate::sandbox::{Root, RootError, support};
+use crate::sandbox::{Binds, Root, RootError, etc, support};
 
 impl From<RootError> for Failure {
     fn from(error: RootError) -> Self {
@@ -86,11 +86,13 @@ impl Job<'_> {
         }
         root.directory(Path::new("/tmp"), 0o1777)?;
         root.directory(Path::new("/proc"), 0o755)?;
-        self.etc(&root, uid, gid, private_network)?;
+        for (name, text) in etc(&options.sandbox_build_dir, (uid, gid), private_network) {
+            root.file(&Path::new("/etc").join(name), text.as_bytes(), 0o644)?;
+        }
 
         // What is mounted, by target: what the build needs wins over what is configured.
-        let mut binds: BTreeMap<PathBuf, (PathBuf, bool)> = BTreeMap::new();
-        self.configured(drv_options, outputs, &mut binds)?;
+        let mut binds = Binds::new();
+        self.configured(drv_options, outputs, root.path(), &mut binds)?;
         if !private_network {
             for file in ["/etc/resolv.conf", "/etc/services", "/etc/hosts"] {
                 if let Ok(source) = fs::canonicalize(file) {
@@ -102,17 +104,7 @@ impl Job<'_> {
                 binds.entry("/etc/ssl/certs/ca-certificates.crt".into()).or_insert((source, true));
             }
         }
-        let own_dev = !binds.contains_key(Path::new("/dev"));
-        let (mut shm_size, mut devpts) = (None, false);
-        if own_dev {
-            root.devices(self.options.system_features.contains("kvm"), &mut binds)?;
-            shm_size = Some(options.shm_size.clone());
-            devpts =
-                Path::new("/dev/pts/ptmx").exists() && !binds.contains_key(Path::new("/dev/pts"));
-            if devpts {
-                root.link(Path::new("/dev/ptmx"), "/dev/pts/ptmx".as_ref())?;
-            }
-        }
+        let devices = root.devices(options.system_features.contains("kvm"), &mut binds)?;
         for input in inputs {
             binds.insert(store_dir.join(input.base_name()), (store.real_path(input), true));
         }
@@ -142,8 +134,8 @@ impl Job<'_> {
             map,
             private_network,
             mounts: root.mounts().to_vec(),
-            shm_size,
-            devpts,
+            shm_size: devices.own.then(|| options.shm_size.clone()),
+            devpts: devices.terminals,
             sysfs: range,
             late_inputs: drv_options
                 .required_features
@@ -153,34 +145,13 @@ impl Job<'_> {
         Ok((temporary, namespaces))
     }
 
-    fn etc(&self, root: &Root, uid: u32, gid: u32, private_network: bool) -> Result<(), Failure> {
-        let home = self.options.sandbox_build_dir.display();
-        let passwd = format!(
-            "root:x:0:0:Nix build user:{home}:/noshell\n\
-             nixbld:x:{uid}:{gid}:Nix build user:{home}:/noshell\n\
-             nobody:x:65534:65534:Nobody:/:/noshell\n"
-        );
-        let group = format!("root:x:0:\nnixbld:!:{gid}:\nnogroup:x:65534:\n");
-        let file = |name: &str, text: &str| {
-            root.file(&Path::new("/etc").join(name), text.as_bytes(), 0o644).map(drop)
-        };
-        file("passwd", &passwd)?;
-        file("group", &group)?;
-        if private_network {
-            file("hosts", "127.0.0.1 localhost\n::1 localhost\n")?;
-        } else {
-            // Names are looked up in files and by DNS, not in whatever the host is set up for.
-            file("nsswitch.conf", "hosts: files dns\nservices: files\n")?;
-        }
-        Ok(())
-    }
-
     /// Paths of the host that the settings or the derivation ask for.
     fn configured(
         &self,
         drv_options: &DrvOptions,
         outputs: &BTreeMap<String, Wanted>,
-        binds: &mut BTreeMap<PathBuf, (PathBuf, bool)>,
+        root: &Path,
+        binds: &mut Binds,
     ) -> Result<(), Failure> {
         let (store, options) = (self.store, self.options);
         let store_dir = store.store_dir();
@@ -225,6 +196,15 @@ impl Job<'_> {
             if path.exists() {
                 binds.insert(path.clone(), (path, false));
             }
+        }
+        for path in self.pre_build_hook(root)? {
+            if path.source.symlink_metadata().is_err() {
+                return Err(Failure::misc(format!(
+                    "path '{}', which the pre-build-hook named, does not exist",
+                    path.source.display()
+                )));
+            }
+            binds.insert(path.target, (path.source, path.read_only));
         }
         Ok(())
     }

@@ -40,6 +40,10 @@ pub struct FetchUrl {
     pub connect_timeout: Option<u64>,
     /// `stalled-download-timeout` in milliseconds.
     pub stalled_timeout: Option<u64>,
+    /// `http2`
+    pub http2: bool,
+    /// `download-speed` in bytes a second.
+    pub download_speed: Option<u64>,
     /// `download-attempts`
     pub attempts: u32,
     /// `user-agent-suffix`
@@ -108,6 +112,8 @@ impl FetchUrl {
             netrc: context.fetch.netrc_text.clone(),
             connect_timeout: millis(context.fetch.connect_timeout),
             stalled_timeout: millis(context.fetch.stalled_timeout),
+            http2: context.fetch.http2,
+            download_speed: context.fetch.download_speed,
             attempts: context.fetch.attempts,
             user_agent_suffix: context.fetch.user_agent_suffix.clone(),
         })
@@ -119,6 +125,8 @@ impl FetchUrl {
             netrc: Netrc::parse(&self.netrc),
             connect_timeout: self.connect_timeout.map(Duration::from_millis),
             stalled_timeout: self.stalled_timeout.map(Duration::from_millis),
+            http2: self.http2,
+            download_speed: self.download_speed,
             attempts: self.attempts,
             user_agent_suffix: self.user_agent_suffix.clone(),
             ..FetchSettings::default()

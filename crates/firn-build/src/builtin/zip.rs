@@ -76,32 +76,43 @@ mod tests {
 
     /// An archive of one stored member.
     fn archive(name: &str, mode: u32, text: &[u8]) -> Vec<u8> {
-        let mut crc = flate2::Crc::new();
-        crc.update(text);
-        let sizes = |out: &mut Vec<u8>| {
-            out.extend([0, 0, 0, 0, 0, 0, 0x21, 0x28]);
-            out.extend(crc.sum().to_le_bytes());
-            for _ in 0..2 {
-                out.extend((text.len() as u32).to_le_bytes());
-            }
-            out.extend((name.len() as u16).to_le_bytes());
-        };
-        let mut out = b"PK\x03\x04\x14\x00".to_vec();
-        sizes(&mut out);
-        out.extend([0, 0]);
-        out.extend(name.as_bytes());
-        out.extend(text);
-        let directory = out.len() as u32;
-        out.extend(b"PK\x01\x02\x14\x03\x14\x00");
-        sizes(&mut out);
-        out.extend([0; 8]);
-        out.extend((mode << 16).to_le_bytes());
-        out.extend([0; 4]);
-        out.extend(name.as_bytes());
-        let len = out.len() as u32 - directory;
-        out.extend(b"PK\x05\x06\0\0\0\0\x01\0\x01\0");
-        out.extend(len.to_le_bytes());
-        out.extend(directory.to_le_bytes());
+        members(&[(name, mode, text)])
+    }
+
+    /// An archive of stored members: their names, modes and contents.
+    fn members(members: &[(&str, u32, &[u8])]) -> Vec<u8> {
+        let (mut out, mut directory) = (Vec::new(), Vec::new());
+        for (name, mode, text) in members {
+            let mut crc = flate2::Crc::new();
+            crc.update(text);
+            let sizes = |out: &mut Vec<u8>| {
+                out.extend([0, 0, 0, 0, 0, 0, 0x21, 0x28]);
+                out.extend(crc.sum().to_le_bytes());
+                for _ in 0..2 {
+                    out.extend((text.len() as u32).to_le_bytes());
+                }
+                out.extend((name.len() as u16).to_le_bytes());
+            };
+            let offset = out.len() as u32;
+            out.extend(b"PK\x03\x04\x14\x00");
+            sizes(&mut out);
+            out.extend([0, 0]);
+            out.extend(name.as_bytes());
+            out.extend(*text);
+            directory.extend(b"PK\x01\x02\x14\x03\x14\x00");
+            sizes(&mut directory);
+            directory.extend([0; 8]);
+            directory.extend((mode << 16).to_le_bytes());
+            directory.extend(offset.to_le_bytes());
+            directory.extend(name.as_bytes());
+        }
+        let (at, count) = (out.len() as u32, members.len() as u16);
+        out.extend(&directory);
+        out.extend(b"PK\x05\x06\0\0\0\0");
+        out.extend(count.to_le_bytes());
+        out.extend(count.to_le_bytes());
+        out.extend((directory.len() as u32).to_le_bytes());
+        out.extend(at.to_le_bytes());
         out.extend([0, 0]);
         out
     }
@@ -139,5 +150,25 @@ mod tests {
         let mut bad = good;
         bad[31] ^= 1;
         assert!(unpacked(&bad).is_err());
+    }
+
+    #[test]
+    fn nothing_is_written_through_a_link() {
+        let outside = tempfile::tempdir().unwrap();
+        let away = outside.path().to_str().unwrap();
+        let (folder, file) = (format!("{away}/evil"), away.to_owned());
+        for bad in [
+            members(&[("a", 0o120_777, file.as_bytes()), ("a/evil", 0o100_644, b"evil")]),
+            members(&[("a", 0o120_777, folder.as_bytes()), ("a", 0o100_644, b"evil")]),
+            members(&[("a", 0o120_777, file.as_bytes()), ("a/evil/", 0o040_755, b"")]),
+        ] {
+            // of two members with one name the reader knows the last alone
+            let done = unpacked(&bad).map(|(dir, _)| dir.path().join("out/a").is_file());
+            assert!(done.is_err() || done.is_ok_and(|file| file));
+            assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0);
+        }
+        let fine = members(&[("a", 0o100_644, b"1"), ("b/c", 0o100_644, b"2")]);
+        let (dir, _) = unpacked(&fine).unwrap();
+        assert_eq!(fs::read(dir.path().join("out/b/c")).unwrap(), b"2");
     }
 }

@@ -29,7 +29,7 @@ pub use cgroup::CpuTimes;
 pub use child::child_main;
 pub use late::LateInputs;
 pub use launch::{Exit, Launcher, Running, Started};
-pub use root::{Root, RootError};
+pub use root::{Binds, Devices, Root, RootError, etc};
 pub use view::exec_in_store;
 
 pub use crate::builder::terminal::open as open_log;

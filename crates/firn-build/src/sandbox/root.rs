@@ -24,6 +24,44 @@ fn at(path: &Path) -> impl FnOnce(io::Error) -> RootError + '_ {
     move |source| RootError { path: path.to_owned(), source }
 }
 
+/// What is to be mounted: the source and whether it is read-only, by target.
+pub type Binds = BTreeMap<PathBuf, (PathBuf, bool)>;
+
+/// What a sandbox has for devices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Devices {
+    /// Whether its `/dev` is its own, which then needs a `/dev/shm`.
+    pub own: bool,
+    /// Whether it needs pseudo terminals of its own in it.
+    pub terminals: bool,
+}
+
+/// The files in `/etc` of a builder with this account and home: their names and contents.
+#[must_use]
+pub fn etc(
+    home: &Path,
+    (uid, gid): (u32, u32),
+    private_network: bool,
+) -> [(&'static str, String); 3] {
+    let home = home.display();
+    [
+        (
+            "passwd",
+            format!(
+                "root:x:0:0:Nix build user:{home}:/noshell\n\
+                 nixbld:x:{uid}:{gid}:Nix build user:{home}:/noshell\n\
+                 nobody:x:65534:65534:Nobody:/:/noshell\n"
+            ),
+        ),
+        ("group", format!("root:x:0:\nnixbld:!:{gid}:\nnogroup:x:65534:\n")),
+        match private_network {
+            true => ("hosts", "127.0.0.1 localhost\n::1 localhost\n".to_owned()),
+            // Names are looked up in files and by DNS, not in whatever the host is set up for.
+            false => ("nsswitch.conf", "hosts: files dns\nservices: files\n".to_owned()),
+        },
+    ]
+}
+
 /// A root being prepared.
 #[derive(Debug)]
 pub struct Root {
@@ -52,12 +90,20 @@ impl Root {
         Ok(Self { root, mounts: Vec::new() })
     }
 
-    /// A `/dev` of its own: makes what is not a device, and adds this machine's devices to `binds` (target, source and whether it is
-    /// read-only).
+    /// A `/dev` of its own, unless `binds` (target, source and whether it is read-only) has one: makes what is not a
+    /// device, and adds this machine's devices to `binds`.
     ///
     /// # Errors
     /// When something cannot be made.
-    pub fn devices(&self, kvm: bool, binds: &mut BTreeMap<PathBuf, (PathBuf, bool)>) -> Result<()> {
+    pub fn devices(&self, kvm: bool, binds: &mut Binds) -> Result<Devices> {
+        if binds.contains_key(Path::new("/dev")) {
+            return Ok(Devices { own: false, terminals: false });
+        }
+        let terminals =
+            Path::new("/dev/pts/ptmx").exists() && !binds.contains_key(Path::new("/dev/pts"));
+        if terminals {
+            self.link(Path::new("/dev/ptmx"), "/dev/pts/ptmx".as_ref())?;
+        }
         self.directory(Path::new("/dev/shm"), 0o755)?;
         self.directory(Path::new("/dev/pts"), 0o755)?;
         for device in ["full", "null", "random", "tty", "urandom", "zero", "kvm"] {
@@ -74,7 +120,7 @@ impl Root {
         ] {
             self.link(&Path::new("/dev").join(name), target.as_ref())?;
         }
-        Ok(())
+        Ok(Devices { own: true, terminals })
     }
 
     /// Its path outside of the sandbox.

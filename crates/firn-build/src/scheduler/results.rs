@@ -148,7 +148,14 @@ pub(super) fn results(
         }
         success(store, state, options, root).unwrap_or_else(|failure| BuildResult::from(&failure))
     };
+    let kinds =
+        || state.plan.roots.iter().filter_map(|root| Some(failure_of(store, state, root)?.kind));
+    // The failed dependency is among what was asked for, and says more.
+    let only_first = !options.keep_going
+        && kinds()
+            .any(|kind| !matches!(kind, FailureKind::Interrupted | FailureKind::DependencyFailed));
     let is_settled = |root: &&(DerivedPath, BTreeSet<Step>)| match failure_of(store, state, root) {
+        Some(failure) if failure.kind == FailureKind::DependencyFailed => !only_first,
         Some(failure) => failure.kind != FailureKind::Interrupted,
         None => root.1.iter().all(|step| state.done.contains(step)),
     };

@@ -17,6 +17,20 @@ use firn_model::hash::{Hash, HashAlgo};
 use firn_model::store_path::{StoreDir, StorePath};
 use firn_store::{LocalStore, Repair, Settings, Store, StoreLayout, StoreOptions};
 
+/// The world that this function of [`World`] makes; where it makes none, the test is over.
+#[allow(unused_macros, reason = "not every test needs it")]
+macro_rules! world {
+    () => {
+        world!(new)
+    };
+    ($make:ident) => {
+        match World::$make() {
+            Some(world) => world,
+            None => return,
+        }
+    };
+}
+
 #[derive(Default)]
 pub struct Kept(pub Mutex<Vec<Event>>);
 impl EventSink for Kept {

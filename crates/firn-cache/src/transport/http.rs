@@ -17,6 +17,9 @@ use crate::config::CacheConfig;
 /// The largest small file that is believed in, in bytes.
 const SMALL_LIMIT: u64 = 64 * 1024 * 1024;
 
+/// How many small files are asked for at a time where all requests share a connection: what servers usually allow.
+const MULTIPLEXED: usize = 100;
+
 /// How long a cache that failed is left alone.
 const DISABLED_FOR: Duration = Duration::from_secs(60);
 
@@ -290,8 +293,14 @@ impl Transport for HttpTransport {
         })
     }
 
+    /// Over one connection more can be asked than over several, and several are not made before it is known whether one will do.
     fn parallel(&self) -> usize {
-        self.connections
+        match self.downloader.multiplexes(&self.base) {
+            Some(true) => self.connections.max(MULTIPLEXED),
+            Some(false) => self.connections,
+            None if self.downloader.may_multiplex(&self.base) => 1,
+            None => self.connections,
+        }
     }
 
     fn is_remote(&self) -> bool {

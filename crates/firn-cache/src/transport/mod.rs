@@ -1,11 +1,9 @@
 //! Where the files of a cache are: a folder, a web server, a bucket. A transport knows names of files and nothing of
 //! what is in them.
 
+mod aws;
 mod file;
 mod http;
-mod metadata;
-mod s3;
-mod sigv4;
 
 use std::io::Read;
 use std::path::PathBuf;
@@ -13,9 +11,9 @@ use std::path::PathBuf;
 use firn_store::Result;
 use tempfile::NamedTempFile;
 
+pub use aws::S3Transport;
 pub use file::FileTransport;
 pub use http::{Disabling, HttpTransport};
-pub use s3::S3Transport;
 
 /// What is written to a cache.
 #[derive(Debug)]
@@ -76,7 +74,7 @@ pub trait Transport: Send + Sync {
         None
     }
 
-    /// How many small files are asked for at a time.
+    /// How many small files are asked for at a time. It may become more with the first answer.
     fn parallel(&self) -> usize;
 
     /// Whether asking is so dear that answers are kept on disk.

@@ -7,10 +7,12 @@ use std::sync::Arc;
 
 use firn_daemon::ManagedStore;
 use firn_daemon::hook::program::{Stores, json_logger, run as run_hook};
+use firn_daemon::passive::PassiveStore;
 use firn_event::{Level, Logger};
-use firn_store::Settings;
-use firn_store::layout::StoreLayout;
+use firn_store::layout::{Environment, Location, StoreLayout, locate};
+use firn_store::{Settings, Store};
 
+use crate::common::caches::caches;
 use crate::common::legacy::{Common, Failure, Outcome, Taken, fail, usage};
 use crate::common::remote::{RemoteOpener, open_managed};
 
@@ -50,7 +52,11 @@ fn main(args: Vec<OsString>) -> Outcome {
     };
     let here = |settings: &Settings, logger: &Logger| {
         let uri = settings.text("store").to_owned();
-        open(settings, Some(&uri), logger)
+        match cache(&common.env, settings, &uri, logger) {
+            Ok(Some(cache)) => Ok(Arc::new(PassiveStore::new(cache)) as Arc<dyn ManagedStore>),
+            Ok(None) => open(settings, Some(&uri), logger),
+            Err(e) => Err(firn_daemon::Error::Refused(e.text())),
+        }
     };
     let machine = |settings: &Settings, uri: &str, logger: &Logger| {
         let mut settings = settings.clone();
@@ -65,4 +71,19 @@ fn main(args: Vec<OsString>) -> Outcome {
     let settings = common.settings.clone();
     run_hook(File::from(input), &mut std::io::stderr(), settings, &stores, &logger)?;
     Ok(())
+}
+
+/// The binary cache at an address, if it is that of one.
+fn cache(
+    env: &Environment,
+    settings: &Settings,
+    uri: &str,
+    logger: &Logger,
+) -> Outcome<Option<Arc<dyn Store>>> {
+    let Location::Other(reference) = locate(env, Some(uri))?.store else { return Ok(None) };
+    if !firn_cache::is_cache(&reference.scheme) {
+        return Ok(None);
+    }
+    let remember = reference.scheme != "file";
+    Ok(Some(caches(env, settings, logger, remember)?.open(&reference)?))
 }

@@ -220,6 +220,7 @@ impl Common {
                 "experimental feature 'no-url-literals' has been stabilized and renamed; use 'lint-url-literals = fatal' setting instead".to_owned(),
             );
         }
+        firn_store::fs::use_case_hack(common.settings.bool("use-case-hack"));
         Ok(common)
     }
 

@@ -1,6 +1,6 @@
 //! Opening the store that the environment, a setting or a flag selects, of whatever kind it is.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,7 +9,6 @@ use std::sync::OnceLock;
 use firn_build::{BuildError, BuildOptions, BuildResults, BuildStore, DerivedPath, Missing};
 use firn_daemon::ManagedStore;
 use firn_event::{Level, Logger};
-use firn_model::StorePath;
 use firn_store::layout::{Environment, StoreLayout, locate};
 use firn_store::{ClosureOptions, LocalStore, Settings, Store, StoreOptions};
 
@@ -34,8 +33,8 @@ enum Kind {
     Local(Arc<LocalStore>),
     /// Builds by itself; both are the same store.
     Building(Arc<dyn BuildStore>, Arc<dyn ManagedStore>),
-    /// Has what it was given.
-    Passive(Arc<dyn Store>),
+    /// Has what it was given, at this address.
+    Passive(Arc<dyn Store>, String),
 }
 
 impl From<LocalStore> for AnyStore {
@@ -58,7 +57,7 @@ impl Deref for AnyStore {
         match &self.kind {
             Kind::Local(store) => &**store,
             Kind::Building(store, _) => &**store,
-            Kind::Passive(store) => &**store,
+            Kind::Passive(store, _) => &**store,
         }
     }
 }
@@ -87,14 +86,14 @@ impl AnyStore {
     pub fn managed(&self) -> Option<&dyn ManagedStore> {
         match &self.kind {
             Kind::Building(_, store) => Some(&**store),
-            Kind::Local(_) | Kind::Passive(_) => None,
+            Kind::Local(_) | Kind::Passive(..) => None,
         }
     }
 
-    /// A store that only has what it was given.
-    pub fn passive(store: Arc<dyn Store>, env: &Environment) -> Outcome<Self> {
+    /// A store that only has what it was given, at this address.
+    pub fn passive(store: Arc<dyn Store>, address: String, env: &Environment) -> Outcome<Self> {
         let layout = elsewhere(&*store, env)?;
-        Ok(Self { kind: Kind::Passive(store), layout, files_here: false })
+        Ok(Self { kind: Kind::Passive(store, address), layout, files_here: false })
     }
 
     /// Where its parts are on this machine; of what is elsewhere, where they would be.
@@ -107,7 +106,7 @@ impl AnyStore {
         match &self.kind {
             Kind::Local(store) => store.clone(),
             Kind::Building(store, _) => store.clone(),
-            Kind::Passive(store) => store.clone(),
+            Kind::Passive(store, _) => store.clone(),
         }
     }
 
@@ -118,13 +117,13 @@ impl AnyStore {
     pub fn shared_local(&self, operation: &'static str) -> Outcome<Arc<LocalStore>> {
         match &self.kind {
             Kind::Local(store) => Ok(Arc::clone(store)),
-            Kind::Building(..) | Kind::Passive(_) => fail(self.unsupported(operation).to_string()),
+            Kind::Building(..) | Kind::Passive(..) => fail(self.unsupported(operation).to_string()),
         }
     }
 
     /// Whether links of this machine can keep its paths from being collected; in caches nothing is collected.
     pub fn keeps_roots(&self) -> bool {
-        !matches!(self.kind, Kind::Passive(_))
+        !matches!(self.kind, Kind::Passive(..))
     }
 
     /// Whether it is on this machine and open to this process.
@@ -144,7 +143,7 @@ impl AnyStore {
     pub fn local(&self, operation: &'static str) -> Outcome<&LocalStore> {
         match &self.kind {
             Kind::Local(store) => Ok(store),
-            Kind::Building(..) | Kind::Passive(_) => fail(self.unsupported(operation).to_string()),
+            Kind::Building(..) | Kind::Passive(..) => fail(self.unsupported(operation).to_string()),
         }
     }
 
@@ -158,17 +157,8 @@ impl AnyStore {
         match &self.kind {
             Kind::Local(store) => Ok(firn_build::plan(store, wanted, options, logger)?.missing()),
             Kind::Building(store, _) => store.missing(wanted),
-            Kind::Passive(store) => {
-                let mut missing = Missing::default();
-                for want in wanted {
-                    let path = want.store_path();
-                    if !store.is_valid(path)? {
-                        missing.unknown.insert(path.clone());
-                    } else if present(&**store, want).is_err() {
-                        missing.will_build.push(path.clone());
-                    }
-                }
-                Ok(missing)
+            Kind::Passive(store, _) => {
+                firn_build::missing_in_passive(&**store, wanted, options, logger)
             }
         }
     }
@@ -183,44 +173,10 @@ impl AnyStore {
         match &self.kind {
             Kind::Local(store) => firn_build::build_paths(store, wanted, options, logger),
             Kind::Building(store, _) => store.build_paths(wanted, options, logger),
-            Kind::Passive(store) => {
-                let mut results = BuildResults::default();
-                for want in wanted {
-                    results.outputs.push((want.clone(), present(&**store, want)?));
-                }
-                Ok(results)
+            Kind::Passive(store, address) => {
+                firn_build::build_for_passive(&**store, address, wanted, options, logger)
             }
         }
-    }
-}
-
-/// What is wanted of a store that builds nothing, if all of it is there.
-fn present(
-    store: &dyn Store,
-    wanted: &DerivedPath,
-) -> Result<BTreeMap<String, StorePath>, BuildError> {
-    match wanted {
-        DerivedPath::Opaque(path) => {
-            store.path_info(path)?;
-            Ok([("out".to_owned(), path.clone())].into())
-        }
-        DerivedPath::Built { drv, outputs } => {
-            let parsed = store.read_derivation(drv)?;
-            let mut found = BTreeMap::new();
-            for (name, path) in store.known_outputs(&parsed)? {
-                if !outputs.contains(&name) {
-                    continue;
-                }
-                match path {
-                    Some(path) if store.is_valid(&path)? => {
-                        found.insert(name, path);
-                    }
-                    _ => return Err(BuildError::other(store.unsupported("buildPaths"))),
-                }
-            }
-            Ok(found)
-        }
-        DerivedPath::Dynamic { .. } => Err(BuildError::other(store.unsupported("buildPaths"))),
     }
 }
 
@@ -274,7 +230,7 @@ impl Opener<'_> {
                 let remember =
                     reference.scheme != "file" || self.env.string("_NIX_FORCE_HTTP").is_some();
                 let caches = caches(self.env, self.settings, &self.logger, remember)?;
-                AnyStore::passive(caches.open(&reference)?, self.env)
+                AnyStore::passive(caches.open(&reference)?, reference.render(), self.env)
             }
             Opened::Other(reference) => match self.remote().ssh(&reference)? {
                 Some(remote) => AnyStore::remote(remote, self.env),

@@ -8,7 +8,7 @@ use firn_build::{
     BuildError, BuildOptions, BuildResult, BuildResults, BuildStatus, BuildStore, DerivedPath,
     ExitFlags, FailureKind, Missing, OutputsSpec,
 };
-use firn_event::Logger;
+use firn_event::{Level, Logger};
 use firn_model::derivation::Derivation;
 use firn_model::path_info::PathInfo;
 use firn_model::realisation::Realisation;
@@ -404,9 +404,18 @@ impl BuildStore for RemoteStore {
         &self,
         wanted: &[DerivedPath],
         options: &BuildOptions,
-        _logger: &Logger,
+        logger: &Logger,
     ) -> Result<BuildResults, BuildError> {
         let results = self.build(wanted, options.mode.into());
+        // a daemon leaves it to its client to tell of each
+        if let Ok(results) = &results {
+            let failed = || results.iter().filter(|each| !each.result.status.is_success());
+            if failed().count() > 1 {
+                for each in failed().filter(|each| !each.result.error.is_empty()) {
+                    logger.message(Level::Error, each.result.error.clone());
+                }
+            }
+        }
         // how it failed, a daemon's clients do not tell by their exit codes, as in C++ Nix
         as_build_results(self, results).map_err(|error| BuildError { exit_code: 1, ..error })
     }

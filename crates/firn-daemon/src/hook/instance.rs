@@ -9,9 +9,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use firn_build::hook::{
-    BuildHook, HookAnswer, HookRequest, RemoteBuild, RemoteEnd, RemoteOutput, address_of,
-};
+use firn_build::hook::{BuildHook, HookAnswer, HookRequest, RemoteBuild, RemoteEnd, RemoteOutput};
 use firn_build::plain::message;
 use firn_build::{Failure, FailureKind};
 use firn_event::json::{Line, decode_line};
@@ -210,7 +208,7 @@ impl Instance {
         message.text("try")?;
         message.bool(request.willing)?;
         message.text(request.system)?;
-        message.text(&request.store.store_dir.print(request.drv_path))?;
+        message.text(&request.dir.print(request.drv_path))?;
         message.texts(request.features)?;
         self.input.write_all(&message)
     }
@@ -232,7 +230,7 @@ impl BuildHook for Hook {
             return Ok(HookAnswer::Decline);
         }
         let mut idle = self.idle.lock();
-        let store = address_of(request.store);
+        let store = request.store.to_owned();
         let mut instance = match idle.take() {
             Some(instance) if instance.store == store => instance,
             _ => self.start(store).map_err(|e| broken("starting", &e))?,
@@ -279,7 +277,7 @@ impl BuildHook for Hook {
                 "accept" => {
                     let machine = instance.said.wait().map_err(|e| broken("reading from", &e))?;
                     let Some(machine) = machine else { return died(&mut instance) };
-                    let dir = request.store.store_dir.clone();
+                    let dir = request.dir.clone();
                     Ok(HookAnswer::Accept(Box::new(Accepted { instance, machine, dir })))
                 }
                 other => Err(Failure::new(FailureKind::Misc, format!("bad hook reply '{other}'"))),

@@ -7,6 +7,7 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use firn_build::{BuildResult, BuildStatus, DerivedPath};
+use firn_event::{Event, EventSink as _, Level};
 use firn_model::content_address::{ContentAddress, Method};
 use firn_model::derivation::Kind;
 use firn_model::hash::HashAlgo;
@@ -473,6 +474,14 @@ impl Session<'_> {
             return self.tunnel.write(|w| w.write_all(&out));
         }
         if let Some(error) = all_failures(&self.codec, &results) {
+            // whoever asks this way is not told otherwise
+            let failed = results.iter().filter(|each| !each.result.status.is_success());
+            if failed.clone().count() > 1 {
+                for each in failed {
+                    let (level, text) = (Level::Error, each.result.error.clone());
+                    self.tunnel.event(Event::Message { level, text });
+                }
+            }
             return Err(error);
         }
         self.tunnel.succeed()?;

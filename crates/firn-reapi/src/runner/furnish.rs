@@ -8,7 +8,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use firn_build::sandbox::spec::{Builder, Bytes, IdMap, Namespaces, Spec};
-use firn_build::sandbox::{Launcher, Root, support};
+use firn_build::sandbox::{Binds, Launcher, Root, etc, support};
 
 use super::{OWN, Task};
 
@@ -52,22 +52,15 @@ fn private(task: &Task, base: &Path, user_namespaces: bool) -> Result<Furnished,
     root.directory(&task.store_dir, 0o1775).map_err(text)?;
     root.directory(Path::new("/tmp"), 0o1777).map_err(text)?;
     root.directory(Path::new("/proc"), 0o755).map_err(text)?;
-    for (name, contents) in etc(task) {
+    for (name, contents) in etc(&task.build_dir, INSIDE, true) {
         root.file(&Path::new("/etc").join(name), contents.as_bytes(), 0o644).map_err(text)?;
     }
     // What is mounted, by target: what the build needs wins over what is configured.
-    let mut binds: BTreeMap<PathBuf, (PathBuf, bool)> = BTreeMap::new();
+    let mut binds = Binds::new();
     for (target, source) in &task.host_paths {
         binds.insert(target.clone(), (base.join(source), true));
     }
-    let own_dev = !binds.contains_key(Path::new("/dev"));
-    let devpts = own_dev && Path::new("/dev/pts/ptmx").exists();
-    if own_dev {
-        root.devices(task.kvm, &mut binds).map_err(text)?;
-        if devpts {
-            root.link(Path::new("/dev/ptmx"), "/dev/pts/ptmx".as_ref()).map_err(text)?;
-        }
-    }
+    let devices = root.devices(task.kvm, &mut binds).map_err(text)?;
     for input in &task.inputs {
         binds.insert(task.store_dir.join(input), (staged.join(input), true));
     }
@@ -98,8 +91,8 @@ fn private(task: &Task, base: &Path, user_namespaces: bool) -> Result<Furnished,
         map,
         private_network: true,
         mounts: root.mounts().to_vec(),
-        shm_size: own_dev.then(|| task.shm_size.clone()),
-        devpts,
+        shm_size: devices.own.then(|| task.shm_size.clone()),
+        devpts: devices.terminals,
         sysfs: false,
         late_inputs: None,
     };
@@ -126,7 +119,7 @@ fn direct(task: &Task, base: &Path) -> Result<Furnished, String> {
     if same(base, Path::new("/")) {
         // what a root of its own would have, if the worker does not have it
         let _ = fs::create_dir("/etc");
-        for (name, contents) in etc(task) {
+        for (name, contents) in etc(&task.build_dir, INSIDE, true) {
             let mut options = fs::OpenOptions::new();
             let file = options.write(true).create_new(true).open(Path::new("/etc").join(name));
             let _ = file.and_then(|mut file| file.write_all(contents.as_bytes()));
@@ -189,23 +182,6 @@ fn write_files(task: &Task, dir: &Path) -> Result<(), String> {
     }
     fs::set_permissions(dir, fs::Permissions::from_mode(0o700))
         .map_err(|e| format!("changing the permissions of '{}': {e}", dir.display()))
-}
-
-fn etc(task: &Task) -> [(&'static str, String); 3] {
-    let home = task.build_dir.display();
-    let (uid, gid) = INSIDE;
-    [
-        (
-            "passwd",
-            format!(
-                "root:x:0:0:Nix build user:{home}:/noshell\n\
-                 nixbld:x:{uid}:{gid}:Nix build user:{home}:/noshell\n\
-                 nobody:x:65534:65534:Nobody:/:/noshell\n"
-            ),
-        ),
-        ("group", format!("root:x:0:\nnixbld:!:{gid}:\nnogroup:x:65534:\n")),
-        ("hosts", "127.0.0.1 localhost\n::1 localhost\n".to_owned()),
-    ]
 }
 
 /// The inputs and other files that are staged here, which are to look as in a store.

@@ -9,7 +9,7 @@ use firn_model::hash::{Hash, HashAlgo};
 use firn_model::nar::NarWriter;
 use rustix::fs::{FileType, Mode, OFlags, Stat};
 
-use super::{MAX_DEPTH, dir, split};
+use super::{MAX_DEPTH, case_hack, dir, split};
 use crate::error::{Error, Result};
 use crate::hashing::HashSink;
 use crate::store::{FileKind, SourceFilter};
@@ -166,20 +166,32 @@ impl Walker<'_, '_> {
         }
         self.sink.begin_directory()?;
         let mut names = dir::names(fd).map_err(Error::os("reading directory", &self.path))?;
-        // by bytes, as the format demands
-        names.sort_unstable();
-        for name in &names {
-            self.path.push(dir::os_name(name));
-            if self.wanted(fd, name)? {
-                self.depth += 1;
-                self.sink.begin_entry(name.to_bytes())?;
-                self.object(fd, name)?;
-                self.sink.end_entry()?;
-                self.depth -= 1;
+        if case_hack::enabled() {
+            for (packed, name) in case_hack::packed(names, &self.path)? {
+                self.entry(fd, &packed, &name)?;
             }
-            self.path.pop();
+        } else {
+            // by bytes, as the format demands
+            names.sort_unstable();
+            for name in &names {
+                self.entry(fd, name.to_bytes(), name)?;
+            }
         }
         self.sink.end_directory()
+    }
+
+    /// Gives the entry `name`, which is called `packed` in the archive, if it is wanted.
+    fn entry(&mut self, fd: &OwnedFd, packed: &[u8], name: &CString) -> Result<()> {
+        self.path.push(dir::os_name(name));
+        if self.wanted(fd, name)? {
+            self.depth += 1;
+            self.sink.begin_entry(packed)?;
+            self.object(fd, name)?;
+            self.sink.end_entry()?;
+            self.depth -= 1;
+        }
+        self.path.pop();
+        Ok(())
     }
 
     fn wanted(&mut self, parent: &OwnedFd, name: &CString) -> Result<bool> {

@@ -4,6 +4,7 @@
 //! can rename or replace files meanwhile leads it elsewhere. Nothing here knows the database.
 
 mod canonicalise;
+mod case_hack;
 mod delete;
 pub(crate) mod dir;
 mod dump;
@@ -21,6 +22,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use canonicalise::{Canonicalise, canonicalise_metadata};
+pub use case_hack::use_case_hack;
 pub use delete::{delete_beneath, delete_path};
 pub use dump::{dump_path, dump_path_filtered, hash_path, kind_of};
 pub use git::git_hash;

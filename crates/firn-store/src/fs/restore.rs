@@ -13,7 +13,7 @@ use firn_model::nar::{self, Contents, NarVisitor};
 use rustix::fs::{AtFlags, Mode, OFlags, Timespec, Timestamps};
 
 use super::dump::{TreeSink, walk};
-use super::{BUFFER, STORE_TIME, dir, split};
+use super::{BUFFER, STORE_TIME, case_hack, dir, split};
 use crate::error::{Error, Result};
 use crate::store::SourceFilter;
 
@@ -97,6 +97,8 @@ struct Restorer {
     names: Vec<CString>,
     /// The whole path of what is being made, for messages.
     path: PathBuf,
+    /// What was made in the directories that are being filled, with the case hack.
+    taken: Option<Vec<case_hack::Names>>,
     how: Restore,
     buffer: Vec<u8>,
 }
@@ -109,6 +111,7 @@ impl Restorer {
             open: Vec::new(),
             names: vec![dir::c_name(name)?],
             path: path.to_owned(),
+            taken: case_hack::enabled().then(Vec::new),
             how,
             buffer: Vec::new(),
         })
@@ -223,11 +226,17 @@ impl Restorer {
         })?;
         let fd = dir::open_at(dir, name).map_err(Error::os("opening directory", &self.path))?;
         self.open.push(fd);
+        if let Some(taken) = &mut self.taken {
+            taken.push(case_hack::Names::default());
+        }
         Ok(())
     }
 
     fn finish_directory(&mut self) -> Result<()> {
         let Some(fd) = self.open.pop() else { return Ok(()) };
+        if let Some(taken) = &mut self.taken {
+            taken.pop();
+        }
         if self.how == Restore::Canonical {
             rustix::fs::fchmod(&fd, Mode::from_raw_mode(0o555))
                 .map_err(Error::os("changing mode of", &self.path))?;
@@ -238,6 +247,10 @@ impl Restorer {
     }
 
     fn enter(&mut self, name: &[u8]) -> Result<()> {
+        let name = match self.taken.as_mut().and_then(|taken| taken.last_mut()) {
+            Some(taken) => taken.next(name)?,
+            None => name.to_owned(),
+        };
         let name = CString::new(name)
             .map_err(|_| Error::Format("bad archive: a file name with a NUL".to_owned()))?;
         self.path.push(dir::os_name(&name));

@@ -229,6 +229,23 @@ fn a_restore_replaces_nothing_and_follows_no_link() {
     assert_eq!(std::fs::read(&victim).unwrap(), b"old");
 }
 
+/// What every walk through a tree relies on where somebody puts a link in the place of a folder that was looked at.
+#[test]
+fn a_folder_that_became_a_link_is_not_entered() {
+    let dir = tempfile::tempdir().unwrap();
+    let inside = dir.path().join("inside");
+    std::fs::create_dir_all(inside.join("folder")).unwrap();
+    std::fs::create_dir(dir.path().join("outside")).unwrap();
+    symlink("../outside", inside.join("link")).unwrap();
+    let parent = super::dir::open(&inside).unwrap();
+    super::dir::open_at(&parent, &c"folder".to_owned()).unwrap();
+    let error = super::dir::open_at(&parent, &c"link".to_owned()).unwrap_err();
+    use rustix::io::Errno;
+    assert!(matches!(error, Errno::LOOP | Errno::NOTDIR), "{error}");
+    let stat = super::dir::stat_at(&parent, &c"link".to_owned()).unwrap();
+    assert_eq!(super::dir::file_type(&stat), rustix::fs::FileType::Symlink);
+}
+
 #[test]
 fn every_truncated_archive_is_an_error() {
     let dir = tempfile::tempdir().unwrap();

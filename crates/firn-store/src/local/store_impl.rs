@@ -41,6 +41,10 @@ impl Store for LocalStore {
         self.info_of(path)
     }
 
+    fn refresh(&self) {
+        self.clear_cache();
+    }
+
     fn is_valid(&self, path: &StorePath) -> Result<bool> {
         self.is_registered(path)
     }

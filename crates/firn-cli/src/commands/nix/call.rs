@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::sync::Arc;
 
+use firn_daemon::ClientOptions;
 use firn_eval::error::render;
 use firn_eval::io::EvalIo;
 use firn_eval::value::Set;
@@ -216,6 +217,12 @@ impl<'a> Call<'a> {
         }
         if self.took_settings {
             self.common.forget_substituters();
+            // a daemon that was told other settings before builds by these
+            if let Some(store) = self.store.as_ref().and_then(AnyStore::managed) {
+                let (settings, verbosity) = (&self.common.settings, self.common.verbosity);
+                store
+                    .set_options(&ClientOptions::from_settings(settings, verbosity, true), true)?;
+            }
         }
         result.map_err(|stop| match stop {
             Stop::Eval(error) if error.kind() == Kind::Quit => Failure::Exit(0),

@@ -1,7 +1,7 @@
 //! `nix log`.
 
 use super::call::Call;
-use crate::common::legacy::{Common, Outcome, fail};
+use crate::common::legacy::{Common, Failure, Outcome, fail};
 use crate::common::store::AnyStore;
 
 /// `nix log`.
@@ -39,6 +39,18 @@ pub fn find_log(
 ) -> Outcome<Option<Vec<u8>>> {
     if let Some(log) = store.build_log(drv)? {
         return Ok(Some(log));
+    }
+    // what was built is the derivation with its inputs in place, if that is another
+    if store.is_valid(drv)? {
+        let given = store.read_derivation(drv)?;
+        let built = firn_build::shell::resolved(&**store, given.clone());
+        if let Some(built) = built.ok().filter(|built| *built != given) {
+            let path = built.store_path(store.store_dir());
+            let path = path.map_err(|e| Failure::Message(e.to_string()))?;
+            if let Some(log) = store.build_log(&path)? {
+                return Ok(Some(log));
+            }
+        }
     }
     let Some(substituters) = common.substituters() else { return Ok(None) };
     for other in substituters.get().stores() {

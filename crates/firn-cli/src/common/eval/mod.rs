@@ -46,6 +46,7 @@ impl Session {
         for warning in warnings {
             warn(&warning);
         }
+        firn_store::fs::use_case_hack(settings.bool("use-case-hack"));
         Ok(Session { settings, environment, args })
     }
 

@@ -133,17 +133,20 @@ fn roots_made_while_the_collector_runs_are_kept() {
         let store = &case.store;
         std::thread::scope(|scope| {
             let collector = scope.spawn(|| store.collect_garbage(&GcOptions::default()).unwrap());
+            let mut paths = Vec::new();
             for name in &names {
                 let path = case.text(name, &[]);
                 assert!(store.is_valid(&path).unwrap());
                 assert!(store.real_path(&path).exists(), "{name}");
+                paths.push(path);
             }
             collector.join().unwrap();
+            // not even if it had chosen them for deletion before
+            for path in paths {
+                assert!(store.is_valid(&path).unwrap(), "{path}");
+                assert!(store.real_path(&path).exists(), "{path}");
+            }
         });
-        for name in &names {
-            let path = case.text(name, &[]);
-            assert!(store.real_path(&path).exists(), "{name}");
-        }
         store.temp_roots_for_tests_forget();
     }
 }

@@ -1,31 +1,26 @@
 //! A cache in a bucket of Amazon S3 or of what speaks like it (`s3://BUCKET`).
 //!
-//! Parameters are those of C++ Nix. Credentials come from the environment, from the files of the AWS command line, or
-//! from the machine that this one runs on (`metadata`), which is asked when the first request is made. Without any,
-//! requests are not signed.
+//! Parameters are those of C++ Nix. Without credentials requests are not signed.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Seek as _, SeekFrom};
-use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use firn_fetch::{Downloader, Payload};
 use firn_model::hash::{Hash, HashAlgo};
 use firn_store::{Error, Result};
 
-use super::http::{Disabling, HttpTransport, Signer};
-use super::metadata::Metadata;
-use super::sigv4::{Credentials, Signable, timestamp};
-use super::{Body, Transport};
+use super::Variables;
+use super::sigv4::{Signable, timestamp};
+use super::source::Source;
 use crate::config::{CacheConfig, switch};
+use crate::transport::http::{Disabling, HttpTransport, Signer, empty_digest};
+use crate::transport::{Body, Transport};
 
 /// Parts must have this many bytes, but for the last.
 const LEAST_PART: u64 = 5 * 1024 * 1024;
 /// How many parts an upload may have.
 const MOST_PARTS: u64 = 10_000;
-
-/// Variables of the environment that say who asks.
-pub(crate) type Variables<'a> = dyn Fn(&str) -> Option<String> + 'a;
 
 /// A cache in a bucket.
 pub struct S3Transport {
@@ -56,22 +51,19 @@ impl S3Transport {
         let special = &config.special;
         let base = base_url(authority, special)?;
         let profile = special.get("profile").cloned().or_else(|| variables("AWS_PROFILE"));
-        let credentials = credentials(profile.as_deref(), variables)?;
         let region = special
             .get("region")
             .cloned()
             .or_else(|| variables("AWS_REGION"))
             .or_else(|| variables("AWS_DEFAULT_REGION"))
             .unwrap_or_else(|| "us-east-1".to_owned());
-        let known = match credentials {
-            Some(credentials) => Source::Known(credentials),
-            None => Source::Machine(Box::new(Metadata::new(
-                downloader.settings().clone(),
-                downloader.logger().clone(),
-                variables,
-            ))),
-        };
-        let signer: Option<Box<dyn Signer>> = Some(Box::new(Signing { source: known, region }));
+        let source = Source::new(
+            profile.as_deref(),
+            downloader.settings().clone(),
+            downloader.logger().clone(),
+            variables,
+        )?;
+        let signer: Option<Box<dyn Signer>> = Some(Box::new(Signing { source, region }));
         let bytes = |name: &str, default: u64| match special.get(name) {
             None => Ok(default),
             Some(text) => firn_store::settings::parse_number(text)
@@ -110,7 +102,7 @@ impl S3Transport {
     ) -> Result<()> {
         let url = self.http.url(&key(name));
         let chunk = chunk.max(size.div_ceil(MOST_PARTS));
-        let nothing = super::http::empty_digest();
+        let nothing = empty_digest();
         let mut headers = vec![("content-type".to_owned(), mime.to_owned())];
         headers.extend(self.upload_headers.iter().cloned());
         let begun = self
@@ -213,12 +205,6 @@ impl Transport for S3Transport {
     }
 }
 
-/// Where credentials come from.
-enum Source {
-    Known(Credentials),
-    Machine(Box<Metadata>),
-}
-
 struct Signing {
     source: Source,
     region: String,
@@ -227,20 +213,11 @@ struct Signing {
 impl Signer for Signing {
     fn sign(&self, method: &str, url: &str, payload: &str) -> Vec<(String, String)> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |t| t.as_secs());
-        let asked;
-        let credentials = match &self.source {
-            Source::Known(credentials) => credentials,
-            Source::Machine(metadata) => match metadata.credentials(now) {
-                Some(found) => {
-                    asked = found;
-                    &asked
-                }
-                // what everybody may read needs no signature
-                None => return Vec::new(),
-            },
-        };
+        // what everybody may read needs no signature
+        let Some(credentials) = self.source.credentials(now) else { return Vec::new() };
         let time = timestamp(now);
-        Signable { method, url, payload, time: &time, region: &self.region }.sign(credentials)
+        let region = &self.region;
+        Signable { method, url, payload, time: &time, region, service: "s3" }.sign(&credentials)
     }
 }
 
@@ -297,7 +274,7 @@ fn key(name: &str) -> String {
 }
 
 /// Percent-encoding as signatures want it.
-fn encode(text: &str) -> String {
+pub(super) fn encode(text: &str) -> String {
     let mut out = String::new();
     for b in text.bytes() {
         if b.is_ascii_alphanumeric() || b"-._~".contains(&b) {
@@ -309,63 +286,8 @@ fn encode(text: &str) -> String {
     out
 }
 
-/// Who asks, from the environment or else from the files of the AWS command line.
-fn credentials(profile: Option<&str>, variables: &Variables<'_>) -> Result<Option<Credentials>> {
-    if profile.is_none()
-        && let (Some(key_id), Some(secret)) =
-            (variables("AWS_ACCESS_KEY_ID"), variables("AWS_SECRET_ACCESS_KEY"))
-    {
-        let token = variables("AWS_SESSION_TOKEN").filter(|t| !t.is_empty());
-        return Ok(Some(Credentials { key_id, secret, token }));
-    }
-    let home = variables("HOME").map(|home| PathBuf::from(home).join(".aws"));
-    let file = |variable: &str, name: &str| {
-        variables(variable).map(PathBuf::from).or_else(|| home.as_ref().map(|home| home.join(name)))
-    };
-    let wanted = profile.unwrap_or("default");
-    let files =
-        [file("AWS_SHARED_CREDENTIALS_FILE", "credentials"), file("AWS_CONFIG_FILE", "config")];
-    for file in files.into_iter().flatten() {
-        let Ok(text) = std::fs::read_to_string(&file) else { continue };
-        if let Some(found) = profile_in(&text, wanted) {
-            return Ok(Some(found));
-        }
-    }
-    match profile {
-        Some(profile) => Err(Error::Usage(format!(
-            "there are no credentials for the profile '{profile}' in ~/.aws/credentials"
-        ))),
-        None => Ok(None),
-    }
-}
-
-/// The credentials in a section of a file of the AWS command line.
-fn profile_in(text: &str, wanted: &str) -> Option<Credentials> {
-    let mut inside = false;
-    let (mut key_id, mut secret, mut token) = (None, None, None);
-    for line in text.lines().map(str::trim) {
-        if let Some(section) = line.strip_prefix('[').and_then(|l| l.strip_suffix(']')) {
-            let section = section.trim();
-            inside = section.strip_prefix("profile ").map_or(section, str::trim) == wanted;
-            continue;
-        }
-        if !inside {
-            continue;
-        }
-        let Some((name, value)) = line.split_once('=') else { continue };
-        let value = Some(value.trim().to_owned());
-        match name.trim() {
-            "aws_access_key_id" => key_id = value,
-            "aws_secret_access_key" => secret = value,
-            "aws_session_token" => token = value,
-            _ => {}
-        }
-    }
-    Some(Credentials { key_id: key_id?, secret: secret?, token })
-}
-
 /// The text of the first element with this name.
-fn element(xml: &str, name: &str) -> Option<String> {
+pub(super) fn element(xml: &str, name: &str) -> Option<String> {
     let (_, rest) = xml.split_once(&format!("<{name}>"))?;
     let (text, _) = rest.split_once(&format!("</{name}>"))?;
     Some(text.to_owned())
@@ -398,17 +320,5 @@ mod tests {
         assert!(base("a.b", &[("addressing-style", "virtual")]).unwrap_err().contains("a dot"));
         assert!(base("b", &[("addressing-style", "x")]).unwrap_err().contains("unknown S3"));
         assert!(base("", &[]).is_err());
-    }
-
-    #[test]
-    fn profiles_are_sections() {
-        let text = "[default]\naws_access_key_id = A\naws_secret_access_key=B\n\n[profile x]\naws_access_key_id=C\naws_secret_access_key = D\naws_session_token=E\n";
-        assert_eq!(profile_in(text, "default").unwrap().key_id, "A");
-        let x = profile_in(text, "x").unwrap();
-        assert_eq!((x.secret.as_str(), x.token.as_deref()), ("D", Some("E")));
-        assert!(profile_in(text, "y").is_none());
-        let variables = |name: &str| (name == "HOME").then(|| "/nonexistent".to_owned());
-        assert!(credentials(None, &variables).unwrap().is_none());
-        assert!(credentials(Some("x"), &variables).is_err());
     }
 }

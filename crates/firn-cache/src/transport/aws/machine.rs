@@ -5,12 +5,10 @@
 
 use std::time::Duration;
 
-use firn_event::{Level, Logger};
-use firn_fetch::{Downloader, Exchange, FetchSettings, Payload};
-use parking_lot::Mutex;
+use firn_fetch::{FetchSettings, Payload};
 
-use super::s3::Variables;
 use super::sigv4::{Credentials, seconds};
+use super::{Found, Variables, ask};
 
 /// Where EC2's metadata are.
 const EC2: &str = "http://169.254.169.254";
@@ -20,8 +18,6 @@ const CONTAINERS: &str = "http://169.254.170.2";
 const NEAR: &[&str] = &["127.0.0.1", "localhost", "[::1]", "169.254.170.2", "169.254.170.23"];
 /// How long an answer may take: it comes from next door, or not at all.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// New credentials are asked for so many seconds before the old ones expire.
-const EARLY: u64 = 300;
 /// How long a token for asking is wanted for, in seconds.
 const TOKEN_TIME: &str = "21600";
 
@@ -36,55 +32,26 @@ enum Host {
     Nobody,
 }
 
-/// Asks for credentials, and again before they expire.
-pub(super) struct Metadata {
+/// The machine that this one runs on.
+#[derive(Debug, Clone)]
+pub(super) struct Machine {
     host: Host,
-    fetch: FetchSettings,
-    logger: Logger,
-    known: Mutex<Option<(Option<Credentials>, u64)>>,
 }
 
-impl Metadata {
-    pub(super) fn new(fetch: FetchSettings, logger: Logger, variables: &Variables<'_>) -> Self {
+impl Machine {
+    pub(super) fn new(variables: &Variables<'_>) -> Self {
+        Self { host: host(variables) }
+    }
+
+    pub(super) fn ask(&self, fetch: &FetchSettings) -> Found {
         let fetch = FetchSettings {
             attempts: 1,
             connect_timeout: Some(PATIENCE),
             stalled_timeout: Some(PATIENCE),
-            ..fetch
+            ..fetch.clone()
         };
-        Self { host: host(variables), fetch, logger, known: Mutex::default() }
-    }
-
-    /// The credentials at a time, in seconds since 1970; `None` if there are none.
-    pub(super) fn credentials(&self, now: u64) -> Option<Credentials> {
-        let mut known = self.known.lock();
-        if let Some((credentials, until)) = &*known
-            && now + EARLY < *until
-        {
-            return credentials.clone();
-        }
-        let found = self.ask();
-        if let Err(why) = &found {
-            let text = format!("this machine has no credentials of its own for buckets: {why}");
-            self.logger.message(Level::Debug, text);
-        }
-        let (credentials, until) = match found {
-            Ok((credentials, until)) => (Some(credentials), until),
-            // it is not asked again by this process
-            Err(_) => (None, u64::MAX),
-        };
-        *known = Some((credentials.clone(), until));
-        credentials
-    }
-
-    fn ask(&self) -> Result<(Credentials, u64), String> {
-        let downloader = Downloader::new(self.fetch.clone(), Logger::silent())
-            .map_err(|error| error.to_string())?;
         let get = |method, url: &str, headers: &[(&str, &str)]| {
-            let headers = headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
-            let exchange = Exchange { method, url, headers, payload: Payload::None };
-            let answer = downloader.exchange(&exchange, 0).map_err(|error| error.to_string())?;
-            String::from_utf8(answer.body).map_err(|_| format!("'{url}' gives no text"))
+            ask(&fetch, method, url, headers, Payload::None)
         };
         match &self.host {
             Host::Nobody => Err("it is not to be asked".to_owned()),
@@ -143,7 +110,7 @@ fn authorization(variables: &Variables<'_>) -> Option<String> {
 }
 
 /// The credentials in an answer, and when they expire in seconds since 1970.
-fn parse(text: &str) -> Result<(Credentials, u64), String> {
+fn parse(text: &str) -> Found {
     let json: serde_json::Value =
         serde_json::from_str(text).map_err(|_| "the answer is no JSON".to_owned())?;
     let field = |name: &str| json.get(name).and_then(|v| v.as_str()).map(str::to_owned);

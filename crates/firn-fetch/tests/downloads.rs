@@ -1,5 +1,7 @@
 //! Downloads against a server that misbehaves as real ones do.
 
+#![allow(clippy::unwrap_used, clippy::needless_pass_by_value)]
+
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
@@ -8,7 +10,7 @@ use std::time::{Duration, Instant};
 use firn_event::{Event, EventSink, Logger};
 use firn_model::hash::{Hash, HashAlgo};
 
-use crate::*;
+use firn_fetch::*;
 
 /// Answers the n-th request with the n-th script entry (the last one for all later requests).
 struct Server {
@@ -390,4 +392,106 @@ fn uploads_are_tried_again_when_the_server_is_busy() {
     let requests = server.requests();
     assert_eq!(requests.len(), 2);
     assert!(requests[1].starts_with("put /file") && requests[1].contains("content-length: 5"));
+}
+
+#[test]
+fn what_is_meant_for_one_server_does_not_follow_a_redirection() {
+    let target = Server::new(vec![ok("there")]);
+    let to = format!("location: {}\r\n", target.url());
+    let server = Server::new(vec![answer("302 Found", &to, "", 0)]);
+    let downloader = Downloader::new(settings(), Logger::silent()).unwrap();
+    let headers = vec![
+        ("private-token".to_owned(), "s3cret".to_owned()),
+        ("x-amz-security-token".to_owned(), "s3cret".to_owned()),
+        ("accept".to_owned(), "text/plain".to_owned()),
+    ];
+    let request = Request { headers, ..Request::new(server.url()) };
+    downloader.download(&request, &mut MemorySink::default(), 0).unwrap();
+    assert!(server.requests()[0].contains("private-token: s3cret"));
+    let asked = &target.requests()[0];
+    assert!(!asked.contains("s3cret"), "{asked}");
+    assert!(asked.contains("accept: text/plain") && asked.contains("accept-encoding: identity"));
+
+    // on the same server it is still wanted
+    let again = answer("302 Found", "location: /other\r\n", "", 0);
+    let server = Server::new(vec![again, ok("here")]);
+    let request = Request { url: server.url(), ..request };
+    let done = downloader.download(&request, &mut MemorySink::default(), 0).unwrap();
+    assert!(done.url.ends_with("/other"));
+    assert!(server.requests()[1].starts_with("get /other"));
+    assert!(server.requests()[1].contains("private-token: s3cret"));
+}
+
+#[test]
+fn redirections_lead_somewhere_or_are_refused() {
+    let server = Server::new(vec![answer("302 Found", "location: /file\r\n", "", 0)]);
+    let error = get(&server.url(), settings()).0.unwrap_err();
+    assert_eq!(error.kind(), FailureKind::Permanent);
+    assert!(error.to_string().contains("more than 10 redirections"), "{error}");
+    assert_eq!(server.requests().len(), 11);
+    let server = Server::new(vec![answer("302 Found", "location: file:///etc/passwd\r\n", "", 0)]);
+    let error = get(&server.url(), settings()).0.unwrap_err();
+    assert!(error.to_string().contains("the scheme 'file'"), "{error}");
+    // without an address there is nothing to follow
+    let server = Server::new(vec![answer("302 Found", "", "", 0)]);
+    assert!(get(&server.url(), settings()).0.unwrap_err().to_string().contains("HTTP error 302"));
+}
+
+#[test]
+fn uploads_follow_redirections_with_what_they_bring() {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(b"hello").unwrap();
+    let downloader = Downloader::new(settings(), Logger::silent()).unwrap();
+    for (status, method) in [("307 Temporary Redirect", "put"), ("303 See Other", "get")] {
+        let moved = answer(status, "location: /other\r\n", "", 0);
+        let server = Server::new(vec![moved, ok("done")]);
+        let url = server.url();
+        let exchange = Exchange {
+            method: "PUT",
+            url: &url,
+            headers: Vec::new(),
+            payload: Payload::File(&file),
+        };
+        assert_eq!(downloader.exchange(&exchange, 0).unwrap().body, b"done");
+        let requests = server.requests();
+        assert!(requests[0].contains("content-length: 5"), "{requests:?}");
+        assert!(requests[1].starts_with(&format!("{method} /other")), "{requests:?}");
+        assert_eq!(requests[1].contains("content-length: 5"), method == "put", "{requests:?}");
+    }
+}
+
+#[test]
+fn a_transfer_is_as_slow_as_it_is_told_to_be() {
+    let body = "x".repeat(60_000);
+    let server = Server::new(vec![ok(&body)]);
+    let begin = Instant::now();
+    let slow = FetchSettings { download_speed: Some(100_000), ..settings() };
+    assert_eq!(get(&server.url(), slow).1, body);
+    assert!(begin.elapsed() >= Duration::from_millis(450), "{:?}", begin.elapsed());
+}
+
+#[test]
+fn connections_are_used_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/x", listener.local_addr().unwrap());
+    let counted = Arc::new(Mutex::new(0));
+    let count = counted.clone();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            *count.lock().unwrap() += 1;
+            std::thread::spawn(move || {
+                let mut stream = stream.unwrap();
+                while !read_head(&stream).is_empty() {
+                    let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+                }
+            });
+        }
+    });
+    let downloader = Downloader::new(settings(), Logger::silent()).unwrap();
+    for _ in 0..5 {
+        downloader.download(&Request::new(&url), &mut MemorySink::default(), 0).unwrap();
+    }
+    assert_eq!(*counted.lock().unwrap(), 1);
+    assert_eq!(downloader.multiplexes(&url), Some(false));
+    assert_eq!(downloader.multiplexes("http://elsewhere/"), None);
 }

@@ -4,7 +4,7 @@
 use aws_lc_rs::hmac;
 use firn_model::hash::{Hash, HashAlgo};
 
-/// Who asks.
+/// Who asks. What is secret is never shown.
 #[derive(Clone)]
 pub(crate) struct Credentials {
     /// `AWS_ACCESS_KEY_ID`
@@ -13,6 +13,12 @@ pub(crate) struct Credentials {
     pub secret: String,
     /// `AWS_SESSION_TOKEN`
     pub token: Option<String>,
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Credentials").field("key_id", &self.key_id).finish_non_exhaustive()
+    }
 }
 
 /// One request.
@@ -25,6 +31,8 @@ pub(crate) struct Signable<'a> {
     /// `20130524T000000Z`
     pub time: &'a str,
     pub region: &'a str,
+    /// `s3`, `sts`
+    pub service: &'a str,
 }
 
 impl Signable<'_> {
@@ -61,11 +69,11 @@ impl Signable<'_> {
             self.payload
         );
         let date = self.time.get(..8).unwrap_or_default();
-        let scope = format!("{date}/{}/s3/aws4_request", self.region);
+        let scope = format!("{date}/{}/{}/aws4_request", self.region, self.service);
         let digest = Hash::digest(HashAlgo::Sha256, request.as_bytes()).to_base16();
         let text = format!("AWS4-HMAC-SHA256\n{}\n{scope}\n{digest}", self.time);
         let mut key = format!("AWS4{}", credentials.secret).into_bytes();
-        for part in [date, self.region, "s3", "aws4_request"] {
+        for part in [date, self.region, self.service, "aws4_request"] {
             key = mac(&key, part);
         }
         let signature: String = mac(&key, &text).iter().map(|b| format!("{b:02x}")).collect();
@@ -151,6 +159,7 @@ mod tests {
                 payload: &payload,
                 time: "20130524T000000Z",
                 region: "us-east-1",
+                service: "s3",
             }
             .sign(&credentials);
             headers.into_iter().find(|(n, _)| n == "authorization").unwrap().1
