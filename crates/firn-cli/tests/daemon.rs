@@ -478,8 +478,8 @@ fn other_machines_build_for_a_cache() {
     let wanted = ["--store", &cache, "-E", expression];
     let (_, err, good) = run(&wanted);
     assert!(!good && err.contains("choose another '--store', or machines"), "{err}");
-    let (_, err, good) =
-        run(&[&wanted[..], &["--builders", &machine.replace("- -", "vax -")]].concat());
+    let other = ["--builders", &machine.replace("- -", "vax -"), "-j0"];
+    let (_, err, good) = run(&[&wanted[..], &other].concat());
     assert!(!good && err.contains("Failed to find a machine for remote build!"), "{err}");
     let with = ["--builders", &machine, "-j0"];
     let (out, err, good) = run(&[&wanted[..], &with].concat());

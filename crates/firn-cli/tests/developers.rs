@@ -610,6 +610,47 @@ fn older_commands_keep_answers_too() {
 }
 
 #[test]
+fn derivations_that_were_made_are_known() {
+    let case = case();
+    let text = |name: &str| {
+        format!("derivation {{ name = \"{name}\"; system = \"x\"; builder = ./builder; }}")
+    };
+    case.write("builder", "");
+    case.write("a.nix", &format!("{{ one = {}; two = {}; }}", text("one"), text("two")));
+    let make = |args: &[&str]| {
+        let mut command = case.command("nix-instantiate");
+        command.args(args);
+        Case::finish(command)
+    };
+    let first = make(&["a.nix"]);
+    assert_eq!(first.status, 0, "{}", first.err);
+    let [one, two] = first.out.lines().collect::<Vec<_>>()[..] else { panic!("{}", first.out) };
+    assert!(one.ends_with("-one.drv") && two.ends_with("-two.drv"), "{}", first.out);
+    assert_eq!(make(&["a.nix"]).out, first.out);
+    assert_eq!(make(&["a.nix", "-A", "two"]).out.trim_end(), two);
+    // what is kept is what is answered, and can be protected
+    assert!(case.forge(one, two) > 0);
+    assert_eq!(make(&["a.nix"]).out, format!("{two}\n{two}\n"));
+    let rooted = make(&["a.nix", "--add-root", "root"]);
+    assert_eq!(rooted.out.lines().count(), 2, "{}", rooted.err);
+    for name in ["root", "root-2"] {
+        assert_eq!(std::fs::read_link(case.path(name)).unwrap(), Path::new(two));
+    }
+    // values are not, nor what depends on the time
+    let eval = |args: &[&str]| make(&[&["--eval"], args].concat()).out;
+    assert_eq!(eval(&["a.nix", "-A", "one.name"]).trim_end(), "\"one\"");
+    // as long as nothing has changed
+    case.write("builder", "another");
+    let changed = make(&["a.nix"]);
+    assert!(changed.out.lines().count() == 2 && !changed.out.contains(two), "{}", changed.out);
+    // what was made before an error is printed
+    case.write("b.nix", &format!("{{ one = {}; two = throw \"no\"; }}", text("one")));
+    let failed = make(&["b.nix", "-A", "one", "-A", "two"]);
+    assert_eq!((failed.status, failed.out.lines().count()), (1, 1), "{}", failed.err);
+    assert!(failed.err.contains("error: no"), "{}", failed.err);
+}
+
+#[test]
 fn fingerprints_of_changed_trees_are_those_of_cpp_nix() {
     let case = case();
     for (name, text) in [

@@ -330,10 +330,15 @@ fn names_that_differ_in_case_alone_can_have_numbers_on_disk() {
     let hash = case.ok("nix-hash --type sha256 tree");
     assert_eq!(case.ok(&format!("nix-hash {hack} --type sha256 out")), hash);
     assert_ne!(case.ok("nix-hash --type sha256 out"), hash);
-    // a store has such names as well, and other than without has it no hashes
+    // a store has such names as well, and its hashes are those without
+    std::fs::create_dir(case.path("more")).unwrap();
+    restore(&format!("nix-store {hack} --restore more/tree"), &whole);
     let path = case.ok("nix-store --add tree");
-    let same = case.ok(&format!("nix-store {hack} --store {} --add out", case.text("other")));
+    let other = case.text("other");
+    let same = case.ok(&format!("nix-store {hack} --store {other} --add more/tree"));
     assert_eq!(same, path);
+    assert!(case.path("other").join(&path[1..]).join("Foo~nix~case~hack~1").exists());
+    case.ok(&format!("nix-store {hack} --store {other} --verify --check-contents"));
     // two that would be one
     std::fs::write(case.path("out/FOO~nix~case~hack~7"), "").unwrap();
     let told = case.fails(&format!("nix-store {hack} --dump out"));

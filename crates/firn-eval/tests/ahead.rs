@@ -115,3 +115,31 @@ fn too_much_memory_is_an_error() {
         assert_eq!(error, "evaluation needs more than the 200 MiB that 'eval-memory-limit' allows");
     }
 }
+
+/// Files that a long list names are parsed by another thread before they are imported.
+#[test]
+fn what_is_wrong_with_a_listed_file_is_met_in_its_turn() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, text: &str| {
+        std::fs::write(dir.path().join(name), text).expect("a file");
+    };
+    let names: Vec<String> = (0..200).map(|n| format!("m{n}.nix")).collect();
+    for (n, name) in names.iter().enumerate() {
+        write(name, &format!("{{ n = {n}; next = [ ./m{}.nix ]; }}", (n + 1) % 200));
+    }
+    let list: String = names.iter().map(|name| format!("./{name} ")).collect();
+    write("list.nix", &format!("[ {list} ]"));
+    let all = format!("map (f: (import f).n) (import {}/list.nix)", dir.path().display());
+    let sum = same_at_any_count(&all).expect("evaluates");
+    assert!(sum.starts_with("[ 0 1 2 ") && sum.ends_with(" 198 199 ]"), "{sum}");
+    write("m150.nix", "{ n = ; }");
+    write("m120.nix", "throw \"at 120\"");
+    let error = same_at_any_count(&all).expect_err("one fails");
+    assert!(error.contains("at 120"), "{error}");
+    write("m110.nix", "{ n = ; }");
+    let error = same_at_any_count(&all).expect_err("one cannot be parsed");
+    assert!(error.contains("syntax error, unexpected ';'"), "{error}");
+    std::fs::remove_file(dir.path().join("m100.nix")).expect("it is there");
+    let error = same_at_any_count(&all).expect_err("one is missing");
+    assert!(error.contains("m100.nix' does not exist"), "{error}");
+}

@@ -66,8 +66,13 @@ fn a_killed_process_leaves_a_store_that_is_whole() {
         assert!(!child.wait().unwrap().success(), "the victim must not end by itself");
 
         let store = open(&root);
-        assert!(!store.verify(true, None).unwrap(), "round {round}");
         let valid = store.query_all_valid_paths().unwrap();
+        // before verifying, which forgets what is not there
+        for path in &valid {
+            assert_eq!(store.check_path(path).unwrap(), None, "round {round}: {path}");
+        }
+        assert!(!store.verify(true, None).unwrap(), "round {round}");
+        assert_eq!(store.query_all_valid_paths().unwrap(), valid);
         // every closure is valid
         assert_eq!(store.compute_closure(&valid, ClosureOptions::default()).unwrap(), valid);
         registered += valid.len();

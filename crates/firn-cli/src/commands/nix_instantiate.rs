@@ -14,6 +14,7 @@ use firn_eval::{Error, Kind, Vm, packages, print};
 use firn_syntax::source::Source;
 use firn_syntax::{Ast, Origin};
 
+use crate::common::answers::Asked;
 use crate::common::build::{Workbench, display_options};
 use crate::common::eval::{EvalArgs, Session, current_dir, named_file};
 use crate::common::store::AnyStore;
@@ -181,14 +182,19 @@ fn instantiate(session: &Session, options: &Options) -> Result<(), Failure> {
         Some(Err(_)) if read_only => Arc::new(DryIo::default()),
         Some(Err(e)) => return Err(e.into()),
     };
+    if !options.eval && !options.find_file {
+        let made = make(session, options, bench.as_ref().filter(|_| !read_only), io, settings);
+        let store = store.as_ref();
+        return made.print(options, store, &mut std::io::stdout().lock());
+    }
     let evaluate = |settings| {
         let evaluator = session.evaluator(Arc::clone(&io), settings);
         let result = evaluator.complete(|vm| {
             if !lazily {
-                return work(session, options, store.as_ref(), vm, &mut std::io::stdout().lock());
+                return work(session, options, vm, &mut std::io::stdout().lock());
             }
             let mut out = Vec::new();
-            let result = work(session, options, store.as_ref(), vm, &mut out);
+            let result = work(session, options, vm, &mut out);
             if !matches!(result, Err(Failure::Inexact)) {
                 let mut stdout = std::io::stdout().lock();
                 let written = stdout.write_all(&out).and_then(|()| stdout.flush());
@@ -210,10 +216,150 @@ fn instantiate(session: &Session, options: &Options) -> Result<(), Failure> {
     result
 }
 
+/// Derivations that were made.
+struct Made {
+    /// Their paths, with the outputs that are meant.
+    found: Vec<(String, String)>,
+    /// Why there are no more.
+    error: Option<Failure>,
+}
+
+/// Makes derivations, or knows which they were the last time if all that was read then is the same. Without a workbench
+/// nothing is kept.
+fn make(
+    session: &Session,
+    options: &Options,
+    bench: Option<&Workbench>,
+    io: Arc<dyn EvalIo>,
+    settings: firn_eval::Settings,
+) -> Made {
+    let mentions_time = options.files.iter().any(|text| text.contains("currentTime"));
+    let asked = Asked {
+        about: format!("nix-instantiate {} {:?} {:?}", options.expr, options.files, options.attrs),
+        kept: !(options.stdin || options.expr && mentions_time),
+        variables: &[],
+    };
+    let mut found = Vec::new();
+    let work = |vm: &mut Vm| -> Result<Vec<(String, String)>, Failure> {
+        let args = session.auto_args(vm)?;
+        for source in sources(options)? {
+            let ast = source.parse(vm)?;
+            derivations(vm, &ast, &options.attrs, args, &mut found)?;
+        }
+        Ok(found.clone())
+    };
+    let answer = match bench {
+        Some(bench) => asked.answer(session, bench, io, work),
+        None => session.evaluator(io, settings).complete(work),
+    };
+    match answer {
+        Ok(found) => Made { found, error: None },
+        Err(error) => Made { found, error: Some(error) },
+    }
+}
+
+impl Made {
+    /// Prints the paths, and protects them if that is wanted.
+    fn print(
+        self,
+        options: &Options,
+        store: Option<&AnyStore>,
+        out: &mut dyn Write,
+    ) -> Result<(), Failure> {
+        let written = |e: std::io::Error| Failure::Other(format!("writing the output: {e}"));
+        for (number, (path, output)) in self.found.into_iter().enumerate() {
+            let mut shown = path;
+            match (&options.root, store) {
+                (Some(root), Some(store)) => {
+                    let path = store.store_dir().parse(&shown).map_err(|e| e.to_string())?;
+                    let mut name = current_dir().join(root).into_os_string();
+                    if number > 0 {
+                        name.push(format!("-{}", number + 1));
+                    }
+                    let link = store
+                        .add_perm_root(&path, Path::new(&name))
+                        .map_err(|e| Failure::Other(e.to_string()))?;
+                    shown = link.display().to_string();
+                }
+                _ => gc_warning(),
+            }
+            let suffix = if output == "out" { String::new() } else { format!("!{output}") };
+            writeln!(out, "{shown}{suffix}").map_err(written)?;
+        }
+        out.flush().map_err(written)?;
+        self.error.map_or(Ok(()), Err)
+    }
+}
+
+/// Adds the derivations that an expression's attributes are, which are in the store then.
+fn derivations(
+    vm: &mut Vm,
+    ast: &Arc<Ast>,
+    attrs: &[String],
+    args: Set,
+    out: &mut Vec<(String, String)>,
+) -> Result<(), Failure> {
+    let root = vm.eval_ast(ast)?;
+    let none = [String::new()];
+    for path in if attrs.is_empty() { &none[..] } else { attrs } {
+        let (v, _) = packages::select(vm, path, args, root)?;
+        for found in packages::derivations(vm, v, args, false)? {
+            let path = found.package.drv_path(vm)?;
+            let shown = vm.store_dir().print(&path);
+            let output = found.package.output_name(vm)?;
+            if output.is_empty() {
+                let text = format!("derivation '{shown}' lacks an 'outputName' attribute");
+                return Err(Error::new(Kind::Other, text).into());
+            }
+            vm.shared.io.flush()?;
+            out.push((shown, output.to_string()));
+        }
+    }
+    Ok(())
+}
+
+/// What is evaluated.
+enum Text {
+    Stdin(Vec<u8>),
+    Expression(String),
+    File(String),
+}
+
+/// What the command line says to evaluate.
+fn sources(options: &Options) -> Result<Vec<Text>, Failure> {
+    let mut sources = Vec::new();
+    if options.stdin {
+        let mut text = Vec::new();
+        std::io::Read::read_to_end(&mut std::io::stdin(), &mut text)
+            .map_err(|e| Failure::Other(format!("reading standard input: {e}")))?;
+        sources.push(Text::Stdin(text));
+    } else if options.files.is_empty() && !options.expr {
+        sources.push(Text::File("./default.nix".into()));
+    }
+    let text = if options.expr { Text::Expression } else { Text::File };
+    sources.extend(options.files.iter().cloned().map(text));
+    Ok(sources)
+}
+
+impl Text {
+    fn parse(self, vm: &mut Vm) -> Result<Arc<Ast>, Error> {
+        match self {
+            Text::Stdin(text) => vm.parse(Source::new(Origin::Stdin, text), &current_dir()),
+            Text::Expression(text) => {
+                vm.parse(Source::new(Origin::String, text.as_bytes()), &current_dir())
+            }
+            Text::File(file) => {
+                let path = named_file(vm, &file)?;
+                let path = vm.resolve_expr_path(&path)?;
+                vm.parse_file(&path)
+            }
+        }
+    }
+}
+
 fn work(
     session: &Session,
     options: &Options,
-    store: Option<&AnyStore>,
     vm: &mut Vm,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
@@ -226,42 +372,19 @@ fn work(
         }
         return Ok(());
     }
-    let mut texts: Vec<Arc<Ast>> = Vec::new();
-    let cwd = current_dir();
-    let mut files = options.files.clone();
-    if options.stdin {
-        let mut text = Vec::new();
-        std::io::Read::read_to_end(&mut std::io::stdin(), &mut text)
-            .map_err(|e| Failure::Other(format!("reading standard input: {e}")))?;
-        texts.push(vm.parse(Source::new(Origin::Stdin, text), &cwd)?);
-    } else if files.is_empty() && !options.expr {
-        files.push("./default.nix".into());
-    }
     let args = session.auto_args(vm)?;
-    let mut roots = 0;
-    for ast in texts {
-        process(options, store, vm, &ast, args, &mut roots, out)?;
-    }
-    for file in &files {
-        let ast = if options.expr {
-            vm.parse(Source::new(Origin::String, file.as_bytes()), &cwd)?
-        } else {
-            let path = named_file(vm, file)?;
-            let path = vm.resolve_expr_path(&path)?;
-            vm.parse_file(&path)?
-        };
-        process(options, store, vm, &ast, args, &mut roots, out)?;
+    for source in sources(options)? {
+        let ast = source.parse(vm)?;
+        process(options, vm, &ast, args, out)?;
     }
     out.flush().map_err(written)
 }
 
 fn process(
     options: &Options,
-    store: Option<&AnyStore>,
     vm: &mut Vm,
     ast: &Arc<Ast>,
     args: Set,
-    roots: &mut u32,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     let written = |e: std::io::Error| Failure::Other(format!("writing the output: {e}"));
@@ -277,71 +400,31 @@ fn process(
     let attrs = if options.attrs.is_empty() { &none } else { &options.attrs };
     for path in attrs {
         let (v, pos) = packages::select(vm, path, args, root)?;
-        if options.eval {
-            let v = if args.is_empty() { v } else { vm.auto_call(args, v)? };
-            let mut context = ContextBuilder::new();
-            let text = match options.output {
-                Output::Raw => print::raw(vm, v)?,
-                Output::Xml => {
-                    print::to_xml(vm, v, options.strict, options.location, &mut context, pos)?
-                }
-                Output::Json => {
-                    let mut text = Vec::new();
-                    print::json::to_json(
-                        vm,
-                        v,
-                        pos,
-                        &mut context,
-                        true,
-                        options.strict,
-                        &mut text,
-                    )?;
-                    text.push(b'\n');
-                    text
-                }
-                Output::Plain => {
-                    if options.strict {
-                        vm.force_deep(v)?;
-                    } else if !vm.shared.settings.exact_laziness && has_parts(vm, v)? {
-                        return Err(Failure::Inexact);
-                    }
-                    let mut text = print::ambiguous(vm, v)?;
-                    text.push(b'\n');
-                    text
-                }
-            };
-            out.write_all(&text).map_err(written)?;
-            continue;
-        }
-        for found in packages::derivations(vm, v, args, false)? {
-            let path = found.package.drv_path(vm)?;
-            let mut shown = vm.store_dir().print(&path);
-            let output = found.package.output_name(vm)?;
-            if output.is_empty() {
-                return Err(Error::new(
-                    Kind::Other,
-                    format!("derivation '{shown}' lacks an 'outputName' attribute"),
-                )
-                .into());
+        let v = if args.is_empty() { v } else { vm.auto_call(args, v)? };
+        let mut context = ContextBuilder::new();
+        let text = match options.output {
+            Output::Raw => print::raw(vm, v)?,
+            Output::Xml => {
+                print::to_xml(vm, v, options.strict, options.location, &mut context, pos)?
             }
-            vm.shared.io.flush()?;
-            match (&options.root, store) {
-                (Some(root), Some(store)) => {
-                    *roots += 1;
-                    let mut name = current_dir().join(root).into_os_string();
-                    if *roots > 1 {
-                        name.push(format!("-{roots}"));
-                    }
-                    let link = store
-                        .add_perm_root(&path, Path::new(&name))
-                        .map_err(|e| Failure::Other(e.to_string()))?;
-                    shown = link.display().to_string();
-                }
-                _ => gc_warning(),
+            Output::Json => {
+                let mut text = Vec::new();
+                print::json::to_json(vm, v, pos, &mut context, true, options.strict, &mut text)?;
+                text.push(b'\n');
+                text
             }
-            let suffix = if output == "out" { String::new() } else { format!("!{output}") };
-            writeln!(out, "{shown}{suffix}").map_err(written)?;
-        }
+            Output::Plain => {
+                if options.strict {
+                    vm.force_deep(v)?;
+                } else if !vm.shared.settings.exact_laziness && has_parts(vm, v)? {
+                    return Err(Failure::Inexact);
+                }
+                let mut text = print::ambiguous(vm, v)?;
+                text.push(b'\n');
+                text
+            }
+        };
+        out.write_all(&text).map_err(written)?;
     }
     Ok(())
 }

@@ -115,6 +115,11 @@ impl Pool {
         }
     }
 
+    /// Whether there are other processors to use.
+    pub(super) fn has_processors(&self) -> bool {
+        self.size > 0
+    }
+
     /// Whether evaluation takes long enough for helpers to be worth their start.
     fn is_due(&self) -> bool {
         self.not_before.is_none_or(|time| Instant::now() >= time)

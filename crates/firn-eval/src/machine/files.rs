@@ -26,7 +26,7 @@ pub type FileKindCache = ByPath<Option<FileKind>>;
 
 /// Values by paths. Hashing and comparing their bytes is several times faster than what `Path` does, and the
 /// paths of evaluation are normalised.
-type ByPath<T> = FxHashMap<Box<[u8]>, T>;
+pub(super) type ByPath<T> = FxHashMap<Box<[u8]>, T>;
 
 fn key(path: &Path) -> &[u8] {
     path.as_os_str().as_bytes()
@@ -44,8 +44,20 @@ pub(crate) struct Files {
     pub(super) fetched: Mutex<FxHashMap<String, FetchedTree>>,
 }
 
-fn as_path(bytes: &[u8]) -> &Path {
+pub(super) fn as_path(bytes: &[u8]) -> &Path {
     Path::new(OsStr::from_bytes(bytes))
+}
+
+impl super::Shared {
+    /// How texts are parsed.
+    pub(super) fn parse_options(&self) -> firn_syntax::Options {
+        firn_syntax::Options {
+            pipe_operators: self.settings.has_feature("pipe-operators"),
+            home: None,
+            pure: self.settings.pure,
+            lints: self.settings.lints,
+        }
+    }
 }
 
 impl Vm {
@@ -174,13 +186,7 @@ impl Vm {
     /// # Errors
     /// Where it is not in the language.
     pub fn parse(&self, source: Source, base: &Path) -> Result<Arc<Ast>> {
-        let options = firn_syntax::Options {
-            pipe_operators: self.shared.settings.has_feature("pipe-operators"),
-            home: None,
-            pure: self.shared.settings.pure,
-            lints: self.shared.settings.lints,
-        };
-        match firn_syntax::parse(source, base, &options) {
+        match firn_syntax::parse(source, base, &self.shared.parse_options()) {
             Ok(ast) => {
                 self.show_warnings(ast.warnings(), ast.source());
                 Ok(Arc::new(ast))
@@ -281,6 +287,12 @@ impl Vm {
             Some(text) => text.to_vec(),
             None => {
                 let target = self.resolve_links(path, true)?;
+                if target == path
+                    && let Some(ast) = self.shared.parse_ahead.take(path)
+                {
+                    self.show_warnings(ast.warnings(), ast.source());
+                    return Ok(Arc::new(ast));
+                }
                 self.shared.io.read_file(&target).map_err(|e| {
                     if e.kind() == std::io::ErrorKind::NotFound {
                         Error::new(Kind::Io, crate::trees::absent(path))
@@ -326,6 +338,9 @@ impl Vm {
     /// Parses and evaluates a file.
     pub(crate) fn load_file(&mut self, file: &Path) -> Result<Value> {
         let ast = self.read_source(file)?;
+        if self.shared.pool.has_processors() {
+            self.shared.parse_ahead.offer(&self.shared, &ast);
+        }
         let node = self.compile(&ast, &Surroundings::default());
         drop(ast);
         node.and_then(|node| self.in_file(file, |vm| vm.eval(node, Env::NONE))).map_err(|e| {

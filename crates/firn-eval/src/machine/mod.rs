@@ -15,6 +15,7 @@ mod files;
 mod force;
 mod lazy;
 mod operators;
+mod parse_ahead;
 mod run;
 mod session;
 mod sets;
@@ -150,6 +151,7 @@ pub struct Shared {
     pub(crate) derivations: derived::Derivations,
     pub(crate) regexes: crate::builtins::RegexCache,
     pub(crate) pool: ahead::Pool,
+    pub(crate) parse_ahead: parse_ahead::ParseAhead,
     pub(crate) budget: Option<Arc<Budget>>,
 }
 

@@ -112,6 +112,7 @@ impl Evaluator {
             derivations: super::derived::Derivations::default(),
             regexes: builtins::RegexCache::default(),
             pool,
+            parse_ahead: super::parse_ahead::ParseAhead::default(),
             budget,
         };
         Evaluator { shared: Arc::new(shared), observer: None }
@@ -136,6 +137,7 @@ impl Evaluator {
     pub fn run<R: Send>(&self, work: impl FnOnce(&mut Vm) -> R + Send) -> R {
         let result = self.spawn(false, work);
         self.shared.pool.stop();
+        self.shared.parse_ahead.stop();
         result
     }
 

@@ -437,6 +437,18 @@ impl Drop for Ast {
 }
 
 impl Ast {
+    /// The path literals that are elements of lists, in no particular order of the lists.
+    pub fn listed_paths(&self) -> impl Iterator<Item = &[u8]> {
+        let lists = self.nodes.iter().filter_map(|node| match node {
+            Expr::List(range) => Some(self.exprs(*range)),
+            _ => None,
+        });
+        lists.flatten().filter_map(|id| match self.expr(*id) {
+            Expr::Path(text) => Some(self.bytes(text)),
+            _ => None,
+        })
+    }
+
     /// The source that was parsed.
     pub fn source(&self) -> &Arc<Source> {
         &self.source
