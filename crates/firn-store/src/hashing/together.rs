@@ -1,10 +1,10 @@
-//! SHA-256 of several streams at a time, where that takes hardly longer than one: pieces of all streams of this process wait in
-//! one queue until there are enough of them to fill the lanes.
+//! SHA-256 of several streams at a time, where that takes hardly longer than one: streams of this process whose pieces wait
+//! stand in one queue, and whoever hashes takes as many of them as there are lanes.
 //!
 //! Few streams, and such as never meet, have a thread that hashes whatever comes at once, so that they need not wait. Many
-//! streams do it themselves: who brings the piece that makes enough hashes all that wait. A stream that has its next
-//! piece while the last one still waits is patient for a moment, in which the others come, and then hashes what there is.
-//! How patient it is follows from whether that helped.
+//! streams do it themselves: who brings the piece that makes enough hashes those of all. A stream may be some pieces ahead,
+//! since threads run one after the other where there are few processors. One that is further ahead is patient for a
+//! moment, in which the others come, and then hashes what there is. How patient it is follows from whether that helped.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
@@ -16,28 +16,34 @@ use parking_lot::{Condvar, Mutex};
 
 /// Fewer pieces than this are not worth waiting for: side by side they take about as long as two or three do one after the other.
 const FEW: usize = 4;
+/// How many pieces of a stream may wait.
+const AHEAD: usize = 4;
 /// The longest that a piece waits for others, in microseconds.
 const LONGEST: u32 = 16_000;
 /// The shortest patience; it grows from there again when pieces meet.
 const SHORTEST: u32 = 250;
 
-/// A piece that waits.
-struct Job {
-    stream: Sha256Stream,
-    piece: Vec<u8>,
-    answer: Arc<Answer>,
-}
-
-/// Where a stream finds its state again, with the buffer of the piece.
+/// A stream, as its owner and those who hash share it.
 #[derive(Default)]
-struct Answer {
-    done: Mutex<Option<(Sha256Stream, Vec<u8>)>>,
+struct Shared {
+    state: Mutex<State>,
     changed: Condvar,
 }
 
 #[derive(Default)]
+struct State {
+    stream: Sha256Stream,
+    /// The pieces that wait, each with the time when it came.
+    pieces: VecDeque<(Vec<u8>, Instant)>,
+    /// Whether it stands in the queue, or somebody has it in work.
+    busy: bool,
+    /// A buffer to use again.
+    spare: Vec<u8>,
+}
+
+#[derive(Default)]
 struct Queue {
-    jobs: Mutex<VecDeque<Job>>,
+    streams: Mutex<VecDeque<Arc<Shared>>>,
     changed: Condvar,
 }
 
@@ -58,25 +64,39 @@ fn enough(streams: usize, processors: usize, lanes: usize) -> usize {
     share.clamp(FEW, lanes.max(FEW))
 }
 
-/// Hashes the pieces that wait, as many as there are lanes. Gives their number.
+/// Hashes a piece of each stream in the queue, as many as there are lanes. Gives their number.
 fn work() -> usize {
-    let mut jobs: Vec<Job> = {
-        let mut waiting = QUEUE.jobs.lock();
+    let taken: Vec<Arc<Shared>> = {
+        let mut waiting = QUEUE.streams.lock();
         let count = waiting.len().min(*LANES);
         waiting.drain(..count).collect()
     };
-    if jobs.is_empty() {
+    if taken.is_empty() {
         return 0;
     }
+    // nobody else touches them as long as they are busy
+    let mut jobs: Vec<(Sha256Stream, Vec<u8>)> = taken
+        .iter()
+        .map(|shared| {
+            let mut state = shared.state.lock();
+            let piece = state.pieces.pop_front().map(|(piece, _)| piece).unwrap_or_default();
+            (std::mem::take(&mut state.stream), piece)
+        })
+        .collect();
     let mut pieces: Vec<(&mut Sha256Stream, &[u8])> =
-        jobs.iter_mut().map(|job| (&mut job.stream, &job.piece[..])).collect();
+        jobs.iter_mut().map(|(stream, piece)| (stream, &piece[..])).collect();
     Sha256Stream::update_all(&mut pieces);
-    let count = jobs.len();
-    for Job { stream, piece, answer } in jobs {
-        *answer.done.lock() = Some((stream, piece));
-        answer.changed.notify_one();
+    for (shared, (stream, piece)) in taken.iter().zip(jobs) {
+        let mut state = shared.state.lock();
+        state.stream = stream;
+        state.spare = piece;
+        state.busy = !state.pieces.is_empty();
+        if state.busy {
+            QUEUE.streams.lock().push_back(Arc::clone(shared));
+        }
+        shared.changed.notify_one();
     }
-    count
+    taken.len()
 }
 
 fn start_thread() {
@@ -84,9 +104,9 @@ fn start_thread() {
     let _ = std::thread::Builder::new().name("hash".to_owned()).spawn(|| {
         loop {
             {
-                let mut jobs = QUEUE.jobs.lock();
-                while jobs.is_empty() {
-                    QUEUE.changed.wait(&mut jobs);
+                let mut streams = QUEUE.streams.lock();
+                while streams.is_empty() {
+                    QUEUE.changed.wait(&mut streams);
                 }
             }
             learn(work());
@@ -111,11 +131,7 @@ fn learn(met: usize) {
 /// A stream whose pieces are hashed together with those of others.
 #[derive(Default)]
 pub(super) struct Together {
-    answer: Arc<Answer>,
-    /// The state, unless a piece waits.
-    stream: Option<Sha256Stream>,
-    /// Since when a piece waits.
-    waiting: Option<Instant>,
+    shared: Arc<Shared>,
     /// Whether it is one of the streams that are counted.
     counted: bool,
 }
@@ -141,64 +157,69 @@ impl Together {
             self.counted = true;
             STREAMS.fetch_add(1, Ordering::Relaxed);
         }
-        let buffer = self.wait();
-        let job = Job {
-            stream: self.stream.take().unwrap_or_default(),
-            piece,
-            answer: Arc::clone(&self.answer),
-        };
+        self.wait(AHEAD - 1);
+        let mut state = self.shared.state.lock();
+        state.pieces.push_back((piece, Instant::now()));
+        let spare = std::mem::take(&mut state.spare);
         let waiting = {
-            let mut jobs = QUEUE.jobs.lock();
-            jobs.push_back(job);
-            jobs.len()
+            let mut streams = QUEUE.streams.lock();
+            if !state.busy {
+                state.busy = true;
+                streams.push_back(Arc::clone(&self.shared));
+            }
+            streams.len()
         };
-        self.waiting = Some(Instant::now());
+        drop(state);
         let streams = STREAMS.load(Ordering::Relaxed);
         if streams >= FEW && waiting >= enough(streams, *PROCESSORS, *LANES) {
             learn(work());
         } else if streams < FEW || PATIENCE.load(Ordering::Relaxed) == SHORTEST {
             QUEUE.changed.notify_one();
         }
-        buffer
+        spare
     }
 
-    /// Waits until the piece is hashed.
-    fn wait(&mut self) -> Vec<u8> {
-        let Some(since) = self.waiting.take() else { return Vec::new() };
-        let patience = match STREAMS.load(Ordering::Relaxed) < FEW {
-            true => 0,
-            false => PATIENCE.load(Ordering::Relaxed),
-        };
-        let until = since + Duration::from_micros(patience.into());
+    /// Waits until no more than so many pieces wait, and none is in work if that is none.
+    fn wait(&mut self, left: usize) {
+        let done = |state: &State| state.pieces.len() <= left && (left > 0 || !state.busy);
         loop {
-            let mut done = self.answer.done.lock();
-            if done.is_none() && Instant::now() < until {
-                self.answer.changed.wait_until(&mut done, until);
+            let mut state = self.shared.state.lock();
+            if done(&state) {
+                return;
             }
-            if done.is_none() {
-                drop(done);
-                let met = work();
-                if met > 0 {
-                    learn(met);
-                    continue;
-                }
-                // nothing waits, so that somebody has it in work
-                done = self.answer.done.lock();
-                while done.is_none() {
-                    self.answer.changed.wait(&mut done);
-                }
+            let patience = match STREAMS.load(Ordering::Relaxed) < FEW {
+                true => 0,
+                false => PATIENCE.load(Ordering::Relaxed),
+            };
+            let since = state.pieces.back().map(|(_, since)| *since);
+            let until = since.map(|since| since + Duration::from_micros(patience.into()));
+            while !done(&state)
+                && let Some(until) = until
+                && Instant::now() < until
+            {
+                self.shared.changed.wait_until(&mut state, until);
             }
-            if let Some((stream, buffer)) = done.take() {
-                self.stream = Some(stream);
-                return buffer;
+            if done(&state) {
+                return;
+            }
+            drop(state);
+            let met = work();
+            if met > 0 {
+                learn(met);
+                continue;
+            }
+            // nobody stands in the queue, so that somebody has it in work
+            let mut state = self.shared.state.lock();
+            if !done(&state) {
+                self.shared.changed.wait_for(&mut state, Duration::from_millis(5));
             }
         }
     }
 
     /// The hash, with what follows the last piece.
     pub(super) fn finish(mut self, rest: &[u8]) -> [u8; 32] {
-        self.wait();
-        self.stream.take().unwrap_or_default().finish(rest)
+        self.wait(0);
+        std::mem::take(&mut self.shared.state.lock().stream).finish(rest)
     }
 }
 
