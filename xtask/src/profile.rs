@@ -83,7 +83,7 @@ pub fn main(args: &[String]) -> Result<(), String> {
     let own = std::env::current_exe().map_err(|e| format!("cannot find this program: {e}"))?;
     process::run(
         Command::new(own)
-            .args(["bench", "--runs", "1", "--nixpkgs", nixpkgs])
+            .args(["bench", "--evaluation", "--runs", "1", "--nixpkgs", nixpkgs])
             .env("FIRN_DIST", &folder)
             .env_remove("NIX_REFERENCE"),
     )?;

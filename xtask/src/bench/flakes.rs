@@ -18,6 +18,7 @@ const FLAKE: &str = r#"{
       system = "SYSTEM";
       builder = "/bin/bash";
       args = [ "-c" ": > $out" ];
+      outputs = [ "out" ];
       GREETING = "hello";
     };
   };

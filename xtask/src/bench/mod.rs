@@ -1,4 +1,4 @@
-//! `cargo xtask bench [CASE…] [--nixpkgs DIR] [--exclude FILE] [--runs N]`: times whole commands, and, if `NIX_REFERENCE`
+//! `cargo xtask bench [CASE…] [--nixpkgs DIR] [--exclude FILE] [--evaluation] [--runs N]`: times whole commands, and, if `NIX_REFERENCE`
 //! names C++ Nix, its commands in turn, with the ratio of the two. Figures are medians; a prefix that
 //! leads to the reference is timed with `true` and taken off.
 
@@ -19,6 +19,7 @@ pub fn main(args: &[String]) -> Result<(), String> {
     let mut runs = 5;
     let mut nixpkgs: Option<PathBuf> = None;
     let mut exclude: Option<PathBuf> = None;
+    let mut evaluation = false;
     let mut wanted: Vec<&str> = Vec::new();
     let mut rest = args.iter();
     while let Some(arg) = rest.next() {
@@ -27,11 +28,12 @@ pub fn main(args: &[String]) -> Result<(), String> {
                 let number = rest.next().and_then(|n| n.parse().ok()).filter(|n| *n > 0);
                 runs = number.ok_or("--runs needs a number")?;
             }
+            "--evaluation" => evaluation = true,
             "--exclude" => exclude = Some(rest.next().ok_or("--exclude needs a file")?.into()),
             "--nixpkgs" => nixpkgs = Some(rest.next().ok_or("--nixpkgs needs a folder")?.into()),
             option if option.starts_with('-') => {
                 return Err(format!(
-                    "'{option}' is not understood; there are --runs N, --nixpkgs DIR and --exclude FILE"
+                    "'{option}' is not understood; there are --runs N, --nixpkgs DIR, --exclude FILE and --evaluation"
                 ));
             }
             name => wanted.push(name),
@@ -55,10 +57,12 @@ pub fn main(args: &[String]) -> Result<(), String> {
     if let Some(unknown) = wanted.iter().find(|w| !names.contains(w)) {
         return Err(format!("there is no case '{unknown}'; there are: {}", names.join(", ")));
     }
-    let chosen: Vec<&Case> =
-        cases.iter().filter(|c| wanted.is_empty() || wanted.contains(&c.name.as_str())).collect();
-    let of_store: Vec<_> =
-        store::CASES.iter().filter(|c| wanted.is_empty() || wanted.contains(&c.0)).collect();
+    let is_wanted = |name: &str| wanted.is_empty() || wanted.contains(&name);
+    let chosen: Vec<&Case> = cases
+        .iter()
+        .filter(|c| is_wanted(&c.name) && !(evaluation && c.store == Store::Own))
+        .collect();
+    let of_store: Vec<_> = store::CASES.iter().filter(|c| is_wanted(c.0) && !evaluation).collect();
     let prepared = || -> Result<(), String> {
         if chosen.iter().any(|c| c.store == Store::Own && !c.alone) {
             flakes::prepare(&ours, &scratch)?;
