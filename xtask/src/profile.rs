@@ -13,7 +13,7 @@ use firn_model::hash::{Hash, HashAlgo};
 
 use crate::{dist, process};
 
-const USAGE: &str = "usage: cargo xtask profile --nixpkgs DIR";
+const USAGE: &str = "usage: cargo xtask profile --nixpkgs DIR [--exclude FILE]";
 
 /// The folder of what is kept.
 fn kept() -> PathBuf {
@@ -65,8 +65,9 @@ fn write(path: &Path, data: &[u8]) -> Result<(), String> {
 
 /// Runs the command: builds with counters, runs each benchmark, keeps what was counted.
 pub fn main(args: &[String]) -> Result<(), String> {
-    let [option, nixpkgs] = args else { return Err(USAGE.into()) };
-    if option != "--nixpkgs" {
+    // what the benchmarks are given
+    let options: Vec<&str> = args.iter().step_by(2).map(String::as_str).collect();
+    if args.len() % 2 != 0 || !matches!(options[..], ["--nixpkgs"] | ["--nixpkgs", "--exclude"]) {
         return Err(USAGE.into());
     }
     let merge = tool()?;
@@ -83,7 +84,8 @@ pub fn main(args: &[String]) -> Result<(), String> {
     let own = std::env::current_exe().map_err(|e| format!("cannot find this program: {e}"))?;
     process::run(
         Command::new(own)
-            .args(["bench", "--evaluation", "--runs", "1", "--nixpkgs", nixpkgs])
+            .args(["bench", "--evaluation", "--runs", "1"])
+            .args(args)
             .env("FIRN_DIST", &folder)
             .env_remove("NIX_REFERENCE"),
     )?;
