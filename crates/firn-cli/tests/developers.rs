@@ -682,3 +682,87 @@ fn fingerprints_of_changed_trees_are_those_of_cpp_nix() {
         "0565fc3afac26d5f1f149a898b0ae0dda1e58c78c9c1231cb610bcf5a2126776"
     );
 }
+
+/// What `nix flake show` prints of this is C++ Nix's text.
+const OUTPUTS: &str = r#"{ outputs = _:
+  let d = n: derivation { name = n; system = "x86_64-linux"; builder = "x"; } // { meta.description = "Says ${n}"; }; in {
+    apps.x86_64-linux.x = { type = "app"; program = "x"; meta.description = "An app"; };
+    bundlers.x86_64-linux.b = x: x;
+    checks.x86_64-linux.c = d "c";
+    devShells.x86_64-linux.s = d "s";
+    formatter.x86_64-linux = d "f";
+    hydraJobs.a.b = d "j";
+    legacyPackages.x86_64-linux.l = d "l";
+    lib = { };
+    nixosModules = { };
+    overlays.o = x: y: x;
+    packages.x86_64-linux = { a = d "a"; not = { }; };
+    packages.aarch64-linux.b = d "b";
+    templates.t = { path = ./.; description = "T"; };
+    zlast = 3;
+  };
+}"#;
+
+const SHOWN: &str = "\
+├───apps
+│   └───x86_64-linux
+│       └───x: app: An app
+├───bundlers: unknown
+├───checks
+│   └───x86_64-linux
+│       └───c: derivation 'c'
+├───devShells
+│   └───x86_64-linux
+│       └───s: development environment 's'
+├───formatter
+│   └───x86_64-linux: package 'f'
+├───hydraJobs
+│   └───a
+│       └───b: derivation 'j'
+├───legacyPackages
+│   └───x86_64-linux omitted (use '--legacy' to show)
+├───lib: unknown
+├───overlays
+│   └───o: Nixpkgs overlay
+├───packages
+│   ├───aarch64-linux
+│   │   └───b omitted (use '--all-systems' to show)
+│   └───x86_64-linux
+│       ├───a: package 'a'
+├───templates
+│   └───t: template: T
+└───zlast: unknown
+";
+
+#[test]
+fn outputs_are_shown_as_far_as_they_evaluate() {
+    let case = case();
+    case.write("f/flake.nix", OUTPUTS);
+    case.git(&["init", "-q"]);
+    case.git(&["add", "-A"]);
+    let show = |args: &[&str]| {
+        let mut command = case.command("nix");
+        command.args(["--extra-experimental-features", "nix-command flakes"]);
+        command.args(["flake", "show", "./f", "--option", "system", "x86_64-linux"]).args(args);
+        Case::finish(command)
+    };
+    for _ in 0..2 {
+        let shown = show(&[]);
+        let (head, tree) = shown.out.split_once('\n').unwrap();
+        assert!(shown.status == 0 && head.starts_with("git+file://"), "{head} {}", shown.err);
+        assert_eq!(tree, SHOWN);
+        assert!(shown.err.contains("packages.x86_64-linux.not.name is not a derivation"));
+    }
+    let json: serde_json::Value = serde_json::from_str(&show(&["--json"]).out).unwrap();
+    assert_eq!(json["packages"]["x86_64-linux"]["a"]["description"], "Says a");
+    assert_eq!(json["bundlers"]["type"], "unknown");
+    // what comes before an error is shown
+    let failing =
+        OUTPUTS.replace("linux.c = d \"c\";", "linux = { c = d \"c\"; z = throw \"no\"; };");
+    case.write("f/flake.nix", &failing);
+    let shown = show(&[]);
+    let (_, tree) = shown.out.split_once('\n').unwrap();
+    let until = SHOWN.find("└───c").unwrap();
+    assert_eq!(tree, format!("{}├───c: derivation 'c'\n", &SHOWN[..until]));
+    assert!(shown.status == 1 && shown.err.contains("error: no"), "{}", shown.err);
+}

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use firn_eval::position::PosId;
 use firn_eval::{Value, Vm, packages};
+use firn_event::Logger;
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 
@@ -26,6 +28,11 @@ enum Node {
     Omitted(Cow<'static, str>),
     /// Something that does not evaluate.
     Failed,
+    /// Something that should be a derivation and is none.
+    Other,
+    /// A set whose outputs could not be looked at to the end: those before, with the one that failed if that is a set,
+    /// and whether that one is the last.
+    Cut(Vec<(String, Node)>, bool),
     /// Something that would have to be built first.
     Built,
 }
@@ -35,6 +42,8 @@ struct Options {
     all_systems: bool,
     legacy: bool,
     system: String,
+    /// What was seen of the set in which something failed.
+    cut: Mutex<Option<Node>>,
 }
 
 /// `nix flake show`.
@@ -45,6 +54,7 @@ pub fn run(call: &mut Call<'_>) -> Outcome {
         all_systems: call.given.has("all-systems"),
         legacy: call.given.has("legacy"),
         system: session.eval_settings(true).system,
+        cut: Mutex::default(),
     };
     if !call.common.settings.overridden().any(|(n, _)| n == "allow-import-from-derivation") {
         // what would have to be built first is left out
@@ -52,26 +62,50 @@ pub fn run(call: &mut Call<'_>) -> Outcome {
     }
     let locking = call.locking(&session)?;
     let question = format!("show {wanted:?} {} {}", options.all_systems, options.legacy);
-    let (url, root) = call.evaluate_cached(&session, false, &question, |vm, _| {
+    // what was seen before an error is shown, too
+    let mut before = None;
+    let answer = call.evaluate_cached(&session, false, &question, |vm, _| {
         let locked = &locking.lock(vm, &wanted)?;
+        let url = locked.flake.url()?;
+        let before = before.insert((url.clone(), Node::Cut(Vec::new(), false)));
         let value = outputs(vm, locked)?;
-        let mut top = Vec::new();
-        for (name, value) in attributes(vm, value) {
-            let node = look(vm, &options, &mut vec![name.clone()], value)?;
-            if !is_empty(&node) {
-                top.push((name, node));
-            }
+        let root = branch(vm, &options, &mut Vec::new(), value);
+        if let Some(cut) = options.cut.lock().take() {
+            before.1 = cut;
         }
-        Ok((locked.flake.url()?, Node::Branch(top)))
-    })?;
-    if call.given.has("json") {
+        Ok((url, root?))
+    });
+    let json = call.given.has("json");
+    let ((url, root), error) = match (answer, before) {
+        (Ok(answer), _) => (answer, None),
+        (Err(error), Some(before)) if !json => (before, Some(error)),
+        (Err(error), _) => return Err(error),
+    };
+    warn(&root, &mut Vec::new(), &call.common.logger());
+    if json {
         return call.print_json(&to_json(&root));
     }
     let colours =
         rustix::termios::isatty(std::io::stdout()) && std::env::var_os("NO_COLOR").is_none();
     let style = Style { colours };
     writeln!(call.out, "{}", style.bold(&url))?;
-    print(call.out, &root, "", &style)
+    print(call.out, &root, "", &style)?;
+    error.map_or(Ok(()), Err)
+}
+
+/// Warns of what should be derivations and is none.
+fn warn(node: &Node, path: &mut Vec<String>, logger: &Logger) {
+    match node {
+        Node::Branch(children) | Node::Cut(children, _) => {
+            for (name, child) in children {
+                path.push(name.clone());
+                warn(child, path, logger);
+                path.pop();
+            }
+        }
+        Node::Other => logger.warn(format!("{}.name is not a derivation", path.join("."))),
+        Node::Leaf(..) | Node::Omitted(_) | Node::Failed | Node::Built => {}
+    }
 }
 
 fn is_empty(node: &Node) -> bool {
@@ -84,14 +118,30 @@ fn branch(
     path: &mut Vec<String>,
     value: Value,
 ) -> Result<Node, Stop> {
-    let value = vm.force(value, PosId::NONE)?;
     let mut children = Vec::new();
-    for (name, value) in attributes(vm, value) {
+    let value = match vm.force(value, PosId::NONE) {
+        Ok(value) => value,
+        Err(error) => {
+            *options.cut.lock() = Some(Node::Cut(children, false));
+            return Err(error.into());
+        }
+    };
+    let all = attributes(vm, value);
+    let count = all.len();
+    for (number, (name, value)) in all.into_iter().enumerate() {
         path.push(name.clone());
-        let node = look(vm, options, path, value)?;
+        let node = look(vm, options, path, value);
         path.pop();
-        if !is_empty(&node) {
-            children.push((name, node));
+        match node {
+            Ok(node) if is_empty(&node) => {}
+            Ok(node) => children.push((name, node)),
+            Err(error) => {
+                let inner = options.cut.lock().take();
+                let last = inner.is_some() && number + 1 == count;
+                children.extend(inner.map(|node| (name, node)));
+                *options.cut.lock() = Some(Node::Cut(children, last));
+                return Err(error);
+            }
         }
     }
     Ok(Node::Branch(children))
@@ -104,7 +154,10 @@ fn look(
     value: Value,
 ) -> Result<Node, Stop> {
     match look_at(vm, options, path, value) {
-        Err(Stop::Eval(e)) if e.kind() == firn_eval::Kind::ImportFromDerivation => Ok(Node::Built),
+        Err(Stop::Eval(e)) if e.kind() == firn_eval::Kind::ImportFromDerivation => {
+            options.cut.lock().take();
+            Ok(Node::Built)
+        }
         other => other,
     }
 }
@@ -134,8 +187,6 @@ fn look_at(
             | "apps"
             | "hydraJobs"
             | "legacyPackages"
-            | "defaultBundler"
-            | "bundlers"
             | "nixosModule"
             | "overlay",
         ] => match words[0] {
@@ -148,9 +199,7 @@ fn look_at(
             let children = names_only(vm, value)?;
             Ok(Node::Branch(children))
         }
-        ["packages" | "checks" | "devShells" | "apps" | "bundlers", _] => {
-            branch(vm, options, path, value)
-        }
+        ["packages" | "checks" | "devShells" | "apps", _] => branch(vm, options, path, value),
         ["defaultPackage" | "devShell" | "formatter", system] if foreign(system) => {
             Ok(Node::Omitted(ALL_SYSTEMS))
         }
@@ -182,9 +231,7 @@ fn look_at(
                 return Err(firn_eval::Error::other("not an app definition").into());
             }
             let description = describe(vm, get(app, "meta"))?;
-            let said = description
-                .as_ref()
-                .map_or_else(|| "no description".to_owned(), |d| format!("'{d}'"));
+            let said = description.as_deref().unwrap_or("no description").to_owned();
             let json = match description {
                 Some(d) => json!({ "description": d, "type": "app" }),
                 None => json!({ "type": "app" }),
@@ -195,7 +242,6 @@ fn look_at(
         ["nixosConfigurations", _] => leaf("NixOS configuration", "nixos-configuration"),
         ["nixosModules", _] => leaf("NixOS module", "nixos-module"),
         ["overlays", _] => leaf("Nixpkgs overlay", "nixpkgs-overlay"),
-        ["bundlers", _, _] | ["defaultBundler", _] => leaf("bundler", "bundler"),
         _ => Ok(Node::Leaf("unknown".into(), json!({ "type": "unknown" }))),
     }
 }
@@ -226,7 +272,7 @@ fn derivation(vm: &mut Vm, family: &str, value: Value) -> Result<Node, Stop> {
     let set = match value.as_set() {
         Some(set) if vm.is_derivation(set)? => set,
         // the others are worth showing
-        _ => return Ok(Node::Failed),
+        _ => return Ok(Node::Other),
     };
     let package = packages::Package { attrs: set };
     let name = package.name(vm)?;
@@ -237,12 +283,7 @@ fn derivation(vm: &mut Vm, family: &str, value: Value) -> Result<Node, Stop> {
         "formatter" | "hydraJobs" if family == "hydraJobs" => "derivation",
         _ => "package",
     };
-    let mut said = format!("{kind} '{name}'");
-    if let Some(description) = &description
-        && !description.is_empty()
-    {
-        said.push_str(&format!(" - '{}'", description.trim_end()));
-    }
+    let said = format!("{kind} '{name}'");
     let json = json!({ "description": description.unwrap_or_default(), "name": name, "type": "derivation" });
     Ok(Node::Leaf(said, json))
 }
@@ -290,13 +331,13 @@ fn template(vm: &mut Vm, value: Value) -> Result<Node, Stop> {
 
 fn to_json(node: &Node) -> Json {
     match node {
-        Node::Branch(children) => children
+        Node::Branch(children) | Node::Cut(children, _) => children
             .iter()
             .map(|(name, n)| (name.clone(), to_json(n)))
             .collect::<Map<_, _>>()
             .into(),
         Node::Leaf(_, json) => json.clone(),
-        Node::Omitted(_) | Node::Failed | Node::Built => json!({}),
+        Node::Omitted(_) | Node::Failed | Node::Other | Node::Built => json!({}),
     }
 }
 
@@ -315,14 +356,18 @@ impl Style {
 }
 
 fn print(out: &mut dyn std::io::Write, node: &Node, prefix: &str, style: &Style) -> Outcome {
-    let Node::Branch(children) = node else { return Ok(()) };
+    let (children, ends) = match node {
+        Node::Branch(children) => (children, true),
+        Node::Cut(children, ends) => (children, *ends),
+        _ => return Ok(()),
+    };
     for (n, (name, child)) in children.iter().enumerate() {
-        let last = n + 1 == children.len();
+        let last = ends && n + 1 == children.len();
         let branch =
             style.paint("32;1", &format!("{prefix}{}", if last { "└───" } else { "├───" }));
         let name = style.bold(name);
         match child {
-            Node::Branch(_) => {
+            Node::Branch(_) | Node::Cut(..) => {
                 writeln!(out, "{branch}{name}")?;
                 let prefix = format!("{prefix}{}", if last { "    " } else { "│   " });
                 print(out, child, &prefix, style)?;
@@ -332,7 +377,7 @@ fn print(out: &mut dyn std::io::Write, node: &Node, prefix: &str, style: &Style)
                 let said = if unknown { style.paint("35;1", said) } else { said.clone() };
                 writeln!(out, "{branch}{name}: {said}")?;
             }
-            Node::Failed => {}
+            Node::Failed | Node::Other => {}
             Node::Built => {
                 let said = style.paint("35;1", "omitted due to use of import from derivation");
                 writeln!(out, "{branch}{name} {said}")?;
