@@ -67,7 +67,9 @@ fn write(path: &Path, data: &[u8]) -> Result<(), String> {
 pub fn main(args: &[String]) -> Result<(), String> {
     // what the benchmarks are given
     let options: Vec<&str> = args.iter().step_by(2).map(String::as_str).collect();
-    if !args.len().is_multiple_of(2) || !matches!(options[..], ["--nixpkgs"] | ["--nixpkgs", "--exclude"]) {
+    if !args.len().is_multiple_of(2)
+        || !matches!(options[..], ["--nixpkgs"] | ["--nixpkgs", "--exclude"])
+    {
         return Err(USAGE.into());
     }
     let merge = tool()?;
