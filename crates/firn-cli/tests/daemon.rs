@@ -463,16 +463,17 @@ fn other_machines_build_for_a_cache() {
         system = builtins.currentSystem; builder = \"/bin/sh\"; outputs = [ \"out\" \"doc\" ]; \
         args = [ \"-c\" \"echo ${name} > $out; for i in $inputs; do read l < $i; echo $l >> $out; done; echo > $doc\" ]; }; \
         a = f \"a\" [ ]; in f \"c\" [ a (f \"b\" [ a a.doc ]) ]";
-    let run = |args: &[&str]| {
-        let mut command = case.command("nix-build", args);
+    let run_any = |name: &str, args: &[&str]| {
+        let mut command = case.command(name, args);
         command.env_remove("NIX_STORE_DIR").env_remove("NIX_STATE_DIR").env_remove("NIX_LOG_DIR");
-        let output = command.args(["--no-out-link"]).output().unwrap();
+        let output = command.output().unwrap();
         (
             String::from_utf8(output.stdout).unwrap().trim_end().to_owned(),
             String::from_utf8(output.stderr).unwrap(),
             output.status.success(),
         )
     };
+    let run = |args: &[&str]| run_any("nix-build", &[args, &["--no-out-link"]].concat());
     let cache = format!("file://{}?compression=none", case.text("cache"));
     let machine = format!("{} - - 1 1", case.text("machine"));
     let wanted = ["--store", &cache, "-E", expression];
@@ -485,8 +486,8 @@ fn other_machines_build_for_a_cache() {
     let (out, err, good) = run(&[&wanted[..], &with].concat());
     assert!(good, "{err}");
     assert_eq!(err.matches("building '/nix/store/").count(), 3, "{err}");
-    let cat = |path: &str| case.ok("nix", &["store", "cat", "--store", &cache, path]);
-    assert_eq!(cat(&out), "c\na\nb");
+    let (text, err, good) = run_any("nix", &["store", "cat", "--store", &cache, &out]);
+    assert!(good && text == "c\na\nb", "{text} {err}");
     // now it is there, and nobody is needed any more
     let (again, err, good) = run(&[&wanted[..], &["-j0"]].concat());
     assert!(good && again == out && !err.contains("building"), "{err}");

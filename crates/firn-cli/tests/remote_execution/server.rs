@@ -397,7 +397,11 @@ impl Shared {
         std::thread::spawn(move || {
             let count = shared.behaviour.running.fetch_add(1, Ordering::Relaxed) + 1;
             shared.behaviour.most.fetch_max(count, Ordering::Relaxed);
-            let outcome = shared.run(&digest, &running).unwrap_or_else(|status| {
+            // a panic here must not leave somebody waiting for ever
+            let run = std::panic::AssertUnwindSafe(|| shared.run(&digest, &running));
+            let ran = std::panic::catch_unwind(run)
+                .unwrap_or_else(|_| Err(Status::new(Code::UNKNOWN, "the server panicked")));
+            let outcome = ran.unwrap_or_else(|status| {
                 let status = re::Status { code: status.code.0, message: status.message };
                 re::ExecuteResponse { status: Some(status), ..re::ExecuteResponse::default() }
             });
