@@ -39,12 +39,6 @@ pub const STORE_TIME: i64 = 1;
 /// Size of the buffers that file contents go through, in bytes.
 const BUFFER: usize = 256 * 1024;
 
-/// How many threads work on many files at once. More than there are processors: that a file is gone may have to be
-/// told to the device (`discard`), and who waits for that leaves the processor to others.
-pub(crate) fn file_threads() -> usize {
-    std::thread::available_parallelism().map_or(4, |n| (2 * n.get()).clamp(4, 8))
-}
-
 /// A name for a temporary file that no other thread or process uses.
 #[must_use]
 pub fn unique_suffix() -> String {

@@ -21,7 +21,7 @@ use super::LocalStore;
 use super::gc_server::{Server, Shared};
 use crate::error::{Error, Result};
 use crate::fs::lock::{FileLock, LockKind};
-use crate::fs::{delete_beneath, delete_path, dir, file_threads};
+use crate::fs::{delete_beneath, delete_path, dir};
 
 /// What the collector is to do.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -61,6 +61,8 @@ pub struct GcResults {
 const BATCH: usize = 1024;
 /// How many paths a thread deletes before it asks for more.
 const CHUNK: usize = 32;
+/// How many threads delete files at most.
+const MAX_THREADS: usize = 4;
 
 impl LocalStore {
     /// Collects garbage.
@@ -479,7 +481,7 @@ impl Work<'_> {
     ) -> Result<()> {
         let (store, shared) = (self.store, self.shared);
         let folder = dir::open(&store.layout.real_store_dir)?;
-        let threads = file_threads();
+        let threads = std::thread::available_parallelism().map_or(1, |n| n.get().min(MAX_THREADS));
         let (to, from) = sync_channel::<Vec<StorePath>>(BATCH / CHUNK);
         let from = Mutex::new(from);
         let failed = AtomicBool::new(false);

@@ -20,8 +20,10 @@ use self::link::Links;
 use self::walk::Walker;
 use super::LocalStore;
 use crate::error::{Error, Result};
-use crate::fs::file_threads;
 use crate::store::{Repair, Store as _};
+
+/// How many threads there are at most. Each may have [`walk`]'s number of directories open.
+const MAX_THREADS: usize = 4;
 
 /// What optimising has gained.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -68,7 +70,7 @@ impl LocalStore {
                 failed.lock().get_or_insert(error);
             }
         };
-        let threads = file_threads();
+        let threads = std::thread::available_parallelism().map_or(1, |n| n.get().min(MAX_THREADS));
         std::thread::scope(|scope| {
             for _ in 1..threads {
                 scope.spawn(work);

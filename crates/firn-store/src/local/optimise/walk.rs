@@ -18,7 +18,7 @@ use crate::fs::{MAX_DEPTH, dir};
 /// The bytes of archives that are hashed together.
 const BATCH: usize = 4 << 20;
 /// How many directories may be open because of files that wait to be hashed.
-const DIRECTORIES: usize = 64;
+const DIRECTORIES: usize = 96;
 /// Files from this size on are not read into memory.
 const LARGE: u64 = 1 << 20;
 
