@@ -414,7 +414,7 @@ pub(super) fn derivations(
     attrs: &[String],
     args: Set,
     found: &mut Vec<(StorePath, String)>,
-) -> Result<(), Failure> {
+) -> Result<(), Error> {
     let root = vm.eval_ast(ast)?;
     let none = [String::new()];
     for path in if attrs.is_empty() { &none } else { attrs } {
@@ -423,7 +423,7 @@ pub(super) fn derivations(
             let drv = item.package.drv_path(vm)?;
             let output = item.package.output_name(vm)?;
             if output.is_empty() {
-                return Err(Failure::Other(format!(
+                return Err(Error::other(format!(
                     "derivation '{}' lacks an 'outputName' attribute",
                     vm.store_dir().print(&drv)
                 )));

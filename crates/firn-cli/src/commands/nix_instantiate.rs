@@ -10,10 +10,11 @@ use firn_eval::context::ContextBuilder;
 use firn_eval::io::{DryIo, EvalIo};
 use firn_eval::position::PosId;
 use firn_eval::value::{Set, Value, View};
-use firn_eval::{Error, Kind, Vm, packages, print};
+use firn_eval::{Error, Vm, packages, print};
 use firn_syntax::source::Source;
 use firn_syntax::{Ast, Origin};
 
+use super::nix_build::derivations;
 use crate::common::answers::Asked;
 use crate::common::build::{Workbench, display_options};
 use crate::common::eval::{EvalArgs, Session, current_dir, named_file};
@@ -239,12 +240,18 @@ fn make(
         kept: !(options.stdin || options.expr && mentions_time),
         variables: &[],
     };
+    let dir = io.store_dir().clone();
     let mut found = Vec::new();
     let work = |vm: &mut Vm| -> Result<Vec<(String, String)>, Failure> {
         let args = session.auto_args(vm)?;
         for source in sources(options)? {
             let ast = source.parse(vm)?;
-            derivations(vm, &ast, &options.attrs, args, &mut found)?;
+            let mut some = Vec::new();
+            let result = derivations(vm, &ast, &options.attrs, args, &mut some);
+            // also before an error: what is printed is in the store
+            vm.shared.io.flush()?;
+            found.extend(some.into_iter().map(|(drv, output)| (dir.print(&drv), output)));
+            result?;
         }
         Ok(found.clone())
     };
@@ -289,33 +296,6 @@ impl Made {
         out.flush().map_err(written)?;
         self.error.map_or(Ok(()), Err)
     }
-}
-
-/// Adds the derivations that an expression's attributes are, which are in the store then.
-fn derivations(
-    vm: &mut Vm,
-    ast: &Arc<Ast>,
-    attrs: &[String],
-    args: Set,
-    out: &mut Vec<(String, String)>,
-) -> Result<(), Failure> {
-    let root = vm.eval_ast(ast)?;
-    let none = [String::new()];
-    for path in if attrs.is_empty() { &none[..] } else { attrs } {
-        let (v, _) = packages::select(vm, path, args, root)?;
-        for found in packages::derivations(vm, v, args, false)? {
-            let path = found.package.drv_path(vm)?;
-            let shown = vm.store_dir().print(&path);
-            let output = found.package.output_name(vm)?;
-            if output.is_empty() {
-                let text = format!("derivation '{shown}' lacks an 'outputName' attribute");
-                return Err(Error::new(Kind::Other, text).into());
-            }
-            vm.shared.io.flush()?;
-            out.push((shown, output.to_string()));
-        }
-    }
-    Ok(())
 }
 
 /// What is evaluated.

@@ -254,7 +254,7 @@ pub trait EvalIo: Send + Sync {
         contents: Contents,
     ) -> Result<()>;
 
-    /// Waits until all derivations are written.
+    /// Waits until all that was added to the store is there.
     ///
     /// # Errors
     /// If one could not be.
