@@ -58,7 +58,9 @@ const RULES: &[Rule] = &[
         reason: "a quotation mark in a path is no string, but what evens out the spaces of nix repl takes it for one",
         holds: |text, ours, theirs| match (ours, theirs) {
             (Outcome::Value(ours), Outcome::Value(theirs)) => {
-                text.contains("(/") && ours.split_whitespace().eq(theirs.split_whitespace())
+                text.contains("(/")
+                    && text.contains("\\\"")
+                    && ours.split_whitespace().eq(theirs.split_whitespace())
             }
             _ => false,
         },
